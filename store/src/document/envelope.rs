@@ -1,0 +1,173 @@
+//! The envelope: how a document stands in JSON, in every backend.
+
+use std::fmt;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use serde::{Deserialize, Serialize};
+
+use super::{Document, DocumentKey, Kind};
+use crate::{Name, Problem};
+
+/// The version of the documents that this build writes and reads.
+pub const SCHEMA: u32 = 1;
+
+/// Which write made a document: 16 hexadecimal digits, drawn anew by every write, so that no two are ever the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(String);
+
+impl Revision {
+    /// Draws a new revision.
+    pub fn draw() -> Result<Self, rand::rngs::SysError> {
+        SysRng
+            .try_next_u64()
+            .map(|number| Self(format!("{number:016x}")))
+    }
+
+    /// The revision of that text, as [`Revision::as_str`] gave it.
+    #[must_use]
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The revision as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a stored document says it is, also where it is broken. Prints as `key "acme-ci"`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentId {
+    /// The kind as it is written, which may be none that this build knows.
+    pub kind: String,
+    /// The name as it is written, which may be none.
+    pub name: String,
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?}", self.kind, self.name)
+    }
+}
+
+impl From<DocumentKey> for DocumentId {
+    fn from(key: DocumentKey) -> Self {
+        Self {
+            kind: key.kind.as_str().to_owned(),
+            name: key.name.as_str().to_owned(),
+        }
+    }
+}
+
+/// What a backend holds under one kind and name: a document, or what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it says it is.
+    pub id: DocumentId,
+    /// The write that made it; `None` where somebody broke it so far that it can't be told.
+    pub revision: Option<Revision>,
+    /// The document, or what is wrong with it.
+    pub document: Result<Document, Problem>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    kind: Kind,
+    name: &'a Name,
+    schema: u32,
+    revision: &'a Revision,
+    spec: &'a super::Spec,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    expecting = "a document: an object with kind, name, schema, revision and spec",
+    deny_unknown_fields
+)]
+struct Raw {
+    kind: String,
+    name: String,
+    #[serde(rename = "schema")]
+    _schema: u32,
+    #[serde(rename = "revision")]
+    _revision: Revision,
+    spec: serde_json::Value,
+}
+
+impl Entry {
+    /// The JSON that stands for `document` in every backend.
+    #[must_use]
+    pub fn json(document: &Document, revision: &Revision) -> serde_json::Value {
+        let written = Written {
+            kind: document.kind(),
+            name: document.name(),
+            schema: SCHEMA,
+            revision,
+            spec: document.spec(),
+        };
+        // Strings, numbers, lists and maps with string keys: JSON can hold them all.
+        serde_json::to_value(written).unwrap_or_default()
+    }
+
+    /// Reads what a backend holds where `place` should be; a broken document is an entry too.
+    #[must_use]
+    pub fn parse(place: DocumentId, json: serde_json::Value) -> Self {
+        let revision = json
+            .get("revision")
+            .and_then(serde_json::Value::as_str)
+            .map(Revision::from_text);
+        let document = parse(&place, json);
+        Self {
+            id: place,
+            revision,
+            document,
+        }
+    }
+
+    /// An entry whose text is no JSON at all.
+    #[must_use]
+    pub fn broken(place: DocumentId, message: impl Into<String>) -> Self {
+        Self {
+            id: place,
+            revision: None,
+            document: Err(Problem::whole(message)),
+        }
+    }
+}
+
+fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Problem> {
+    // A newer schema may hold fields that mean less access: a build that does not know them must not guess.
+    if let Some(schema) = json.get("schema").and_then(serde_json::Value::as_u64)
+        && schema != u64::from(SCHEMA)
+    {
+        return Err(Problem::whole(format!(
+            "it was written with document schema {schema}, this build reads {SCHEMA}: upgrade it"
+        )));
+    }
+    let raw: Raw = serde_path_to_error::deserialize(json)?;
+    let Raw {
+        kind,
+        name,
+        _schema: _,
+        _revision: _,
+        spec,
+    } = raw;
+    if kind != place.kind || name != place.name {
+        return Err(Problem::whole(format!(
+            "it says that it is {kind} {name:?}, but stands where {place} should"
+        )));
+    }
+    let kind = Kind::parse(&kind)
+        .ok_or_else(|| Problem::whole(format!("this build knows no kind {kind:?}: upgrade it")))?;
+    let name = Name::parse(&name).map_err(Problem::whole)?;
+    Document::parse(&DocumentKey { kind, name }, spec)
+}
+
+impl Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

@@ -1,0 +1,69 @@
+//! Proxies: deployments that serve routes.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Declaration, Kind, Spec, check_count};
+use crate::{Cidr, ListenAddress, Problem};
+
+/// The most addresses that one proxy listens on.
+pub(super) const LISTEN_MAX: usize = 16;
+/// The most blocks of trusted proxies.
+pub(super) const TRUSTED_PROXIES_MAX: usize = 64;
+
+/// A deployment of proxies: any number of processes that serve the same routes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// What it is for, in the author's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where clients connect: 1 to 16 addresses.
+    pub listen: Vec<Listen>,
+    /// The networks whose word about a client is taken: its address (`X-Forwarded-For`), its request id and its trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<BTreeSet<Cidr>>,
+}
+
+/// One address where clients connect, by HTTP/1.1 and HTTP/2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The address and port.
+    pub address: ListenAddress,
+}
+
+impl Declaration for Proxy {
+    const KIND: Kind = Kind::Proxy;
+
+    fn check(&self) -> Result<(), Problem> {
+        check_count("listen", Some(self.listen.len()), LISTEN_MAX)?;
+        check_count(
+            "trusted_proxies",
+            self.trusted_proxies.as_ref().map(BTreeSet::len),
+            TRUSTED_PROXIES_MAX,
+        )?;
+        for (index, listen) in self.listen.iter().enumerate() {
+            if self
+                .listen
+                .iter()
+                .take(index)
+                .any(|other| other.address.address() == listen.address.address())
+            {
+                let message = format!(
+                    "{} is already listened on: remove one of the two",
+                    listen.address
+                );
+                return Err(Problem::field("address", message).within("listen", index));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<Proxy> for Spec {
+    fn from(proxy: Proxy) -> Self {
+        Self::Proxy(proxy)
+    }
+}

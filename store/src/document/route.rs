@@ -1,0 +1,53 @@
+//! Routes: which requests go to which upstream.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::MATCHERS_MAX;
+use super::{Declaration, Kind, Spec, check_count};
+use crate::{HostPattern, Method, Name, PathPattern, Problem};
+
+/// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// What it is for, in the author's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The proxy that serves it.
+    pub proxy: Name,
+    /// The hosts; every host where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<BTreeSet<HostPattern>>,
+    /// The methods; every method where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub methods: Option<BTreeSet<Method>>,
+    /// The paths.
+    pub path: PathPattern,
+    /// The upstream that answers.
+    pub upstream: Name,
+}
+
+impl Declaration for Route {
+    const KIND: Kind = Kind::Route;
+
+    fn check(&self) -> Result<(), Problem> {
+        check_count(
+            "hosts",
+            self.hosts.as_ref().map(BTreeSet::len),
+            MATCHERS_MAX,
+        )?;
+        check_count(
+            "methods",
+            self.methods.as_ref().map(BTreeSet::len),
+            MATCHERS_MAX,
+        )
+    }
+}
+
+impl From<Route> for Spec {
+    fn from(route: Route) -> Self {
+        Self::Route(route)
+    }
+}

@@ -1,0 +1,166 @@
+use serde_json::json;
+
+use super::*;
+
+fn parse(kind: Kind, spec: serde_json::Value) -> Result<Document, String> {
+    let key = DocumentKey {
+        kind,
+        name: Name::parse("orders").unwrap(),
+    };
+    Document::parse(&key, spec).map_err(|problem| problem.to_string())
+}
+
+fn key_spec() -> serde_json::Value {
+    json!({
+        "id": "0aB1cD2eF3gH",
+        "scopes": ["orders:read"],
+        "versions": [{
+            "version": 1,
+            "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "created_at": "2026-01-01T00:00:00Z",
+        }],
+    })
+}
+
+#[test]
+fn every_kind_survives_its_envelope() {
+    let specs = [
+        (
+            Kind::Scope,
+            json!({"grants": [{"methods": ["GET"], "path": "/v1/**"}]}),
+        ),
+        (
+            Kind::Quota,
+            json!({"limits": [{"requests": 10, "per": "1m"}], "each": "principal"}),
+        ),
+        (Kind::Key, key_spec()),
+        (
+            Kind::Upstream,
+            json!({"targets": ["http://127.0.0.1:9000"], "timeouts": {"connect": "1s"}}),
+        ),
+        (
+            Kind::Route,
+            json!({"proxy": "edge", "path": "/**", "upstream": "orders"}),
+        ),
+        (
+            Kind::Proxy,
+            json!({"listen": [{"address": "127.0.0.1:8080"}]}),
+        ),
+    ];
+    assert_eq!(specs.len(), Kind::ALL.len());
+    for (kind, spec) in specs {
+        let document = parse(kind, spec).unwrap();
+        let revision = Revision::draw().unwrap();
+
+        let entry = Entry::parse(document.key().into(), Entry::json(&document, &revision));
+
+        assert_eq!(entry.document, Ok(document));
+        assert_eq!(entry.revision, Some(revision));
+    }
+}
+
+#[test]
+fn a_problem_names_the_place_and_what_would_be_right() {
+    for (kind, spec, expected) in [
+        (
+            Kind::Scope,
+            json!({"grants": []}),
+            "grants: must not be empty: give at least one, or leave it out",
+        ),
+        (
+            Kind::Scope,
+            json!({"grants": [{"path": "/a"}, {"path": "b"}]}),
+            "grants[1].path: \"b\" is not a path: it must start with '/', like \"/v1/orders/**\"",
+        ),
+        (
+            Kind::Scope,
+            json!({"grants": [{"path": "/a", "methods": []}]}),
+            "grants[0].methods: must not be empty: give at least one, or leave it out",
+        ),
+        (
+            Kind::Quota,
+            json!({"limits": [{"requests": 0, "per": "1m"}]}),
+            "limits[0].requests: 0 is out of bounds: it must be 1 to 1000000000",
+        ),
+        (
+            Kind::Quota,
+            json!({"limits": [{"requests": 1, "per": "60s"}, {"requests": 2, "per": "1m"}]}),
+            "limits[1].per: 1m is the period of an earlier limit: keep the smaller of the two",
+        ),
+        (
+            Kind::Quota,
+            json!({"limits": [{"requests": 1, "per": "1m"}], "each": "user"}),
+            "each: unknown variant `user`, expected one of `principal`, `key`, `address`, `route`, `proxy`",
+        ),
+        (
+            Kind::Proxy,
+            json!({"listen": [{"address": "0.0.0.0:80"}, {"address": "0.0.0.0:80"}]}),
+            "listen[1].address: 0.0.0.0:80 is already listened on: remove one of the two",
+        ),
+    ] {
+        assert_eq!(parse(kind, spec).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn an_unknown_field_is_named_rather_than_dropped() {
+    let problem = parse(
+        Kind::Upstream,
+        json!({"targets": ["http://a"], "weight": 1}),
+    )
+    .unwrap_err();
+
+    assert_eq!(
+        problem,
+        "weight: unknown field `weight`, expected one of `description`, `targets`, `timeouts`"
+    );
+}
+
+#[test]
+fn a_key_that_ends_before_it_starts_is_refused() {
+    let mut spec = key_spec();
+    spec["not_before"] = json!("2027-01-01T00:00:00Z");
+    spec["expires_at"] = json!("2026-01-01T00:00:00Z");
+
+    let problem = parse(Kind::Key, spec).unwrap_err();
+
+    assert_eq!(
+        problem,
+        "expires_at: 2026-01-01T00:00:00Z must be later than not_before, 2027-01-01T00:00:00Z"
+    );
+}
+
+#[test]
+fn a_newer_schema_an_unknown_kind_and_a_wrong_place_are_named() {
+    let place = |kind: &str| DocumentId {
+        kind: kind.to_owned(),
+        name: "a".to_owned(),
+    };
+    let envelope = |kind: &str, schema: u32| json!({"kind": kind, "name": "a", "schema": schema, "revision": "0", "spec": {"targets": ["http://a"]}});
+    for (place, json, expected) in [
+        (
+            place("upstream"),
+            envelope("upstream", 2),
+            "it was written with document schema 2, this build reads 1: upgrade it",
+        ),
+        (
+            place("gizmo"),
+            envelope("gizmo", 1),
+            "this build knows no kind \"gizmo\": upgrade it",
+        ),
+        (
+            place("route"),
+            envelope("upstream", 1),
+            "it says that it is upstream \"a\", but stands where route \"a\" should",
+        ),
+        (
+            place("upstream"),
+            json!([]),
+            "invalid length 0, expected a document: an object with kind, name, schema, revision and spec",
+        ),
+    ] {
+        let entry = Entry::parse(place, json);
+
+        assert_eq!(entry.document.unwrap_err().to_string(), expected);
+    }
+}

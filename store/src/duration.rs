@@ -1,0 +1,145 @@
+//! Lengths of time as people write them: `500ms`, `10s`, `1m`, `24h`, `30d`.
+
+use std::time::Duration;
+
+use crate::text;
+
+/// The shortest and the longest window of a quota.
+pub(crate) const PERIOD_BOUNDS: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_hours(31 * 24));
+/// The shortest and the longest time that a proxy may be told to wait.
+pub(crate) const TIMEOUT_BOUNDS: (Duration, Duration) =
+    (Duration::from_millis(10), Duration::from_hours(1));
+
+/// The window of a quota: 1 s to 31 d, written like `10s`, `1m`, `24h` or `30d`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    text: String,
+    length: Duration,
+}
+text!(Period);
+
+impl Period {
+    /// Reads a period; the error says how to write one and its bounds.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let length = within(text, PERIOD_BOUNDS, "1s to 31d")?;
+        Ok(Self {
+            text: text.to_owned(),
+            length,
+        })
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.length
+    }
+}
+
+/// How long a proxy waits: 10 ms to 1 h, written like `500ms`, `5s` or `1m`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeout {
+    text: String,
+    length: Duration,
+}
+text!(Timeout);
+
+impl Timeout {
+    /// Reads a timeout; the error says how to write one and its bounds.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let length = within(text, TIMEOUT_BOUNDS, "10ms to 1h")?;
+        Ok(Self {
+            text: text.to_owned(),
+            length,
+        })
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.length
+    }
+}
+
+fn within(
+    text: &str,
+    (least, most): (Duration, Duration),
+    bounds: &str,
+) -> Result<Duration, String> {
+    let length = length(text).ok_or_else(|| {
+        format!("{text:?} is not a duration: write a whole number and one unit of ms, s, m, h or d, like \"90s\"")
+    })?;
+    if length < least || length > most {
+        return Err(format!("{text} is out of bounds: it must be {bounds}"));
+    }
+    Ok(length)
+}
+
+fn length(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("1s", 1),
+            ("10m", 600),
+            ("24h", 86_400),
+            ("31d", 2_678_400),
+            ("1000ms", 1),
+        ] {
+            assert_eq!(
+                Period::parse(text).unwrap().length(),
+                Duration::from_secs(seconds)
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_an_example() {
+        for text in [
+            "",
+            "1",
+            "m",
+            "1 m",
+            "1M",
+            "-1s",
+            "1.5h",
+            "1h30m",
+            "99999999999999999999s",
+            "１s",
+        ] {
+            assert!(
+                Period::parse(text).unwrap_err().contains("like \"90s\""),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bounds_are_named() {
+        assert_eq!(
+            Period::parse("0s").unwrap_err(),
+            "0s is out of bounds: it must be 1s to 31d"
+        );
+        assert_eq!(
+            Timeout::parse("2h").unwrap_err(),
+            "2h is out of bounds: it must be 10ms to 1h"
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! A key's public id.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Name, Namespace};
+
+/// How many characters a key's id has.
+pub(crate) const KEY_ID_CHARS: usize = 12;
+
+const DIGITS: [u8; 62] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A key's public id: 12 base62 characters, shown in logs and inside the token.
+///
+/// It derives from the namespace and the key's name, so that a create which was interrupted and is run again finds
+/// the token that it had written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct KeyId([u8; KEY_ID_CHARS]);
+
+impl KeyId {
+    /// The id of the key `name` in `namespace`.
+    #[must_use]
+    pub fn derive(namespace: &Namespace, name: &Name) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"tollgate key id\0")
+            .chain_update(namespace.as_str())
+            .chain_update(b"\0")
+            .chain_update(name.as_str())
+            .finalize();
+        let mut number = digest
+            .iter()
+            .take(16)
+            .fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
+        let mut id = [0; KEY_ID_CHARS];
+        for slot in &mut id {
+            *slot = base62_digit(number);
+            number /= 62;
+        }
+        Self(id)
+    }
+
+    /// Reads an id; the error says what one looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        <[u8; KEY_ID_CHARS]>::try_from(text.as_bytes())
+            .ok()
+            .filter(|id| id.iter().all(u8::is_ascii_alphanumeric))
+            .map(Self)
+            .ok_or_else(|| {
+                format!("{text:?} is not a key's id: it must have {KEY_ID_CHARS} letters or digits")
+            })
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// The base62 digit for `number` modulo 62.
+pub(crate) fn base62_digit(number: u128) -> u8 {
+    let index = usize::try_from(number % 62).unwrap_or_default();
+    DIGITS.get(index).copied().unwrap_or(b'0')
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl From<KeyId> for String {
+    fn from(id: KeyId) -> Self {
+        id.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for KeyId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_key_always_has_the_same_id_and_another_namespace_another() {
+        let name = Name::parse("acme-ci").unwrap();
+        let prod = KeyId::derive(&Namespace::parse("prod").unwrap(), &name);
+        let test = KeyId::derive(&Namespace::parse("test").unwrap(), &name);
+
+        assert_eq!(
+            prod,
+            KeyId::derive(&Namespace::parse("prod").unwrap(), &name)
+        );
+        assert_ne!(prod, test);
+        assert_eq!(KeyId::parse(prod.as_str()), Ok(prod));
+    }
+
+    #[test]
+    fn eleven_or_thirteen_characters_are_no_id() {
+        for text in ["", "abcdefghijk", "abcdefghijklm", "abcdefghij-l"] {
+            assert!(KeyId::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What can be declared, and where it is kept.
+//!
+//! [`document`] holds the documents: JSON parsed once into types that cannot hold a bad value. [`backend`] holds the
+//! places that keep them. A token and its verifier are two things in two places: [`token`] makes the one and derives
+//! the other.
+
+pub mod backend;
+pub mod document;
+mod duration;
+mod key_id;
+mod name;
+mod network;
+mod path;
+mod problem;
+mod secret;
+mod timestamp;
+pub mod token;
+
+pub use duration::{Period, Timeout};
+pub use key_id::KeyId;
+pub use name::{Environment, Name, Namespace};
+pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl};
+pub use path::{PathPattern, Segment};
+pub use problem::{Problem, Step};
+pub use secret::Secret;
+pub use timestamp::Timestamp;
+
+/// Declares a validated text: it keeps the text as its author wrote it, reads from and writes to JSON as a string,
+/// and cannot be made other than through `parse`.
+macro_rules! text {
+    ($type:ident) => {
+        impl $type {
+            /// The text as it was written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.text
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(&self.text)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.text)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text =
+                    <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text;

@@ -1,1 +1,30 @@
-//! x
+//! The engine: documents become a [`Snapshot`], and each request is decided against it.
+//!
+//! A request walks one straight line, and each step's result is the next one's proof: [`Target::parse`] reads it once,
+//! [`Snapshot::identify`] finds its [`Principal`], [`Snapshot::authorize`] mints a [`Grant`], [`Meter::admit`] charges
+//! its quotas and mints an [`Admission`]. Nothing here opens a socket, reads a clock or logs.
+
+mod authorize;
+mod identify;
+mod meter;
+mod refusal;
+mod snapshot;
+mod target;
+
+use std::time::Duration;
+
+pub use authorize::Grant;
+pub use identify::Principal;
+pub use meter::{Admission, Meter, SUBJECTS_MAX};
+pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
+pub use snapshot::{Rejected, Snapshot, UpstreamRule};
+pub use target::{PATH_BYTES_MAX, Target};
+
+/// When a request is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The time of day: keys start and expire by it.
+    pub wall: jiff::Timestamp,
+    /// The time since any fixed start, which no change of the system's clock moves: quotas count by it.
+    pub monotonic: Duration,
+}

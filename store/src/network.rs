@@ -236,7 +236,8 @@ fn is_link_local(host: &url::Host<&str>) -> bool {
 
 /// Whether `text` is a host in lower case: a name of RFC 1123 labels (underscores allowed), or an address without
 /// brackets.
-pub(crate) fn is_host(text: &str) -> bool {
+#[must_use]
+pub fn is_host(text: &str) -> bool {
     let is_label = |label: &str| {
         let holds = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         (1..=63).contains(&label.len())

@@ -1,0 +1,53 @@
+# The verbs. `make` alone lists them.
+
+CARGO ?= cargo
+BINARIES = -p terraform-provider-tollgate -p tollgate-proxy
+# nextest prints one summary for all crates; without it, cargo's own runner does the same work.
+RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
+
+.PHONY: help demo build test unit testacc lint fmt bench clean
+
+help: ## List the verbs.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+demo: ## From `terraform apply` to an enforced request, on this machine.
+	@scripts/need cargo terraform
+	$(CARGO) build $(BINARIES) -p tollgate-acceptance
+	@target/debug/tollgate-demo
+
+build: ## Build the provider and the proxy.
+	@scripts/need cargo
+	$(CARGO) build $(BINARIES)
+
+test: ## Every test, with the set-up that it needs.
+	@scripts/need cargo terraform curl
+	@acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=--workspace
+
+unit: ## The tests that need neither terraform nor the network: seconds.
+	@$(MAKE) --no-print-directory run CRATES="-p tollgate-gate -p tollgate-store"
+
+testacc: ## The acceptance tests alone: real terraform, LocalStack, the built binaries.
+	@scripts/need cargo terraform curl
+	@acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=-p=tollgate-acceptance
+
+.PHONY: run
+run:
+	$(CARGO) $(RUNNER) $(CRATES)
+
+lint: ## Formatting, clippy, dependencies, scripts, Terraform files: no warning is let through.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	@scripts/lint-dependencies
+	terraform fmt -check -recursive examples
+
+fmt: ## Format everything.
+	$(CARGO) fmt --all
+	terraform fmt -recursive examples
+
+bench: ## How long a decision takes.
+	$(CARGO) bench -p tollgate-gate
+
+clean: ## Remove what was built, and LocalStack.
+	acceptance/localstack/start.sh stop
+	$(CARGO) clean
+	rm -rf .localstack

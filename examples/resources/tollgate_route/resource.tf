@@ -1,0 +1,19 @@
+resource "tollgate_proxy" "edge" {
+  name   = "edge"
+  listen = [{ address = "0.0.0.0:8080" }]
+}
+
+resource "tollgate_upstream" "orders" {
+  name    = "orders"
+  targets = ["http://orders.internal:8080"]
+}
+
+resource "tollgate_route" "orders" {
+  name        = "orders"
+  description = "Orders go to the orders API."
+  proxy       = tollgate_proxy.edge.name
+  hosts       = ["api.example.com", "*.partner.example.com"]
+  methods     = ["GET", "POST"]
+  path        = "/v1/orders/**"
+  upstream    = tollgate_upstream.orders.name
+}

@@ -1,0 +1,9 @@
+resource "tollgate_scope" "orders_read" {
+  name        = "orders:read"
+  description = "Read orders, never write them."
+
+  grants = [
+    { methods = ["GET", "HEAD"], path = "/v1/orders/**" },
+    { methods = ["GET"], path = "/v1/customers/*/orders", hosts = ["api.example.com"] },
+  ]
+}

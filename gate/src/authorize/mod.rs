@@ -1,0 +1,142 @@
+//! What a principal may do, and where it goes.
+
+mod path_trie;
+mod request_table;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tollgate_store::Name;
+use tollgate_store::document;
+
+use crate::identify::{QuotaRule, ScopeRule};
+use crate::{Principal, Refusal, Snapshot, Target, UpstreamRule};
+use path_trie::PathTrie;
+use request_table::RequestTable;
+
+/// What every scope of a snapshot allows.
+///
+/// All grants share one trie, so that a request costs the same however many scopes there are that its key lacks.
+#[derive(Debug, Default)]
+pub(crate) struct Grants(PathTrie<HashMap<u32, RequestTable<()>>>);
+
+impl Grants {
+    pub(crate) fn insert(&mut self, scope: &ScopeRule, grant: &document::Grant) {
+        let table = self.0.value(&grant.path).entry(scope.number).or_default();
+        table.insert(grant.hosts.as_ref(), grant.methods.as_ref(), &());
+    }
+
+    /// The first of `scopes` that allows the request, by its most specific path.
+    fn find<'s>(&self, scopes: &'s [Arc<ScopeRule>], target: &Target) -> Option<&'s ScopeRule> {
+        let allows = |tables: &HashMap<u32, RequestTable<()>>| {
+            let fits = |scope: &&Arc<ScopeRule>| {
+                tables
+                    .get(&scope.number)
+                    .is_some_and(|table| table.find(target).is_some())
+            };
+            scopes.iter().find(fits).map(Arc::as_ref)
+        };
+        self.0.find(target.path(), allows)
+    }
+}
+
+/// A route of this proxy.
+#[derive(Debug)]
+pub(crate) struct RouteRule {
+    pub(crate) name: Name,
+    pub(crate) upstream: Arc<UpstreamRule>,
+}
+
+/// Every route of this proxy.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    trie: PathTrie<RequestTable<Arc<RouteRule>>>,
+    len: usize,
+}
+
+impl Routes {
+    /// Adds a route. Of two that are equally specific for a request, the one that was added first carries it.
+    pub(crate) fn insert(&mut self, route: &document::Route, rule: RouteRule) {
+        let table = self.trie.value(&route.path);
+        table.insert(
+            route.hosts.as_ref(),
+            route.methods.as_ref(),
+            &Arc::new(rule),
+        );
+        self.len += 1;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The most specific route: by path, then by host, then by method.
+    fn find(&self, target: &Target) -> Option<&RouteRule> {
+        self.trie
+            .find(target.path(), |table| table.find(target))
+            .map(Arc::as_ref)
+    }
+}
+
+impl Snapshot {
+    /// Finds the scope that allows a request and the route that carries it.
+    ///
+    /// Scopes come first: who holds none that fits learns nothing of the routes.
+    pub fn authorize<'s>(
+        &'s self,
+        principal: Principal<'s>,
+        target: &Target,
+    ) -> Result<Grant<'s>, Refusal> {
+        let scope = self
+            .grants
+            .find(&principal.access().scopes, target)
+            .ok_or_else(|| Refusal::OutOfScope {
+                key: principal.key_id(),
+            })?;
+        let route = self.routes.find(target).ok_or(Refusal::NoRoute)?;
+        Ok(Grant {
+            principal,
+            scope: &scope.name,
+            route,
+        })
+    }
+}
+
+/// Proof that a principal may send a request, and where it goes. Only [`Snapshot::authorize`] makes one.
+#[derive(Debug)]
+pub struct Grant<'s> {
+    principal: Principal<'s>,
+    scope: &'s Name,
+    route: &'s RouteRule,
+}
+
+impl<'s> Grant<'s> {
+    /// Who asks.
+    #[must_use]
+    pub fn principal(&self) -> Principal<'s> {
+        self.principal
+    }
+
+    /// The scope that allows it.
+    #[must_use]
+    pub fn scope(&self) -> &'s Name {
+        self.scope
+    }
+
+    /// The route that carries it.
+    #[must_use]
+    pub fn route(&self) -> &'s Name {
+        &self.route.name
+    }
+
+    /// The upstream that answers.
+    #[must_use]
+    pub fn upstream(&self) -> &'s Arc<UpstreamRule> {
+        &self.route.upstream
+    }
+
+    /// The quotas that count it.
+    pub(crate) fn quotas(&self) -> &'s [Arc<QuotaRule>] {
+        &self.principal.access().quotas
+    }
+}

@@ -1,0 +1,224 @@
+//! Why a request goes no further: facts, never a status code, never a token.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tollgate_store::{KeyId, Name};
+
+use crate::PATH_BYTES_MAX;
+
+/// Why a request goes no further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// An upstream could read the request differently than it was read here.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Nobody knows who asks. To the caller all faults must look the same.
+    #[error(transparent)]
+    Unauthenticated(#[from] CredentialFault),
+    /// None of the key's scopes allows the request.
+    #[error("no scope of key {key} allows the request")]
+    OutOfScope {
+        /// The key.
+        key: KeyId,
+    },
+    /// The request is in scope, but no route of this proxy carries it.
+    #[error("no route of this proxy carries the request, though the key's scopes allow it")]
+    NoRoute,
+    /// A quota is used up.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
+    /// The meter holds its most subjects, and this one would be another.
+    #[error("the meter counts its most subjects already, and this request would add one")]
+    Overloaded,
+}
+
+impl Refusal {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed(malformed) => malformed.code(),
+            Self::Unauthenticated(fault) => fault.code(),
+            Self::OutOfScope { .. } => "scope_insufficient",
+            Self::NoRoute => "route_missing",
+            Self::OverQuota(_) => "quota_exceeded",
+            Self::Overloaded => "meter_full",
+        }
+    }
+}
+
+/// What makes a request's head ambiguous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// CONNECT opens a tunnel and TRACE echoes credentials.
+    #[error("the methods CONNECT and TRACE are never let through")]
+    MethodRefused,
+    /// No host is named.
+    #[error("the request names no host")]
+    HostMissing,
+    /// The host is none: user information, a list, a path, a bad port.
+    #[error("the host is neither a name nor an address with an optional port")]
+    HostInvalid,
+    /// The request target names another host than the one it was sent for.
+    #[error("the request names two hosts")]
+    HostAmbiguous,
+    /// The target is `*`, an authority, or empty.
+    #[error("the request target must be a path that starts with '/'")]
+    PathForm,
+    /// The path is longer than [`PATH_BYTES_MAX`].
+    #[error("the path is longer than {PATH_BYTES_MAX} bytes")]
+    PathTooLong,
+    /// A raw control character, space, `#`, backslash or byte beyond ASCII.
+    #[error("the path holds a character that must be percent-encoded")]
+    PathCharacter,
+    /// A `%` that two hexadecimal digits don't follow.
+    #[error("the path holds a '%' without two hexadecimal digits")]
+    PathEscape,
+    /// An encoded slash, backslash, percent, semicolon or control character: some decode it, some don't.
+    #[error("the path holds a percent-encoded separator, percent or control character")]
+    PathAmbiguous,
+    /// What is percent-encoded is no UTF-8, like the overlong forms of a slash.
+    #[error("the path's percent-encoded bytes are not UTF-8")]
+    PathNotUtf8,
+    /// A segment `.` or `..`, also with parameters or spaces.
+    #[error("the path holds a dot segment")]
+    PathDotSegment,
+    /// Two slashes in a row.
+    #[error("the path holds an empty segment")]
+    PathEmptySegment,
+    /// A segment that is nothing but parameters, which some servers read as empty.
+    #[error("the path holds a segment that starts with ';'")]
+    PathParameter,
+    /// A raw control character, space, `#` or byte beyond ASCII.
+    #[error("the query holds a character that must be percent-encoded")]
+    QueryCharacter,
+}
+
+impl Malformed {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MethodRefused => "method_refused",
+            Self::HostMissing => "host_missing",
+            Self::HostInvalid => "host_invalid",
+            Self::HostAmbiguous => "host_ambiguous",
+            Self::PathForm => "path_form",
+            Self::PathTooLong => "path_too_long",
+            Self::PathCharacter => "path_character",
+            Self::PathEscape => "path_escape",
+            Self::PathAmbiguous => "path_ambiguous",
+            Self::PathNotUtf8 => "path_not_utf8",
+            Self::PathDotSegment => "path_dot_segment",
+            Self::PathEmptySegment => "path_empty_segment",
+            Self::PathParameter => "path_parameter",
+            Self::QueryCharacter => "query_character",
+        }
+    }
+}
+
+/// Why a credential proves nothing. The key's id is public; the token is never held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialFault {
+    /// There is none.
+    #[error("the request bears no credential")]
+    Missing,
+    /// There are two or more: which one counts would be a guess.
+    #[error("the request bears more than one credential")]
+    Several,
+    /// It is no token: another scheme, another shape, or a wrong checksum.
+    #[error("the credential is not a token of this kind")]
+    Malformed,
+    /// No key has its id.
+    #[error("no key has the id {key}")]
+    Unknown {
+        /// The id inside the token.
+        key: KeyId,
+    },
+    /// The id is a key's, the secret is not.
+    #[error("the token is none of key {key}'s")]
+    Wrong {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key is switched off.
+    #[error("key {key} is disabled")]
+    Disabled {
+        /// The key.
+        key: KeyId,
+    },
+    /// The key opens nothing yet.
+    #[error("key {key} is valid from {at} on")]
+    NotYetValid {
+        /// The key.
+        key: KeyId,
+        /// From when on it does.
+        at: jiff::Timestamp,
+    },
+    /// The key opens nothing any more.
+    #[error("key {key} expired at {at}")]
+    Expired {
+        /// The key.
+        key: KeyId,
+        /// Since when.
+        at: jiff::Timestamp,
+    },
+    /// The key may not be used from there.
+    #[error("key {key} may not be used from {address}")]
+    Address {
+        /// The key.
+        key: KeyId,
+        /// The client's address.
+        address: IpAddr,
+    },
+}
+
+impl CredentialFault {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "credential_missing",
+            Self::Several => "credentials_several",
+            Self::Malformed => "credential_malformed",
+            Self::Unknown { .. } => "credential_unknown",
+            Self::Wrong { .. } => "credential_wrong",
+            Self::Disabled { .. } => "credential_disabled",
+            Self::NotYetValid { .. } => "credential_not_yet_valid",
+            Self::Expired { .. } => "credential_expired",
+            Self::Address { .. } => "credential_address",
+        }
+    }
+
+    /// The id of the key that was tried, where the credential shows one. It proves nothing about the caller.
+    #[must_use]
+    pub fn key(self) -> Option<KeyId> {
+        match self {
+            Self::Missing | Self::Several | Self::Malformed => None,
+            Self::Unknown { key }
+            | Self::Wrong { key }
+            | Self::Disabled { key }
+            | Self::NotYetValid { key, .. }
+            | Self::Expired { key, .. }
+            | Self::Address { key, .. } => Some(key),
+        }
+    }
+}
+
+/// A quota that is used up; nothing was charged, and nothing remains.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("quota {quota} allows {limit} requests in {window:?}; the next fits in {retry_after:?}")]
+pub struct OverQuota {
+    /// The quota: of several that are used up, the one to wait for longest.
+    pub quota: Name,
+    /// How many requests it allows in a window.
+    pub limit: u32,
+    /// The length of the window.
+    pub window: Duration,
+    /// The time until one request fits, if no other comes first.
+    pub retry_after: Duration,
+}

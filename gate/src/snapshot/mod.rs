@@ -1,0 +1,65 @@
+//! Everything that decides requests, in one immutable value.
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tollgate_store::Name;
+use tollgate_store::document::{DocumentId, Proxy, Upstream};
+
+use crate::authorize::{Grants, Routes};
+use crate::identify::Keys;
+
+/// Everything that decides requests: rules, never state.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) keys: Keys,
+    pub(crate) grants: Grants,
+    pub(crate) routes: Routes,
+    proxy: Option<Proxy>,
+    upstreams: BTreeMap<Name, Arc<UpstreamRule>>,
+}
+
+/// A document that stays out of a snapshot, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The document.
+    pub id: DocumentId,
+    /// What is wrong with it, or with a document that it names.
+    pub reason: String,
+}
+
+/// An upstream and its name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UpstreamRule {
+    /// The document's name.
+    pub name: Name,
+    /// What it declares.
+    pub upstream: Upstream,
+}
+
+impl Snapshot {
+    /// The deployment's own document; `None` where there is none, or none that is good.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The upstreams that a route of this proxy names, in the order of their names.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamRule>> {
+        self.upstreams.values()
+    }
+
+    /// How many keys there are, also disabled and expired ones.
+    #[must_use]
+    pub fn keys_len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many routes this proxy has.
+    #[must_use]
+    pub fn routes_len(&self) -> usize {
+        self.routes.len()
+    }
+}

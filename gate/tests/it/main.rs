@@ -1,0 +1,19 @@
+//! The engine as a proxy uses it: documents in, decisions out.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that can't go on fails"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "documents are written where they are passed"
+)]
+
+mod authorize;
+mod documents;
+mod identify;
+mod meter;
+mod snapshot;
+mod target;
+mod traversal;

@@ -22,7 +22,7 @@ text!(Period);
 impl Period {
     /// Reads a period; the error says how to write one and its bounds.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let length = within(text, PERIOD_BOUNDS, "1s to 31d")?;
+        let length = duration_within(text, PERIOD_BOUNDS, "1s to 31d")?;
         Ok(Self {
             text: text.to_owned(),
             length,
@@ -47,7 +47,7 @@ text!(Timeout);
 impl Timeout {
     /// Reads a timeout; the error says how to write one and its bounds.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let length = within(text, TIMEOUT_BOUNDS, "10ms to 1h")?;
+        let length = duration_within(text, TIMEOUT_BOUNDS, "10ms to 1h")?;
         Ok(Self {
             text: text.to_owned(),
             length,
@@ -61,7 +61,8 @@ impl Timeout {
     }
 }
 
-fn within(
+/// Reads a length of time within `least..=most`, which `bounds` says in words; the error says how to write one.
+pub fn duration_within(
     text: &str,
     (least, most): (Duration, Duration),
     bounds: &str,

@@ -1,9 +1,11 @@
 //! What can go wrong with a store: the cause, and the remedy.
 
+use std::sync::Arc;
+
 use crate::document::DocumentKey;
 
 /// Why a store could not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A create met a document of the same kind and name.
@@ -104,7 +106,7 @@ pub enum StoreError {
         /// `read`, `written`, `locked`, `removed`, `listed`.
         action: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The store answered something that fits none of the above.
     #[error("{place} failed {action}: {cause}")]

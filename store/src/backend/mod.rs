@@ -3,14 +3,29 @@
 //! Every backend keeps the same promises, and one conformance suite holds all of them to it: writes are
 //! compare-and-swap, one cheap call tells that nothing changed, a broken document never hides the others, and a
 //! token is kept apart from its verifier.
+//!
+//! | backend | for |
+//! |---|---|
+//! | `aws` | a fleet: AWS Secrets Manager (the crate's feature `aws`) |
+//! | `directory` | a laptop, a test, a volume on premises |
+//! | `memory` | tests in one process |
 
+#[cfg(feature = "aws")]
+mod aws;
+mod digest;
+mod directory;
 mod error;
+mod location;
+mod memory;
+mod standing;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
 pub use error::StoreError;
+pub use location::{Location, SecretsManager, open};
+pub use memory::Memory;
 
 use crate::document::{Document, DocumentKey, Entry, Revision};
 use crate::{KeyId, Name, Secret};

@@ -9,17 +9,17 @@ use crate::token::Verifier;
 use crate::{Cidr, Environment, KeyId, Name, Problem, Timestamp};
 
 /// The most scopes of one key.
-pub(super) const KEY_SCOPES_MAX: usize = 100;
+pub const KEY_SCOPES_MAX: usize = 100;
 /// The most quotas of one key.
-pub(super) const KEY_QUOTAS_MAX: usize = 8;
+pub const KEY_QUOTAS_MAX: usize = 8;
 /// The most address blocks of one key.
-pub(super) const KEY_CIDRS_MAX: usize = 64;
+pub const KEY_CIDRS_MAX: usize = 64;
 /// The most entries of a key's metadata.
-pub(super) const METADATA_ENTRIES_MAX: usize = 16;
+pub const METADATA_ENTRIES_MAX: usize = 16;
 /// The most characters of one metadata key or value.
-pub(super) const METADATA_CHARS_MAX: usize = 256;
+pub const METADATA_CHARS_MAX: usize = 256;
 /// The most versions that a key may have at once.
-pub(super) const KEY_VERSIONS_MAX: usize = 8;
+pub const KEY_VERSIONS_MAX: usize = 8;
 
 /// A client's key. The token itself is kept elsewhere, where no proxy can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

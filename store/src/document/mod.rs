@@ -18,12 +18,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
-pub use key::{Key, KeyVersion};
-pub use proxy::{Listen, Proxy};
-pub use quota::{Each, Limit, Quota};
+pub use key::{
+    KEY_CIDRS_MAX, KEY_QUOTAS_MAX, KEY_SCOPES_MAX, KEY_VERSIONS_MAX, Key, KeyVersion,
+    METADATA_CHARS_MAX, METADATA_ENTRIES_MAX,
+};
+pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
+pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
 pub use route::Route;
-pub use scope::{Grant, Scope};
-pub use upstream::{Timeouts, Upstream};
+pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
+pub use upstream::{TARGETS_MAX, Timeouts, Upstream};
 
 use crate::{Name, Problem};
 

@@ -8,9 +8,9 @@ use super::{Declaration, Kind, Spec, check_count};
 use crate::{Cidr, ListenAddress, Problem};
 
 /// The most addresses that one proxy listens on.
-pub(super) const LISTEN_MAX: usize = 16;
+pub const LISTEN_MAX: usize = 16;
 /// The most blocks of trusted proxies.
-pub(super) const TRUSTED_PROXIES_MAX: usize = 64;
+pub const TRUSTED_PROXIES_MAX: usize = 64;
 
 /// A deployment of proxies: any number of processes that serve the same routes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

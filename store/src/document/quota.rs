@@ -6,9 +6,9 @@ use super::{Declaration, Kind, Spec, check_count};
 use crate::{Period, Problem};
 
 /// The most limits of one quota.
-pub(super) const LIMITS_MAX: usize = 8;
+pub const LIMITS_MAX: usize = 8;
 /// The most requests that a limit may name.
-pub(super) const REQUESTS_MAX: u32 = 1_000_000_000;
+pub const REQUESTS_MAX: u32 = 1_000_000_000;
 
 /// Limits on requests. A request must be within all of them, and is charged to all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

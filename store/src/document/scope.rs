@@ -8,9 +8,9 @@ use super::{Declaration, Kind, Spec, check_count};
 use crate::{HostPattern, Method, PathPattern, Problem};
 
 /// The most grants of one scope.
-pub(super) const GRANTS_MAX: usize = 100;
+pub const GRANTS_MAX: usize = 100;
 /// The most methods, and the most hosts, of one grant or route.
-pub(super) const MATCHERS_MAX: usize = 32;
+pub const MATCHERS_MAX: usize = 32;
 
 /// What a credential that holds the scope may do: any of its grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

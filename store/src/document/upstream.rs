@@ -6,7 +6,7 @@ use super::{Declaration, Kind, Spec, check_count};
 use crate::{Problem, TargetUrl, Timeout};
 
 /// The most targets of one upstream.
-pub(super) const TARGETS_MAX: usize = 64;
+pub const TARGETS_MAX: usize = 64;
 
 /// Servers that answer the same requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

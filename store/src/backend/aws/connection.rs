@@ -1,0 +1,132 @@
+//! The client of Secrets Manager: made at the first call, from the settings and the usual AWS chain.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{Builder, SharedCredentialsProvider};
+use tokio::sync::OnceCell;
+
+use super::layout::SHARD_TAG;
+use crate::backend::{SecretsManager, StoreError};
+
+/// A silent endpoint is given up after two attempts, within 5 seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPTS_MAX: u32 = 2;
+/// Also bounds what comes before: finding credentials, assuming a role.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
+/// Secrets Manager takes 50 tags a secret, the index needs one a shard.
+const TAGS_MAX: usize = 30;
+
+/// The settings, and the client once it was needed.
+#[derive(Debug)]
+pub(super) struct Connection {
+    settings: SecretsManager,
+    client: OnceCell<Client>,
+}
+
+impl Connection {
+    /// Takes settings that can be used.
+    pub(super) fn new(settings: &SecretsManager, place: &str) -> Result<Self, StoreError> {
+        let refused = |cause: String| StoreError::Failed {
+            place: place.to_owned(),
+            action: "to open".to_owned(),
+            cause,
+        };
+        let count = settings.tags.len();
+        if count > TAGS_MAX {
+            let cause = format!("{count} tags are given, at most {TAGS_MAX} are possible");
+            return Err(refused(cause));
+        }
+        let reserved = |key: &&String| key.starts_with(SHARD_TAG) || key.starts_with("tollgate-");
+        if let Some(key) = settings.tags.keys().find(reserved) {
+            let cause = format!("the tag {key:?} is one that Tollgate sets: rename it");
+            return Err(refused(cause));
+        }
+        Ok(Self {
+            settings: settings.clone(),
+            client: OnceCell::new(),
+        })
+    }
+
+    /// What every secret made is given.
+    pub(super) fn settings(&self) -> &SecretsManager {
+        &self.settings
+    }
+
+    /// The client; an error where no region can be found.
+    pub(super) async fn client(&self, place: &str) -> Result<&Client, StoreError> {
+        self.client.get_or_try_init(|| self.connect(place)).await
+    }
+
+    async fn connect(&self, place: &str) -> Result<Client, StoreError> {
+        let config = self.load().await;
+        if config.region().is_none() {
+            return Err(StoreError::Unreachable {
+                place: place.to_owned(),
+                cause: "no AWS region is set".to_owned(),
+                remedy: "set `region`, or the environment variable AWS_REGION".to_owned(),
+            });
+        }
+        let mut builder = Builder::from(&config);
+        if let Some(url) = &self.settings.endpoint_url {
+            builder = builder.endpoint_url(url);
+        }
+        if let Some(arn) = &self.settings.assume_role_arn {
+            let provider = AssumeRoleProvider::builder(arn)
+                .session_name("tollgate")
+                .configure(&config)
+                .build()
+                .await;
+            builder = builder.credentials_provider(SharedCredentialsProvider::new(provider));
+        }
+        Ok(Client::from_conf(builder.build()))
+    }
+
+    async fn load(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
+        if let Some(region) = &self.settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        loader.load().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(tags: impl IntoIterator<Item = String>) -> Result<Connection, String> {
+        let settings = SecretsManager {
+            tags: tags.into_iter().map(|tag| (tag, String::new())).collect(),
+            ..SecretsManager::default()
+        };
+        Connection::new(&settings, "here").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn tags_that_tollgate_sets_and_more_than_fit_are_refused() {
+        assert!(opened(["team".to_owned()]).is_ok());
+        assert!(
+            opened(["shard-03".to_owned()])
+                .unwrap_err()
+                .contains("shard-03")
+        );
+        let many = (0..31).map(|number| format!("tag-{number}"));
+        assert!(opened(many).unwrap_err().contains("at most 30"));
+    }
+}

@@ -1,0 +1,202 @@
+//! A store in AWS Secrets Manager.
+//!
+//! ```text
+//! tollgate/<namespace>/index          its tags shard-00..15 change with every write of that shard: the cheap signal
+//! tollgate/<namespace>/shard-00..15   the documents whose key hashes there, as JSON
+//! tollgate/<namespace>/token/<key id> one client's token
+//! ```
+//!
+//! Secrets Manager bills by secret and by call, so that thousands of documents share 16 secrets, one call tells that
+//! nothing changed, and writes that wait for the same shard go out together.
+//!
+//! # Why two writers lose nothing
+//!
+//! A shard is replaced only where the version that was read is still the current one: see [`secrets::Secrets::swap`].
+//! The loser reads again and applies its change to what now stands, so that another document's change is kept and
+//! the same document's is a conflict.
+//!
+//! # Why removing a shard loses nothing
+//!
+//! Secrets Manager can't delete a secret on the condition that nobody wrote to it. So the write that removes the last
+//! document closes the shard: the value says `closed`, and nobody ever writes to that secret again. From then on
+//! anybody may delete it, at any time and more than once, without regard to clocks: it is named by its ARN, and the
+//! secret that the next writer makes under the same name has another one. So a writer who finds a closed shard deletes
+//! it and makes a new one, whether its closer is slow or has crashed.
+//!
+//! The index has no such step, because it can be made from the shards: who removes it looks for shards once more
+//! afterwards, a writer whose tag finds no index makes one, and a reader who finds none asks for all the shards.
+
+mod commit;
+mod connection;
+mod failure;
+mod index;
+mod layout;
+mod patience;
+mod poll;
+mod secrets;
+mod shard;
+mod slot;
+mod token;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use self::index::Index;
+use self::layout::{Names, ShardNumber};
+use self::secrets::Secrets;
+use self::shard::Change;
+use self::slot::{Seen, Slot};
+use super::standing::draw_revision;
+use super::{
+    Backend, Cursor, Depth, Expected, Load, SecretsManager, StoreError, TokenOwner, TokenPlace,
+};
+use crate::document::{Document, DocumentKey, Entry, Revision};
+use crate::{Namespace, Secret};
+
+/// One namespace in Secrets Manager.
+#[derive(Debug)]
+pub(super) struct Aws {
+    store: Arc<Store>,
+}
+
+#[derive(Debug)]
+struct Store {
+    namespace: Namespace,
+    names: Names,
+    secrets: Secrets,
+    index: Index,
+    slots: Vec<Slot>,
+}
+
+impl Aws {
+    /// The namespace; nothing is called yet.
+    pub(super) fn new(
+        settings: &SecretsManager,
+        namespace: &Namespace,
+    ) -> Result<Self, StoreError> {
+        let region = match &settings.region {
+            Some(region) => format!("Secrets Manager in {region}"),
+            None => "Secrets Manager".to_owned(),
+        };
+        let place = format!("{region}, namespace {:?}", namespace.as_str());
+        let names = Names::new(namespace);
+        let store = Store {
+            secrets: Secrets::new(settings, &place)?,
+            index: Index::new(&names, namespace.as_str()),
+            slots: ShardNumber::all().map(|_| Slot::default()).collect(),
+            namespace: namespace.clone(),
+            names,
+        };
+        Ok(Self {
+            store: Arc::new(store),
+        })
+    }
+}
+
+impl Store {
+    fn place(&self) -> &str {
+        self.secrets.place()
+    }
+
+    fn namespace(&self) -> &str {
+        self.namespace.as_str()
+    }
+
+    fn slot(&self, number: ShardNumber) -> Result<&Slot, StoreError> {
+        // There is one for every number.
+        self.slots
+            .get(number.position())
+            .ok_or_else(|| self.corrupt(&self.names.shard(number), "no such shard".to_owned()))
+    }
+
+    /// Reads one shard, once for all who ask at about the same time.
+    async fn seen(&self, number: ShardNumber) -> Result<Seen, StoreError> {
+        let slot = self.slot(number)?;
+        if let Some(seen) = slot.fresh() {
+            return Ok(seen);
+        }
+        let _turn = slot.turn.lock().await;
+        if let Some(seen) = slot.fresh() {
+            return Ok(seen);
+        }
+        let lessons = slot.lessons();
+        let value = self.secrets.value(&self.names.shard(number)).await?;
+        let seen = Seen::of(value.as_ref());
+        slot.learn(seen.clone(), lessons);
+        Ok(seen)
+    }
+
+    fn corrupt(&self, secret: &str, cause: String) -> StoreError {
+        StoreError::Corrupt {
+            place: self.place().to_owned(),
+            item: format!("secret {secret}"),
+            cause,
+            remedy:
+                "write an earlier version's value back with `aws secretsmanager put-secret-value`"
+                    .to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Aws {
+    fn place(&self) -> String {
+        self.store.place().to_owned()
+    }
+
+    async fn poll(&self, since: Option<&Cursor>, depth: Depth) -> Result<Option<Load>, StoreError> {
+        self.store.poll(since, depth).await
+    }
+
+    async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, StoreError> {
+        let number = ShardNumber::of(key);
+        match self.store.seen(number).await? {
+            Seen::Absent => Ok(None),
+            Seen::Shard { shard, .. } => Ok(shard.entry(key)),
+            // "There is none" would have Terraform make it again.
+            Seen::Corrupt { cause, .. } => {
+                let secret = self.store.names.shard(number);
+                Err(self.store.corrupt(&secret, cause))
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        document: &Document,
+        expected: &Expected,
+    ) -> Result<Revision, StoreError> {
+        let revision = draw_revision(|| self.place())?;
+        let change = Change::Write {
+            json: Entry::json(document, &revision),
+            revision: revision.clone(),
+            expected: expected.clone(),
+        };
+        self.store.change(document.key(), change).await?;
+        Ok(revision)
+    }
+
+    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
+        let change = Change::Delete {
+            expected: expected.clone(),
+        };
+        self.store.change(key.clone(), change).await
+    }
+
+    async fn write_token(
+        &self,
+        owner: TokenOwner<'_>,
+        token: &Secret,
+    ) -> Result<TokenPlace, StoreError> {
+        self.store.write_token(owner, token).await
+    }
+
+    async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {
+        self.store.token_place(owner).await
+    }
+
+    async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
+        self.store.delete_token(owner).await
+    }
+}

@@ -1,0 +1,140 @@
+//! A namespace in LocalStack, and ways around the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Credentials, Region};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tollgate_store::Namespace;
+use tollgate_store::backend::{Backend, Location, SecretsManager, open};
+use tollgate_store::document::DocumentId;
+
+use crate::conformance::Place;
+
+const REGION: &str = "eu-west-1";
+
+/// A namespace of its own in LocalStack, and a client that goes behind the store's back.
+pub(super) struct LocalStack {
+    pub(super) endpoint: String,
+    namespace: Namespace,
+    pub(super) client: Client,
+}
+
+impl LocalStack {
+    pub(super) fn new(endpoint: &str) -> Self {
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(endpoint)
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .build();
+        let unique = uuid::Uuid::now_v7().simple().to_string();
+        Self {
+            endpoint: endpoint.to_owned(),
+            namespace: Namespace::parse(&format!("t{}", &unique[1..])).unwrap(),
+            client: Client::from_conf(config),
+        }
+    }
+
+    pub(super) async fn open_at(&self, endpoint: &str) -> Arc<dyn Backend> {
+        let location = Location::SecretsManager(at(endpoint));
+        open(&location, &self.namespace).await.unwrap()
+    }
+
+    pub(super) fn secret(&self, name: &str) -> String {
+        format!("tollgate/{}/{name}", self.namespace)
+    }
+
+    /// The names of all secrets of the namespace, without the prefix.
+    pub(super) async fn secrets(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut page = None;
+        loop {
+            let request = self.client.list_secrets().max_results(100);
+            let listed = request.set_next_token(page).send().await.unwrap();
+            for secret in listed.secret_list.unwrap_or_default() {
+                let name = secret.name.unwrap();
+                names.extend(name.strip_prefix(&self.secret("")).map(str::to_owned));
+            }
+            page = listed.next_token;
+            if page.is_none() {
+                break;
+            }
+        }
+        names.sort();
+        names
+    }
+
+    pub(super) async fn value(&self, name: &str) -> String {
+        let request = self.client.get_secret_value().secret_id(self.secret(name));
+        request.send().await.unwrap().secret_string.unwrap()
+    }
+
+    pub(super) async fn set(&self, name: &str, text: &str) {
+        let request = self.client.put_secret_value().secret_id(self.secret(name));
+        request.secret_string(text).send().await.unwrap();
+    }
+
+    pub(super) async fn delete(&self, name: &str) {
+        let request = self.client.delete_secret().secret_id(self.secret(name));
+        let request = request.force_delete_without_recovery(true);
+        request.send().await.unwrap();
+    }
+}
+
+#[async_trait::async_trait]
+impl Place for LocalStack {
+    async fn open(&self) -> Arc<dyn Backend> {
+        self.open_at(&self.endpoint).await
+    }
+
+    async fn put(&self, id: DocumentId, json: Value) {
+        let shard = shard_of(&id.kind, &id.name);
+        if !self.secrets().await.contains(&shard) {
+            let request = self.client.create_secret().name(self.secret(&shard));
+            let empty = r#"{"format":1,"nonce":"test","documents":[]}"#;
+            request.secret_string(empty).send().await.unwrap();
+        }
+        let mut value: Value = serde_json::from_str(&self.value(&shard).await).unwrap();
+        value["documents"].as_array_mut().unwrap().push(json);
+        self.set(&shard, &value.to_string()).await;
+    }
+}
+
+pub(super) fn at(endpoint: &str) -> SecretsManager {
+    SecretsManager {
+        region: Some(REGION.to_owned()),
+        endpoint_url: Some(endpoint.to_owned()),
+        tags: BTreeMap::from([("team".to_owned(), "platform".to_owned())]),
+        ..SecretsManager::default()
+    }
+}
+
+pub(super) fn shard_of(kind: &str, name: &str) -> String {
+    let digest = Sha256::digest(format!("{kind}/{name}"));
+    format!("shard-{:02}", digest[0] % 16)
+}
+
+/// Names of upstreams that one shard holds.
+pub(super) fn neighbours(count: usize) -> Vec<String> {
+    (100..)
+        .map(|number| format!("neighbour-{number}"))
+        .filter(|name| shard_of("upstream", name) == "shard-00")
+        .take(count)
+        .collect()
+}
+
+pub(super) fn localstack() -> Option<LocalStack> {
+    let endpoint = std::env::var("TOLLGATE_TEST_LOCALSTACK").ok();
+    if endpoint.is_none() {
+        let test = std::thread::current();
+        println!(
+            "{} is skipped: set TOLLGATE_TEST_LOCALSTACK to the endpoint that acceptance/localstack/start.sh prints, \
+             and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to anything",
+            test.name().unwrap_or_default()
+        );
+    }
+    endpoint.as_deref().map(LocalStack::new)
+}

@@ -1,0 +1,255 @@
+//! Terraform's calls, one function each: reads the request, has the work done, and writes the response.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use tollgate_proto::tfplugin6::{
+    DynamicValue, apply_resource_change, configure_provider, import_resource_state,
+    plan_resource_change, read_resource, upgrade_resource_state, validate_provider_config,
+    validate_resource_config,
+};
+
+use crate::apply::{Change, Fallback, Outcome};
+use crate::config;
+use crate::diagnostic::Diagnostic;
+use crate::plan::plan;
+use crate::private::Private;
+use crate::resource::ResourceType;
+use crate::schema::Schema;
+use crate::value::Value;
+use crate::wire::{messages, read, read_json, split, wired, write};
+use crate::{TollgateProvider, lock};
+
+impl TollgateProvider {
+    pub(crate) async fn validate_config(
+        &self,
+        request: validate_provider_config::Request,
+    ) -> validate_provider_config::Response {
+        let problems = self.guarded(async {
+            let kind = config::schema().value_type();
+            Ok(config::validate(&read(request.config.as_ref(), &kind)?))
+        });
+        validate_provider_config::Response {
+            diagnostics: messages(problems.await),
+        }
+    }
+
+    pub(crate) async fn configure(
+        &self,
+        request: configure_provider::Request,
+    ) -> configure_provider::Response {
+        let problems = self.guarded(async {
+            let config = read(request.config.as_ref(), &config::schema().value_type())?;
+            let problems = config::validate(&config);
+            if problems.is_empty() {
+                self.open(&config).await?;
+            }
+            Ok(problems)
+        });
+        configure_provider::Response {
+            diagnostics: messages(problems.await),
+        }
+    }
+
+    pub(crate) async fn validate_resource(
+        &self,
+        request: validate_resource_config::Request,
+    ) -> validate_resource_config::Response {
+        let problems = self.guarded(async {
+            let kind = self.resource_type(&request.type_name)?;
+            Ok(kind.validate(&read(request.config.as_ref(), &kind.value_type)?))
+        });
+        validate_resource_config::Response {
+            diagnostics: messages(problems.await),
+        }
+    }
+
+    /// Reads a stored state under today's schema.
+    pub(crate) async fn upgrade(
+        &self,
+        request: upgrade_resource_state::Request,
+    ) -> upgrade_resource_state::Response {
+        let state = self.guarded(async {
+            let kind = self.resource_type(&request.type_name)?;
+            if request.version > Schema::VERSION {
+                return Err(newer_state(&request.type_name));
+            }
+            let json = request.raw_state.unwrap_or_default().json;
+            read_json(&json, &kind.value_type)
+        });
+        let (state, diagnostics) = split(state.await);
+        upgrade_resource_state::Response {
+            upgraded_state: state.as_ref().map(write),
+            diagnostics,
+        }
+    }
+
+    pub(crate) async fn read(&self, request: read_resource::Request) -> read_resource::Response {
+        let outcome = self.guarded(async {
+            let kind = self.resource_type(&request.type_name)?;
+            let state = read(request.current_state.as_ref(), &kind.value_type)?;
+            let private = Private::from_bytes(&request.private);
+            Ok(kind.read(&*self.store()?, &state, private).await)
+        });
+        match outcome.await {
+            Ok(outcome) => read_resource::Response {
+                new_state: Some(write(&outcome.state)),
+                private: outcome.private.to_bytes(),
+                diagnostics: wired(outcome.diagnostics),
+                ..read_resource::Response::default()
+            },
+            Err(problem) => read_resource::Response {
+                new_state: request.current_state.clone(),
+                private: request.private.clone(),
+                diagnostics: vec![problem.into()],
+                ..read_resource::Response::default()
+            },
+        }
+    }
+
+    pub(crate) async fn plan(
+        &self,
+        request: plan_resource_change::Request,
+    ) -> plan_resource_change::Response {
+        let planned = self.guarded(async {
+            let kind = self.resource_type(&request.type_name)?;
+            let read = |value: &Option<DynamicValue>| read(value.as_ref(), &kind.value_type);
+            let (prior, config) = (read(&request.prior_state)?, read(&request.config)?);
+            if read(&request.proposed_new_state)?.is_null() {
+                return Ok((Value::Null, Vec::new()));
+            }
+            let settled = match Private::from_bytes(&request.prior_private) {
+                Private::Revision(_) => &prior,
+                Private::Unsettled => &Value::Null,
+            };
+            let plan = plan(&kind.schema, &prior, settled, &config);
+            Ok((plan.state, plan.replaces))
+        });
+        let (planned, diagnostics) = split(planned.await);
+        let (state, replaces) = planned.unzip();
+        plan_resource_change::Response {
+            planned_state: state.as_ref().map(write),
+            requires_replace: replaces.into_iter().flatten().map(Into::into).collect(),
+            planned_private: request.prior_private,
+            diagnostics,
+            ..plan_resource_change::Response::default()
+        }
+    }
+
+    pub(crate) async fn apply(
+        &self,
+        request: apply_resource_change::Request,
+    ) -> apply_resource_change::Response {
+        let change = self.resource_type(&request.type_name).and_then(|kind| {
+            let read = |value: &Option<DynamicValue>| read(value.as_ref(), &kind.value_type);
+            let change = Change {
+                prior: read(&request.prior_state)?,
+                planned: read(&request.planned_state)?,
+                private: Private::from_bytes(&request.planned_private),
+            };
+            Ok((kind, change))
+        });
+        let (kind, change) = match change {
+            Ok(change) => change,
+            Err(problem) => {
+                return apply_resource_change::Response {
+                    new_state: request.prior_state,
+                    private: request.planned_private,
+                    diagnostics: vec![problem.into()],
+                    ..apply_resource_change::Response::default()
+                };
+            }
+        };
+        let fallback = change.fallback();
+        let outcome = self.guarded(self.carry_out(kind, &change, &fallback)).await;
+        let outcome = outcome.unwrap_or_else(|problem| fallback.outcome(problem));
+        apply_resource_change::Response {
+            new_state: Some(write(&outcome.state)),
+            private: outcome.private.to_bytes(),
+            diagnostics: wired(outcome.diagnostics),
+            ..apply_resource_change::Response::default()
+        }
+    }
+
+    pub(crate) async fn import(
+        &self,
+        request: import_resource_state::Request,
+    ) -> import_resource_state::Response {
+        let outcome = self.guarded(async {
+            let kind = self.resource_type(&request.type_name)?;
+            kind.import(&*self.store()?, &request.id).await
+        });
+        match outcome.await {
+            Ok(outcome) => import_resource_state::Response {
+                imported_resources: vec![import_resource_state::ImportedResource {
+                    type_name: request.type_name,
+                    state: Some(write(&outcome.state)),
+                    private: outcome.private.to_bytes(),
+                    ..import_resource_state::ImportedResource::default()
+                }],
+                diagnostics: wired(outcome.diagnostics),
+                ..import_resource_state::Response::default()
+            },
+            Err(problem) => import_resource_state::Response {
+                diagnostics: vec![problem.into()],
+                ..import_resource_state::Response::default()
+            },
+        }
+    }
+
+    /// Ends the calls in flight; later ones are served again.
+    pub(crate) fn stop_calls(&self) {
+        std::mem::take(&mut *lock(&self.stop)).cancel();
+    }
+
+    async fn carry_out(
+        &self,
+        kind: &ResourceType,
+        change: &Change,
+        fallback: &Fallback,
+    ) -> Result<Outcome, Diagnostic> {
+        let store = self.store()?;
+        Ok(kind.apply(&store, change, fallback).await)
+    }
+
+    fn resource_type(&self, name: &str) -> Result<&ResourceType, Diagnostic> {
+        self.resources.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.resources.keys().map(String::as_str).collect();
+            let summary = format!("There is no resource {name}");
+            Diagnostic::error(summary, format!("The provider has: {}.", known.join(", ")))
+        })
+    }
+
+    /// Does a call's work until Terraform asks to stop; a panic is an error of this call only.
+    async fn guarded<T>(
+        &self,
+        work: impl Future<Output = Result<T, Diagnostic>>,
+    ) -> Result<T, Diagnostic> {
+        let stop = lock(&self.stop).clone();
+        tokio::select! {
+            done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|_| Err(panicked())),
+            () = stop.cancelled() => Err(Diagnostic::error(
+                "The call was stopped",
+                "Terraform asked the provider to stop before the call had ended. Plan again to see how far it came.",
+            )),
+        }
+    }
+}
+
+fn panicked() -> Diagnostic {
+    Diagnostic::error(
+        "The provider failed",
+        "The call ran into a defect of the provider. Please report it, with what TF_LOG=debug shows; plan again to see \
+         how far the call came.",
+    )
+}
+
+fn newer_state(name: &str) -> Diagnostic {
+    Diagnostic::error(
+        format!("The state of {name} is too new"),
+        format!(
+            "A newer version of the provider wrote it, and this one, {}, can't read it: upgrade the provider.",
+            crate::VERSION
+        ),
+    )
+}

@@ -1,0 +1,75 @@
+//! The Terraform provider `tollgate`: declares keys, scopes, quotas, upstreams, routes and proxies, and keeps them as
+//! documents in a store. The binary beside this library only carries it to Terraform.
+//!
+//! `value` and `plan` are the only places that know of unknown values. `resources` says what each kind of resource
+//! holds; `apply` and `read` do the work for all of them.
+
+mod apply;
+mod calls;
+mod clock;
+mod config;
+mod connection;
+mod diagnostic;
+mod failure;
+mod plan;
+mod private;
+mod read;
+mod resource;
+mod resources;
+mod schema;
+mod service;
+pub mod value;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tollgate_store::Namespace;
+use tollgate_store::backend::Backend;
+
+use connection::Connection;
+use resource::{ResourceType, Store};
+
+/// The provider's version, which is the binary's.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The provider: answers Terraform's calls, as `tollgate_proto::tfplugin6::provider_server::Provider`.
+#[derive(Debug)]
+pub struct TollgateProvider {
+    resources: BTreeMap<String, ResourceType>,
+    connection: Mutex<Connection>,
+    /// Cancelled and made anew when Terraform asks to stop: calls in flight end, later ones are served.
+    stop: Mutex<CancellationToken>,
+}
+
+impl TollgateProvider {
+    /// A provider that Terraform has still to configure.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            resources: resources::all(),
+            connection: Mutex::new(Connection::None),
+            stop: Mutex::default(),
+        }
+    }
+
+    /// A provider that works with a store that is open already, in place of one that its configuration names.
+    #[must_use]
+    pub fn with_backend(backend: Arc<dyn Backend>, namespace: Namespace) -> Self {
+        let provider = Self::new();
+        provider.connect(Connection::Open(Arc::new(Store::new(backend, namespace))));
+        provider
+    }
+}
+
+impl Default for TollgateProvider {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Each of these holds one value that is replaced as a whole, so a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

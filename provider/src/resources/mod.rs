@@ -1,0 +1,71 @@
+//! The resources: one file and one line each.
+
+mod key;
+mod proxy;
+mod quota;
+mod route;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+use std::collections::BTreeMap;
+
+use tollgate_store::document::MATCHERS_MAX;
+use tollgate_store::{HostPattern, Method, Name};
+
+use crate::resource::{Resource, ResourceType};
+use crate::schema::Attribute;
+use crate::value::Type;
+
+/// Every resource by its name in HCL.
+pub(crate) fn all() -> BTreeMap<String, ResourceType> {
+    let resources: [Box<dyn Resource>; 6] = [
+        Box::new(scope::Scope),
+        Box::new(quota::Quota),
+        Box::new(key::Key),
+        Box::new(upstream::Upstream),
+        Box::new(route::Route),
+        Box::new(proxy::Proxy),
+    ];
+    resources
+        .into_iter()
+        .map(ResourceType::new)
+        .map(|kind| (kind.type_name(), kind))
+        .collect()
+}
+
+/// The name that every resource has.
+fn name() -> Attribute {
+    Attribute::required("name", Type::String)
+        .check(Name::parse)
+        .replaces()
+        .describe(
+            "The name, unique within the namespace: 1 to 64 letters, digits or any of `. _ : @ / -`, the first a letter \
+             or a digit.",
+        )
+}
+
+/// What a resource is for.
+fn description() -> Attribute {
+    Attribute::optional("description", Type::String).describe("What it is for, in your own words.")
+}
+
+/// The methods of a grant or route.
+fn methods() -> Attribute {
+    Attribute::optional("methods", Type::set_of_strings())
+        .check(Method::parse)
+        .at_most(MATCHERS_MAX)
+        .describe("The request methods, in capitals, like `GET`. Every method where left out.")
+}
+
+/// The hosts of a grant or route.
+fn hosts() -> Attribute {
+    Attribute::optional("hosts", Type::set_of_strings())
+        .check(HostPattern::parse)
+        .at_most(MATCHERS_MAX)
+        .describe(
+            "The hosts in lower case, without a port, like `api.example.com`, or `*.example.com` for any one label \
+             before it. Every host where left out.",
+        )
+}

@@ -1,0 +1,261 @@
+//! The rpcs of Terraform's plugin protocol.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use tollgate_proto::tfplugin6::provider_server::Provider;
+use tollgate_proto::tfplugin6::{
+    self as wire, ServerCapabilities, apply_resource_change, call_function,
+    close_ephemeral_resource, configure_provider, configure_state_store, delete_state,
+    generate_resource_config, get_functions, get_metadata, get_provider_schema,
+    get_resource_identity_schemas, get_states, import_resource_state, invoke_action, list_resource,
+    lock_state, move_resource_state, open_ephemeral_resource, plan_action, plan_resource_change,
+    read_data_source, read_resource, read_state_bytes, renew_ephemeral_resource, stop_provider,
+    unlock_state, upgrade_resource_identity, upgrade_resource_state, validate_action_config,
+    validate_data_resource_config, validate_ephemeral_resource_config,
+    validate_list_resource_config, validate_provider_config, validate_resource_config,
+    validate_state_store, write_state_bytes,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::diagnostic::Diagnostic;
+use crate::{TollgateProvider, config};
+
+/// Answers that the provider's protocol has an rpc which the provider does not offer.
+macro_rules! not_offered {
+    ($($rpc:ident: $request:ty => $response:ty;)*) => {$(
+        fn $rpc<'provider, 'call>(
+            &'provider self,
+            _request: Request<$request>,
+        ) -> Answer<'call, $response>
+        where
+            'provider: 'call,
+            Self: 'call,
+        {
+            Box::pin(async {
+                Err(Status::unimplemented(concat!("tollgate does not offer ", stringify!($rpc))))
+            })
+        }
+    )*};
+}
+
+/// What an rpc returns.
+type Answer<'call, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'call>>;
+/// Of the streams that the provider does not offer.
+type NoStream<T> = tokio_stream::Empty<Result<T, Status>>;
+
+#[tonic::async_trait]
+impl Provider for TollgateProvider {
+    async fn get_metadata(
+        &self,
+        _request: Request<get_metadata::Request>,
+    ) -> Result<Response<get_metadata::Response>, Status> {
+        let names = self.resources.keys().cloned();
+        let resources = names.map(|type_name| get_metadata::ResourceMetadata { type_name });
+        Ok(Response::new(get_metadata::Response {
+            server_capabilities: Some(capabilities()),
+            resources: resources.collect(),
+            ..get_metadata::Response::default()
+        }))
+    }
+
+    async fn get_provider_schema(
+        &self,
+        _request: Request<get_provider_schema::Request>,
+    ) -> Result<Response<get_provider_schema::Response>, Status> {
+        let resources = self.resources.iter();
+        let schemas = resources.map(|(name, kind)| (name.clone(), (&kind.schema).into()));
+        Ok(Response::new(get_provider_schema::Response {
+            provider: Some((&config::schema()).into()),
+            resource_schemas: schemas.collect(),
+            server_capabilities: Some(capabilities()),
+            ..get_provider_schema::Response::default()
+        }))
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<validate_provider_config::Request>,
+    ) -> Result<Response<validate_provider_config::Response>, Status> {
+        let answer = self.validate_config(request.into_inner()).await;
+        Ok(Response::new(answer))
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<configure_provider::Request>,
+    ) -> Result<Response<configure_provider::Response>, Status> {
+        Ok(Response::new(self.configure(request.into_inner()).await))
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<validate_resource_config::Request>,
+    ) -> Result<Response<validate_resource_config::Response>, Status> {
+        let answer = self.validate_resource(request.into_inner()).await;
+        Ok(Response::new(answer))
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<upgrade_resource_state::Request>,
+    ) -> Result<Response<upgrade_resource_state::Response>, Status> {
+        Ok(Response::new(self.upgrade(request.into_inner()).await))
+    }
+
+    async fn read_resource(
+        &self,
+        request: Request<read_resource::Request>,
+    ) -> Result<Response<read_resource::Response>, Status> {
+        Ok(Response::new(self.read(request.into_inner()).await))
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<plan_resource_change::Request>,
+    ) -> Result<Response<plan_resource_change::Response>, Status> {
+        Ok(Response::new(self.plan(request.into_inner()).await))
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<apply_resource_change::Request>,
+    ) -> Result<Response<apply_resource_change::Response>, Status> {
+        Ok(Response::new(self.apply(request.into_inner()).await))
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<import_resource_state::Request>,
+    ) -> Result<Response<import_resource_state::Response>, Status> {
+        Ok(Response::new(self.import(request.into_inner()).await))
+    }
+
+    async fn stop_provider(
+        &self,
+        _request: Request<stop_provider::Request>,
+    ) -> Result<Response<stop_provider::Response>, Status> {
+        self.stop_calls();
+        Ok(Response::new(stop_provider::Response::default()))
+    }
+
+    async fn move_resource_state(
+        &self,
+        request: Request<move_resource_state::Request>,
+    ) -> Result<Response<move_resource_state::Response>, Status> {
+        let target = request.into_inner().target_type_name;
+        let detail = format!(
+            "Nothing can be moved to {target} from another kind of resource. Remove the `moved` block, and import the \
+             resource by its name instead."
+        );
+        let problem = Diagnostic::error("The resource can't be moved", detail);
+        Ok(Response::new(move_resource_state::Response {
+            diagnostics: vec![problem.into()],
+            ..move_resource_state::Response::default()
+        }))
+    }
+
+    async fn get_functions(
+        &self,
+        _request: Request<get_functions::Request>,
+    ) -> Result<Response<get_functions::Response>, Status> {
+        Ok(Response::new(get_functions::Response::default()))
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<call_function::Request>,
+    ) -> Result<Response<call_function::Response>, Status> {
+        let name = request.into_inner().name;
+        Ok(Response::new(call_function::Response {
+            result: None,
+            error: Some(wire::FunctionError {
+                text: format!("The provider tollgate has no function {name}."),
+                function_argument: None,
+            }),
+        }))
+    }
+
+    async fn get_resource_identity_schemas(
+        &self,
+        _request: Request<get_resource_identity_schemas::Request>,
+    ) -> Result<Response<get_resource_identity_schemas::Response>, Status> {
+        Ok(Response::new(get_resource_identity_schemas::Response {
+            identity_schemas: HashMap::new(),
+            diagnostics: Vec::new(),
+        }))
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<validate_data_resource_config::Request>,
+    ) -> Result<Response<validate_data_resource_config::Response>, Status> {
+        Ok(Response::new(validate_data_resource_config::Response {
+            diagnostics: vec![no_such("data source", &request.into_inner().type_name)],
+        }))
+    }
+
+    async fn read_data_source(
+        &self,
+        request: Request<read_data_source::Request>,
+    ) -> Result<Response<read_data_source::Response>, Status> {
+        Ok(Response::new(read_data_source::Response {
+            diagnostics: vec![no_such("data source", &request.into_inner().type_name)],
+            ..read_data_source::Response::default()
+        }))
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<validate_ephemeral_resource_config::Request>,
+    ) -> Result<Response<validate_ephemeral_resource_config::Response>, Status> {
+        let problem = no_such("ephemeral resource", &request.into_inner().type_name);
+        Ok(Response::new(
+            validate_ephemeral_resource_config::Response {
+                diagnostics: vec![problem],
+            },
+        ))
+    }
+
+    type ListResourceStream = NoStream<list_resource::Event>;
+    type ReadStateBytesStream = NoStream<read_state_bytes::Response>;
+    type InvokeActionStream = NoStream<invoke_action::Event>;
+
+    not_offered! {
+        upgrade_resource_identity: upgrade_resource_identity::Request => upgrade_resource_identity::Response;
+        generate_resource_config: generate_resource_config::Request => generate_resource_config::Response;
+        open_ephemeral_resource: open_ephemeral_resource::Request => open_ephemeral_resource::Response;
+        renew_ephemeral_resource: renew_ephemeral_resource::Request => renew_ephemeral_resource::Response;
+        close_ephemeral_resource: close_ephemeral_resource::Request => close_ephemeral_resource::Response;
+        list_resource: list_resource::Request => Self::ListResourceStream;
+        validate_list_resource_config: validate_list_resource_config::Request => validate_list_resource_config::Response;
+        validate_state_store_config: validate_state_store::Request => validate_state_store::Response;
+        configure_state_store: configure_state_store::Request => configure_state_store::Response;
+        read_state_bytes: read_state_bytes::Request => Self::ReadStateBytesStream;
+        write_state_bytes: Streaming<write_state_bytes::RequestChunk> => write_state_bytes::Response;
+        lock_state: lock_state::Request => lock_state::Response;
+        unlock_state: unlock_state::Request => unlock_state::Response;
+        get_states: get_states::Request => get_states::Response;
+        delete_state: delete_state::Request => delete_state::Response;
+        plan_action: plan_action::Request => plan_action::Response;
+        invoke_action: invoke_action::Request => Self::InvokeActionStream;
+        validate_action_config: validate_action_config::Request => validate_action_config::Response;
+    }
+}
+
+fn capabilities() -> ServerCapabilities {
+    ServerCapabilities {
+        plan_destroy: true,
+        // One call for the schema in a plan instead of one a process.
+        get_provider_schema_optional: true,
+        ..ServerCapabilities::default()
+    }
+}
+
+fn no_such(what: &str, name: &str) -> wire::Diagnostic {
+    Diagnostic::error(
+        format!("There is no {what} {name}"),
+        format!("The provider tollgate {} has no {what}s.", crate::VERSION),
+    )
+    .into()
+}

@@ -1,0 +1,154 @@
+//! A store that fails on demand.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tollgate_store::Secret;
+use tollgate_store::backend::{
+    Backend, Cursor, Depth, Expected, Load, Memory, StoreError, TokenOwner, TokenPlace,
+};
+use tollgate_store::document::{Document, DocumentKey, Entry, Revision};
+
+use crate::terraform::{Terraform, namespace};
+
+/// What goes wrong in a call of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is refused, and nothing is done.
+    Refused,
+    /// It is done, and the answer is lost.
+    AnswerLost,
+    /// It panics before anything is done.
+    Panics,
+    /// Nothing is done, and it answers only when told to.
+    Hangs,
+    /// It is done, and answers only when told to.
+    HangsAfter,
+}
+
+/// The calls that can fail.
+pub(crate) const CALLS: [&str; 6] = [
+    "read",
+    "write",
+    "delete",
+    "write_token",
+    "token_place",
+    "delete_token",
+];
+
+/// A store in memory, of which one kind of call fails.
+#[derive(Debug, Clone)]
+pub(crate) struct Unreliable {
+    store: Memory,
+    fault: Arc<Mutex<Option<(&'static str, Fault)>>>,
+    /// Told whenever a call begins to hang.
+    pub(crate) hanging: Arc<Notify>,
+    /// Lets a call that hangs answer.
+    pub(crate) resume: Arc<Notify>,
+}
+
+impl Unreliable {
+    /// A Terraform whose store fails on demand.
+    pub(crate) async fn terraform() -> (Terraform, Self) {
+        let store = Memory::new(&namespace());
+        let unreliable = Self {
+            store: store.clone(),
+            fault: Arc::default(),
+            hanging: Arc::default(),
+            resume: Arc::default(),
+        };
+        let backend = Arc::new(unreliable.clone());
+        (Terraform::with(backend, store).await, unreliable)
+    }
+
+    /// From now on, `call` fails.
+    pub(crate) fn fail(&self, call: &'static str, fault: Fault) {
+        *self.fault.lock().unwrap() = Some((call, fault));
+    }
+
+    /// From now on, nothing fails.
+    pub(crate) fn recover(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        // As a network would: others have their turn first.
+        tokio::task::yield_now().await;
+        let fault = *self.fault.lock().unwrap();
+        let fault = fault.and_then(|(failing, fault)| (failing == name).then_some(fault));
+        match fault {
+            None => return call.await,
+            Some(Fault::Refused) => {}
+            Some(Fault::AnswerLost) => drop(call.await?),
+            Some(Fault::Panics) => panic!("the store panics"),
+            Some(Fault::Hangs) => self.hang().await,
+            Some(Fault::HangsAfter) => {
+                let answer = call.await;
+                self.hang().await;
+                return answer;
+            }
+        }
+        Err(StoreError::Unreachable {
+            place: self.place(),
+            cause: "the line is dead".to_owned(),
+            remedy: "wait".to_owned(),
+        })
+    }
+
+    async fn hang(&self) {
+        self.hanging.notify_one();
+        self.resume.notified().await;
+    }
+}
+
+#[async_trait]
+impl Backend for Unreliable {
+    fn place(&self) -> String {
+        self.store.place()
+    }
+
+    async fn poll(&self, since: Option<&Cursor>, depth: Depth) -> Result<Option<Load>, StoreError> {
+        self.store.poll(since, depth).await
+    }
+
+    async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, StoreError> {
+        self.call("read", self.store.read(key)).await
+    }
+
+    async fn write(
+        &self,
+        document: &Document,
+        expected: &Expected,
+    ) -> Result<Revision, StoreError> {
+        self.call("write", self.store.write(document, expected))
+            .await
+    }
+
+    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
+        self.call("delete", self.store.delete(key, expected)).await
+    }
+
+    async fn write_token(
+        &self,
+        owner: TokenOwner<'_>,
+        token: &Secret,
+    ) -> Result<TokenPlace, StoreError> {
+        self.call("write_token", self.store.write_token(owner, token))
+            .await
+    }
+
+    async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {
+        self.call("token_place", self.store.token_place(owner))
+            .await
+    }
+
+    async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
+        self.call("delete_token", self.store.delete_token(owner))
+            .await
+    }
+}

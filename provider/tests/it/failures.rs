@@ -1,0 +1,349 @@
+//! Calls that fail, panic, are stopped or lose their answer: Terraform is always told what is known, and the next
+//! apply converges.
+
+use std::sync::Arc;
+
+use tollgate_proto::tfplugin6::provider_server::Provider;
+use tollgate_proto::tfplugin6::stop_provider;
+use tollgate_store::Name;
+use tollgate_store::backend::Backend;
+use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::token::Verifier;
+use tonic::Request;
+
+use crate::backend::{CALLS, Fault, Unreliable};
+use crate::samples::{self, Sample};
+use crate::terraform::{Object, Result, Terraform};
+use crate::words::texts;
+
+const FAULTS: [Fault; 5] = [
+    Fault::Refused,
+    Fault::AnswerLost,
+    Fault::Panics,
+    Fault::Hangs,
+    Fault::HangsAfter,
+];
+
+/// Every way in which every call of the store can fail.
+fn faults() -> impl Iterator<Item = (&'static str, Fault)> {
+    let calls = CALLS.iter();
+    calls.flat_map(|call| FAULTS.map(|fault| (*call, fault)))
+}
+
+/// A resource that stands, in a store that can fail from now on.
+async fn standing(sample: &Sample) -> (Terraform, Unreliable, Object) {
+    let (terraform, store) = Unreliable::terraform().await;
+    let config = terraform.config(sample.resource, &sample.full);
+    let created = terraform.apply(sample.resource, None, &config).await;
+    (terraform, store, created.object.unwrap())
+}
+
+/// Waits for a call, and stops it where it hangs.
+async fn stopping(
+    terraform: &Terraform,
+    store: &Unreliable,
+    call: impl Future<Output = Result>,
+) -> Result {
+    tokio::pin!(call);
+    tokio::select! {
+        result = &mut call => return result,
+        () = store.hanging.notified() => {}
+    }
+    let request = Request::new(stop_provider::Request {});
+    terraform.provider.stop_provider(request).await.unwrap();
+    call.await
+}
+
+/// What Terraform does with an object after an apply that failed: refresh, and replace one that a failed create left.
+async fn converge(
+    terraform: &Terraform,
+    sample: &Sample,
+    left: Option<Object>,
+    tainted: bool,
+) -> Object {
+    let config = terraform.config(sample.resource, &sample.full);
+    let mut prior = None;
+    if let Some(left) = left {
+        let read = terraform.refresh(sample.resource, &left).await;
+        assert_eq!(texts(&read.diagnostics), [""; 0]);
+        prior = read.object;
+    }
+    if tainted && let Some(object) = prior.take() {
+        let destroyed = terraform.destroy(sample.resource, &object).await;
+        assert_eq!(texts(&destroyed.diagnostics), [""; 0]);
+    }
+    let applied = terraform
+        .apply(sample.resource, prior.as_ref(), &config)
+        .await;
+    assert_eq!(texts(&applied.diagnostics), [""; 0]);
+    applied.object.unwrap()
+}
+
+/// The store holds what the state says, and the client's token opens its key.
+async fn assert_whole(terraform: &Terraform, sample: &Sample, object: &Object) {
+    let read = terraform.refresh(sample.resource, object).await;
+    assert_eq!(read.object.as_ref(), Some(object));
+    assert_eq!(texts(&read.diagnostics), [""; 0]);
+    if sample.kind == "key" {
+        let token = terraform.store.token(&Name::parse(sample.name).unwrap());
+        let fingerprint = Verifier::of(token.unwrap().expose()).fingerprint();
+        let told = object.state.attribute("fingerprint");
+        assert_eq!(told.as_str(), Some(fingerprint.as_str()));
+    }
+}
+
+async fn is_empty(terraform: &Terraform, sample: &Sample) -> bool {
+    let name = Name::parse(sample.name).unwrap();
+    let kind = Kind::parse(sample.kind).unwrap();
+    let token = terraform.store.token(&name);
+    let key = DocumentKey { kind, name };
+    terraform.store.read(&key).await.unwrap().is_none() && token.is_none()
+}
+
+#[tokio::test]
+async fn a_create_that_fails_anywhere_converges_at_the_next_apply() {
+    for sample in [samples::scope(), samples::key()] {
+        for (call, fault) in faults() {
+            let (terraform, store) = Unreliable::terraform().await;
+            let config = terraform.config(sample.resource, &sample.full);
+            store.fail(call, fault);
+
+            let created = terraform.apply(sample.resource, None, &config);
+            let created = stopping(&terraform, &store, created).await;
+
+            store.recover();
+            let failed = !created.diagnostics.is_empty();
+            if !failed {
+                assert!(created.object.is_some());
+                continue;
+            }
+            println!("{} {call} {fault:?}: {created:?}", sample.kind);
+            let whole = converge(&terraform, &sample, created.object, true).await;
+            assert_whole(&terraform, &sample, &whole).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_is_told_to_terraform() {
+    let (terraform, store) = Unreliable::terraform().await;
+    let sample = samples::key();
+    let config = terraform.config(sample.resource, &sample.full);
+    store.fail("write", Fault::AnswerLost);
+
+    let created = terraform.apply(sample.resource, None, &config).await;
+    store.recover();
+
+    assert_eq!(
+        texts(&created.diagnostics),
+        [
+            "error @\nKey \"acme-ci\" was not created\nMemory, namespace \"prod\" can't be reached: the line is dead; \
+             wait."
+        ]
+    );
+    let destroyed = terraform
+        .destroy(sample.resource, &created.object.unwrap())
+        .await;
+    assert_eq!(texts(&destroyed.diagnostics), [""; 0]);
+    assert!(is_empty(&terraform, &sample).await);
+}
+
+#[tokio::test]
+async fn an_update_that_fails_anywhere_converges_at_the_next_apply() {
+    for sample in [samples::scope(), samples::key()] {
+        for (call, fault) in faults() {
+            let (terraform, store, created) = standing(&sample).await;
+            let changed = terraform.config(sample.resource, &sample.changed());
+            store.fail(call, fault);
+
+            let updated = terraform.apply(sample.resource, Some(&created), &changed);
+            let updated = stopping(&terraform, &store, updated).await;
+
+            store.recover();
+            assert!(updated.object.is_some(), "{call} {fault:?}");
+            let whole = converge(&terraform, &sample, updated.object, false).await;
+            assert_whole(&terraform, &sample, &whole).await;
+            assert_eq!(whole.state, created.state);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_destroy_that_fails_anywhere_is_finished_by_the_next() {
+    for sample in [samples::scope(), samples::key()] {
+        for (call, fault) in faults() {
+            let (terraform, store, created) = standing(&sample).await;
+            store.fail(call, fault);
+
+            let destroyed = terraform.destroy(sample.resource, &created);
+            let destroyed = stopping(&terraform, &store, destroyed).await;
+
+            store.recover();
+            if let Some(left) = destroyed.object {
+                assert!(!destroyed.diagnostics.is_empty());
+                let read = terraform.refresh(sample.resource, &left).await;
+                if let Some(left) = read.object {
+                    let again = terraform.destroy(sample.resource, &left).await;
+                    assert_eq!(texts(&again.diagnostics), [""; 0], "{call} {fault:?}");
+                }
+            }
+            assert!(is_empty(&terraform, &sample).await, "{call} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_destroy_that_failed_and_is_no_longer_wanted_converges_too() {
+    for (call, fault) in faults() {
+        let sample = samples::key();
+        let (terraform, store, created) = standing(&sample).await;
+        store.fail(call, fault);
+        let destroyed = terraform.destroy(sample.resource, &created);
+        let destroyed = stopping(&terraform, &store, destroyed).await;
+        store.recover();
+
+        let whole = converge(&terraform, &sample, destroyed.object, false).await;
+
+        assert_whole(&terraform, &sample, &whole).await;
+    }
+}
+
+#[tokio::test]
+async fn a_read_that_fails_keeps_the_state() {
+    for (call, fault) in faults() {
+        let sample = samples::key();
+        let (terraform, store, created) = standing(&sample).await;
+        store.fail(call, fault);
+
+        let read = terraform.refresh(sample.resource, &created);
+        let read = stopping(&terraform, &store, read).await;
+
+        assert_eq!(read.object, Some(created), "{call} {fault:?}");
+        let reads = ["read", "token_place"].contains(&call);
+        assert_eq!(reads, !read.diagnostics.is_empty(), "{call} {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unfinished_create_never_takes_somebody_elses_document_away() {
+    for sample in [samples::scope(), samples::key()] {
+        let (terraform, store) = Unreliable::terraform().await;
+        let config = terraform.config(sample.resource, &sample.full);
+        store.fail("write", Fault::Refused);
+        let unfinished = terraform.apply(sample.resource, None, &config).await;
+        let unfinished = unfinished.object.unwrap();
+        store.recover();
+        let other = terraform.config(sample.resource, &sample.changed());
+        let others = terraform.apply(sample.resource, None, &other).await;
+        let others = others.object.unwrap();
+
+        let read = terraform.refresh(sample.resource, &unfinished).await;
+        let destroyed = terraform.destroy(sample.resource, &unfinished).await;
+
+        for result in [read, destroyed] {
+            let [text] = texts(&result.diagnostics).try_into().unwrap();
+            assert!(
+                text.contains("is not the one that this state tells of"),
+                "{text}"
+            );
+            assert_eq!(result.object.as_ref(), Some(&unfinished));
+        }
+        assert_whole(&terraform, &sample, &others).await;
+    }
+}
+
+#[tokio::test]
+async fn two_resources_of_one_name_are_told_apart_while_both_are_made() {
+    let (terraform, _store) = Unreliable::terraform().await;
+    let sample = samples::key();
+    let config = terraform.config(sample.resource, &sample.full);
+
+    let (one, other) = tokio::join!(
+        terraform.apply(sample.resource, None, &config),
+        terraform.apply(sample.resource, None, &config)
+    );
+
+    let (made, refused) = if one.object.is_some() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    assert_eq!(
+        texts(&refused.diagnostics),
+        [
+            "error @.name\nKey \"acme-ci\" is declared twice\nAnother resource creates key \"acme-ci\" at this moment. A \
+             key's name must be its own: give one of the two another name."
+        ]
+    );
+    assert_eq!(refused.object, None);
+    assert_whole(&terraform, &sample, &made.object.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_panic_is_an_error_of_one_call() {
+    let (terraform, store) = Unreliable::terraform().await;
+    let sample = samples::scope();
+    let config = terraform.config(sample.resource, &sample.full);
+    store.fail("write", Fault::Panics);
+
+    let created = terraform.apply(sample.resource, None, &config).await;
+
+    assert_eq!(
+        texts(&created.diagnostics),
+        [
+            "error @\nThe provider failed\nThe call ran into a defect of the provider. Please report it, with what \
+             TF_LOG=debug shows; plan again to see how far the call came."
+        ]
+    );
+    assert!(
+        created.object.is_some(),
+        "something may have been left in the store"
+    );
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_calls_in_flight_and_later_ones_are_served() {
+    let (terraform, store) = Unreliable::terraform().await;
+    let sample = samples::scope();
+    let config = terraform.config(sample.resource, &sample.full);
+    store.fail("write", Fault::Hangs);
+    let created = terraform.apply(sample.resource, None, &config);
+    let created = stopping(&terraform, &store, created).await;
+    store.recover();
+
+    assert_eq!(
+        texts(&created.diagnostics),
+        [
+            "error @\nThe call was stopped\nTerraform asked the provider to stop before the call had ended. Plan again to \
+             see how far it came."
+        ]
+    );
+    let whole = converge(&terraform, &sample, created.object, true).await;
+    assert_whole(&terraform, &sample, &whole).await;
+}
+
+#[tokio::test]
+async fn a_create_that_loses_to_another_process_says_that_the_token_may_be_dead() {
+    let (terraform, store) = Unreliable::terraform().await;
+    let sample = samples::key();
+    let config = terraform.config(sample.resource, &sample.full);
+    let other = Terraform::with(Arc::new(terraform.store.clone()), terraform.store.clone()).await;
+    store.fail("write_token", Fault::HangsAfter);
+
+    let winner = async {
+        store.hanging.notified().await;
+        let made = other.apply(sample.resource, None, &config).await;
+        store.resume.notify_one();
+        made
+    };
+    let (lost, won) = tokio::join!(terraform.apply(sample.resource, None, &config), winner);
+
+    assert!(won.object.is_some());
+    assert_eq!(lost.object, None);
+    let [text] = texts(&lost.diagnostics).try_into().unwrap();
+    assert!(
+        text.contains("its token may have been written over by this apply"),
+        "{text}"
+    );
+    assert!(text.contains("-replace="), "{text}");
+}

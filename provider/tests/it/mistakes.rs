@@ -1,0 +1,250 @@
+//! Wrong configurations, and the exact words that their authors get.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value as Json, json};
+use tollgate_proto::tfplugin6::provider_server::Provider;
+use tollgate_proto::tfplugin6::validate_provider_config;
+use tollgate_provider::value::{Type, from_json};
+use tonic::Request;
+
+use crate::samples::{self, Sample};
+use crate::terraform::{Terraform, wire};
+use crate::words::texts;
+
+fn many(text: impl Fn(usize) -> String, count: usize) -> Json {
+    (0..count).map(text).collect()
+}
+
+fn scopes() -> (Sample, Vec<(&'static str, Json)>) {
+    let grants = |grant: Json| ("grants", json!([grant]));
+    let mistakes = vec![
+        ("name", json!("")),
+        ("name", json!("orders read")),
+        ("name", json!("x".repeat(65))),
+        ("grants", json!([])),
+        (
+            "grants",
+            (0..101).map(|n| json!({"path": format!("/{n}")})).collect(),
+        ),
+        grants(json!({"path": "v1/orders"})),
+        grants(json!({"path": "/v1/**/orders"})),
+        grants(json!({"path": "/v1/orders*"})),
+        grants(json!({"path": "/v1//orders"})),
+        grants(json!({"path": "/v1/../orders"})),
+        grants(json!({"path": "/v1/{id}"})),
+        grants(json!({"path": "/v1?x=1"})),
+        grants(json!({"path": "/v1/a b"})),
+        grants(json!({"path": "/v1/%2fa"})),
+        grants(json!({"path": "/v1", "methods": ["get"]})),
+        grants(json!({"path": "/v1", "methods": ["TRACE"]})),
+        grants(json!({"path": "/v1", "methods": []})),
+        grants(
+            json!({"path": "/v1", "methods": many(|n| "X".repeat(n % 24 + 1) + &"-".repeat(n / 24), 33)}),
+        ),
+        grants(json!({"path": "/v1", "hosts": ["API.example.com"]})),
+        grants(json!({"path": "/v1", "hosts": ["api.example.com:443"]})),
+        grants(json!({"path": "/v1", "hosts": []})),
+        grants(json!({"path": "/v1", "hosts": [null]})),
+        grants(Json::Null),
+        (
+            "grants",
+            json!([{"path": "/v1"}, {"path": "v2", "methods": ["post"], "hosts": ["*"]}]),
+        ),
+    ];
+    (samples::scope(), mistakes)
+}
+
+fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
+    let limits = |limit: Json| ("limits", json!([limit]));
+    let mistakes = vec![
+        limits(json!({"requests": 0, "per": "1m"})),
+        limits(json!({"requests": -1, "per": "1m"})),
+        limits(json!({"requests": 1.5, "per": "1m"})),
+        limits(json!({"requests": 1_000_000_001, "per": "1m"})),
+        limits(json!({"requests": 1, "per": "a minute"})),
+        limits(json!({"requests": 1, "per": "1h30m"})),
+        limits(json!({"requests": 1, "per": "32d"})),
+        limits(json!({"requests": 1, "per": "0s"})),
+        (
+            "limits",
+            json!([{"requests": 1, "per": "60s"}, {"requests": 2, "per": "1m"}]),
+        ),
+        ("limits", json!([])),
+        (
+            "limits",
+            (1..10)
+                .map(|n| json!({"requests": n, "per": format!("{n}s")}))
+                .collect(),
+        ),
+        ("each", json!("user")),
+    ];
+    (samples::quota(), mistakes)
+}
+
+fn keys() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
+        ("scopes", json!([])),
+        ("scopes", json!(["orders read"])),
+        ("scopes", many(|n| format!("s{n}"), 101)),
+        ("quotas", json!([])),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+        ("environment", json!("Live")),
+        ("not_before", json!("2026-01-01")),
+        ("expires_at", json!("tomorrow")),
+        ("expires_at", json!("2025-01-01T00:00:00Z")),
+        ("allowed_cidrs", json!(["10.0.0.1/8"])),
+        ("allowed_cidrs", json!(["everywhere"])),
+        ("allowed_cidrs", json!([])),
+        ("metadata", json!({})),
+        ("metadata", json!({"owner": null})),
+        ("metadata", json!({"owner": "x".repeat(257)})),
+        ("metadata", json!({"x".repeat(257): "owner"})),
+        (
+            "metadata",
+            (0..17)
+                .map(|n| (n.to_string(), json!("")))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        ),
+    ];
+    (samples::key(), mistakes)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 3] {
+    let upstream = vec![
+        ("targets", json!([])),
+        ("targets", json!(["orders.internal:8080"])),
+        ("targets", json!(["http://a", "ftp://orders.internal"])),
+        ("targets", json!(["http://orders.internal/v1"])),
+        ("targets", json!(["http://user:hush@orders.internal"])),
+        ("targets", json!(["http://169.254.169.254"])),
+        ("targets", many(|n| format!("http://t{n}"), 65)),
+        ("timeouts", json!({"connect": "2h", "response": "1ms"})),
+    ];
+    let route = vec![
+        ("proxy", json!("the edge")),
+        ("upstream", json!("")),
+        ("path", json!("orders")),
+        ("methods", json!(["Get"])),
+        ("hosts", json!(["a..b"])),
+    ];
+    let proxy = vec![
+        ("listen", json!([])),
+        ("listen", json!([{"address": "8080"}])),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80"}, {"address": "0.0.0.0:80"}]),
+        ),
+        (
+            "listen",
+            (0..17)
+                .map(|n| json!({"address": format!("0.0.0.0:{}", 8000 + n)}))
+                .collect(),
+        ),
+        ("trusted_proxies", json!(["10.0.0.0/33"])),
+    ];
+    [
+        (samples::upstream(), upstream),
+        (samples::route(), route),
+        (samples::proxy(), proxy),
+    ]
+}
+
+/// A long value is told by its beginning.
+fn shortened(json: &Json) -> String {
+    let text = json.to_string();
+    match text.char_indices().nth(90) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+#[tokio::test]
+async fn every_mistake_is_explained_where_it_stands() {
+    let terraform = Terraform::new().await;
+    let mut told = String::new();
+    for (sample, mistakes) in [scopes(), quotas(), keys()].into_iter().chain(others()) {
+        for (attribute, value) in mistakes {
+            let config = terraform.config(sample.resource, &sample.with(attribute, value.clone()));
+
+            let problems = terraform.validate(sample.resource, &config).await;
+
+            let heading = format!("{} {attribute} = {}", sample.resource, shortened(&value));
+            assert!(!problems.is_empty(), "{heading}");
+            writeln!(told, "{heading}").unwrap();
+            for text in texts(&problems) {
+                writeln!(told, "    {}", text.replace('\n', "\n    ")).unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[tokio::test]
+async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
+    let terraform = Terraform::new().await;
+    for (sample, mistakes) in [scopes(), quotas(), keys()].into_iter().chain(others()) {
+        for (attribute, value) in mistakes {
+            let sample_of_attribute = sample.with(attribute, value.clone());
+            let mut config = terraform.config(sample.resource, &sample_of_attribute);
+            let known = terraform.validate(sample.resource, &config).await;
+            // What only the whole document can tell has to wait for the whole.
+            let is_cross_check = matches!(
+                (sample.kind, attribute, known[0].detail.as_str()),
+                (_, _, detail) if detail.contains("earlier limit")
+                    || detail.contains("later than not_before")
+                    || detail.contains("already listened on")
+                    || detail.contains("is too long")
+            );
+            for other in terraform.attributes(sample.resource) {
+                if other.name != attribute {
+                    config = crate::terraform::with(
+                        &config,
+                        &other.name,
+                        tollgate_provider::value::Value::Unknown,
+                    );
+                }
+            }
+
+            let problems = terraform.validate(sample.resource, &config).await;
+
+            let expected = if is_cross_check { vec![] } else { known };
+            assert_eq!(problems, expected, "{} {attribute}", sample.resource);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_provider_configuration_is_explained_too() {
+    let terraform = Terraform::new().await;
+    let kind = Type::parse(
+        br#"["object",{"namespace":"string","directory":"string","secrets_manager":["object",{"region":"string",
+        "profile":"string","endpoint_url":"string","assume_role_arn":"string","kms_key_id":"string",
+        "tags":["map","string"]}]}]"#,
+    )
+    .unwrap();
+    let mut told = String::new();
+    for json in [
+        json!({"namespace": "Prod"}),
+        json!({"namespace": ""}),
+        json!({"namespace": "prod", "directory": ""}),
+        json!({"namespace": "prod", "directory": "./here", "secrets_manager": {}}),
+        json!({"secrets_manager": {"region": "", "endpoint_url": "localhost:4566"}}),
+    ] {
+        let request = validate_provider_config::Request {
+            config: Some(wire(&from_json(&json, &kind).unwrap())),
+        };
+        let response = terraform
+            .provider
+            .validate_provider_config(Request::new(request))
+            .await;
+        let problems = response.unwrap().into_inner().diagnostics;
+        assert!(!problems.is_empty(), "{json}");
+        writeln!(told, "{json}").unwrap();
+        for text in texts(&problems) {
+            writeln!(told, "    {}", text.replace('\n', "\n    ")).unwrap();
+        }
+    }
+    insta::assert_snapshot!(told);
+}

@@ -1,0 +1,74 @@
+//! `tollgate-proxy serve`.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::operational_log;
+
+/// What `serve` is told, as it is written.
+#[derive(Debug, Default, clap::Args)]
+pub struct Arguments {
+    /// Where the documents are kept: directory:PATH or secretsmanager.
+    #[arg(long, env = "TOLLGATE_STORE", value_name = "STORE")]
+    pub store: Option<String>,
+    /// The namespace to serve, like prod.
+    #[arg(long, env = "TOLLGATE_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// The name of the `tollgate_proxy` that this process is.
+    #[arg(long, env = "TOLLGATE_PROXY", value_name = "NAME")]
+    pub proxy: Option<String>,
+    /// Where clients connect, in place of what the `tollgate_proxy` says; repeat it or separate by commas. Bound at
+    /// once: requests are answered 503 until there is a snapshot.
+    #[arg(
+        long,
+        env = "TOLLGATE_LISTEN",
+        value_name = "ADDRESS:PORT",
+        value_delimiter = ','
+    )]
+    pub listen: Vec<String>,
+    /// Where operators connect: /healthz, /readyz, /metrics, /documents [default: 127.0.0.1:9900].
+    #[arg(long, env = "TOLLGATE_ADMIN", value_name = "ADDRESS:PORT")]
+    pub admin: Option<String>,
+    /// How often the store is asked for changes, 200ms to 5m [default: 5s].
+    #[arg(long, env = "TOLLGATE_POLL", value_name = "DURATION")]
+    pub poll: Option<String>,
+    /// The age of the last answer of the store from which on the proxy is not ready, 1m to 31d [default: 24h].
+    #[arg(long, env = "TOLLGATE_SNAPSHOT_AGE_MAX", value_name = "DURATION")]
+    pub snapshot_age_max: Option<String>,
+    /// How long requests in flight may take to finish at the end, 100ms to 10m [default: 25s].
+    #[arg(long, env = "TOLLGATE_DRAIN", value_name = "DURATION")]
+    pub drain: Option<String>,
+    /// How long to go on accepting at the end, so that load balancers notice first; a part of the drain, 0s to 5m
+    /// [default: 0s].
+    #[arg(long, env = "TOLLGATE_DRAIN_GRACE", value_name = "DURATION")]
+    pub drain_grace: Option<String>,
+    /// The most open connections of clients, 100 to 1000000 [default: 10000]. Those beyond wait to be accepted.
+    #[arg(long, env = "TOLLGATE_CONNECTIONS_MAX", value_name = "COUNT")]
+    pub connections_max: Option<String>,
+    /// The AWS region of secretsmanager [default: as for the AWS command line].
+    #[arg(long, env = "TOLLGATE_SECRETSMANAGER_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// Another address of secretsmanager: a VPC endpoint, or an emulator.
+    #[arg(long, env = "TOLLGATE_SECRETSMANAGER_ENDPOINT_URL", value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// What is logged to stderr: error, warn, info, debug, trace, or by module like `tollgate_proxy::watch=debug`
+    /// [default: info].
+    #[arg(long, env = "TOLLGATE_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let config = Config::try_from(arguments)?;
+    operational_log::start(config.log.as_deref())?;
+    // Two providers in one process end in a panic at the first handshake; this one is the process's.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::Configuration(format!("the system gives no threads to run on: {error}"))
+        })?;
+    let result = runtime.block_on(crate::serve::run(config));
+    // A file system or a name server that hangs must not hold up the end.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,104 @@
+//! One client's connection, by HTTP/1.1 or HTTP/2.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// The longest that a head may take. Also the longest that a connection may wait for its next request.
+const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that a silent connection may take to close.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+const HEADERS_MAX: usize = 100;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+const STREAMS_MAX: u32 = 128;
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// What answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// The body of an answer.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    /// Answers one request.
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// Serves a connection until it ends. Once `closing` is cancelled, what was begun is finished and nothing else is.
+pub async fn serve<H: Handler>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    handler: Arc<H>,
+    closing: CancellationToken,
+) {
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&has_asked);
+    let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.respond(request, peer).await) }
+    });
+    let builder = builder();
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut silence = std::pin::pin!(tokio::time::sleep(HEAD_READ_TIMEOUT));
+    let (mut is_closing, mut is_watched) = (false, true);
+    loop {
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, error, "a connection ended early");
+                }
+                return;
+            }
+            () = closing.cancelled(), if !is_closing => {
+                is_closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            // hyper bounds a head only once it knows the protocol.
+            () = silence.as_mut(), if is_watched => {
+                is_watched = false;
+                if !has_asked.load(Ordering::Relaxed) {
+                    connection.as_mut().graceful_shutdown();
+                    // One that does not even finish its handshake is cut.
+                    let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_INTERVAL)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+    builder
+}

@@ -1,0 +1,243 @@
+//! What hyper lets through and two servers could read differently.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{Request, Version};
+use tollgate_store::token;
+
+/// What makes a request's head ambiguous, beyond what its target shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Fault {
+    /// HTTP/1.1 without `Host` (RFC 9112, section 3.2).
+    #[error("the request has no Host header")]
+    HostMissing,
+    /// More than one `Host`.
+    #[error("the request has several Host headers")]
+    HostSeveral,
+    /// `Host` is other than `:authority` or the authority of an absolute target.
+    #[error("the Host header and the request target name two hosts")]
+    HostAmbiguous,
+    /// `Host` is no text.
+    #[error("the Host header is no text")]
+    HostInvalid,
+    /// A body whose end can be read in two ways (RFC 9112, section 6.3).
+    #[error("the length of the request's body is ambiguous")]
+    FramingAmbiguous,
+    /// A coding other than `chunked`, or one that the protocol does not have.
+    #[error("the request's Transfer-Encoding is not \"chunked\"")]
+    FramingUnknown,
+    /// A token in the query, where logs on the way would keep it.
+    #[error("a token must not be sent in the query")]
+    CredentialInQuery,
+}
+
+impl Fault {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::HostMissing => "host_missing",
+            Self::HostSeveral => "host_several",
+            Self::HostAmbiguous => "host_ambiguous",
+            Self::HostInvalid => "host_invalid",
+            Self::FramingAmbiguous => "framing_ambiguous",
+            Self::FramingUnknown => "framing_unknown",
+            Self::CredentialInQuery => "credential_in_query",
+        }
+    }
+}
+
+/// Checks a request's head, and returns what it is addressed to: `:authority`, the authority of an absolute target,
+/// or `Host`.
+pub fn check<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
+    check_framing(request)?;
+    check_query(request)?;
+    authority(request)
+}
+
+fn authority<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Fault::HostSeveral);
+    }
+    let host = host
+        .map(|host| host.to_str().map_err(|_| Fault::HostInvalid))
+        .transpose()?;
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    match (authority, host) {
+        (_, None) if request.version() == Version::HTTP_11 => Err(Fault::HostMissing),
+        (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
+            Err(Fault::HostAmbiguous)
+        }
+        (authority, host) => Ok(authority.or(host)),
+    }
+}
+
+fn check_framing<B>(request: &Request<B>) -> Result<(), Fault> {
+    let mut lengths = request.headers().get_all(CONTENT_LENGTH).iter();
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let (length, coding) = (lengths.next(), codings.next());
+    if lengths.next().is_some()
+        || codings.next().is_some()
+        || (length.is_some() && coding.is_some())
+    {
+        return Err(Fault::FramingAmbiguous);
+    }
+    // hyper takes "5, 5" for one length.
+    if length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit)) {
+        return Err(Fault::FramingAmbiguous);
+    }
+    match coding {
+        None => Ok(()),
+        Some(coding)
+            if request.version() == Version::HTTP_11
+                && coding.as_bytes().eq_ignore_ascii_case(b"chunked") =>
+        {
+            Ok(())
+        }
+        Some(_) => Err(Fault::FramingUnknown),
+    }
+}
+
+fn check_query<B>(request: &Request<B>) -> Result<(), Fault> {
+    let query = request.uri().query().unwrap_or_default();
+    if query.contains("tg_")
+        && query
+            .split(['&', ';', '='])
+            .any(|text| token::key_id(text).is_some())
+    {
+        return Err(Fault::CredentialInQuery);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_store::{Environment, KeyId};
+
+    use super::*;
+
+    fn request(version: Version, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().version(version).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    fn fault(version: Version, uri: &str, headers: &[(&str, &str)]) -> Option<Fault> {
+        check(&request(version, uri, headers)).err()
+    }
+
+    #[test]
+    fn a_request_is_addressed_to_its_authority_or_else_its_host() {
+        let plain = request(Version::HTTP_11, "/", &[("host", "a.test:80")]);
+        assert_eq!(check(&plain), Ok(Some("a.test:80")));
+
+        let second = request(Version::HTTP_2, "http://a.test/", &[]);
+        assert_eq!(check(&second), Ok(Some("a.test")));
+
+        let both = request(Version::HTTP_2, "http://a.test/", &[("host", "A.test")]);
+        assert_eq!(check(&both), Ok(Some("a.test")));
+
+        let old = request(Version::HTTP_10, "/", &[]);
+        assert_eq!(check(&old), Ok(None));
+    }
+
+    #[test]
+    fn hosts_that_disagree_are_refused() {
+        let hosts = [("host", "a.test"), ("host", "a.test")];
+        for (version, uri, headers, expected) in [
+            (Version::HTTP_11, "/", &[][..], Fault::HostMissing),
+            (Version::HTTP_11, "http://a.test/", &[], Fault::HostMissing),
+            (Version::HTTP_11, "/", &hosts, Fault::HostSeveral),
+            (
+                Version::HTTP_11,
+                "http://a.test/",
+                &[("host", "b.test")],
+                Fault::HostAmbiguous,
+            ),
+            (
+                Version::HTTP_2,
+                "http://a.test/",
+                &[("host", "a.test:80")],
+                Fault::HostAmbiguous,
+            ),
+            (Version::HTTP_11, "/", &[("host", "ä")], Fault::HostInvalid),
+        ] {
+            assert_eq!(
+                fault(version, uri, headers),
+                Some(expected),
+                "{uri} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_whose_end_can_be_read_in_two_ways_is_refused() {
+        let host = ("host", "a.test");
+        for headers in [
+            &[host, ("content-length", "5"), ("content-length", "5")][..],
+            &[host, ("content-length", "5, 5")],
+            &[host, ("content-length", "+5")],
+            &[
+                host,
+                ("content-length", "5"),
+                ("transfer-encoding", "chunked"),
+            ],
+            &[
+                host,
+                ("transfer-encoding", "chunked"),
+                ("transfer-encoding", "chunked"),
+            ],
+        ] {
+            assert_eq!(
+                fault(Version::HTTP_11, "/", headers),
+                Some(Fault::FramingAmbiguous),
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_chunked_is_a_coding_and_only_in_http_1_1() {
+        let host = ("host", "a.test");
+        let chunked = [host, ("transfer-encoding", "Chunked")];
+        assert_eq!(fault(Version::HTTP_11, "/", &chunked), None);
+        assert_eq!(
+            fault(Version::HTTP_10, "/", &chunked),
+            Some(Fault::FramingUnknown)
+        );
+        for coding in [
+            "identity",
+            "gzip, chunked",
+            "chunked, chunked",
+            "",
+            "xchunked",
+        ] {
+            assert_eq!(
+                fault(
+                    Version::HTTP_11,
+                    "/",
+                    &[host, ("transfer-encoding", coding)]
+                ),
+                Some(Fault::FramingUnknown),
+                "{coding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_refused_and_other_words_are_not() {
+        let id = KeyId::parse("abcdefghijkl").unwrap();
+        let token = token::generate(&Environment::default(), id).unwrap();
+        let host = [("host", "a.test")];
+
+        let uri = format!("/?a=1&api_key={}", token.expose());
+        assert_eq!(
+            fault(Version::HTTP_11, &uri, &host),
+            Some(Fault::CredentialInQuery)
+        );
+        assert_eq!(fault(Version::HTTP_11, "/?sort=tg_live_x", &host), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! A request's way from its head to its answer.
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use tollgate_gate::{Meter, Target};
+use uuid::Uuid;
+
+use crate::connection::Handler;
+use crate::generation::{Answer, Generation};
+use crate::headers::{self, Voucher};
+use crate::peer::Peer;
+use crate::record::{Ledger, Record};
+use crate::refusal::Refusal;
+use crate::response_body::{Content, ResponseBody};
+use crate::{filter, problem};
+
+/// Decides requests and sends them on.
+#[derive(Debug)]
+pub struct Gateway {
+    /// What decides; `None` until the first snapshot came.
+    pub generation: ArcSwapOption<Generation>,
+    /// What quotas counted, across generations.
+    pub meter: Meter,
+    /// Where requests are written down.
+    pub ledger: Arc<Ledger>,
+}
+
+impl Gateway {
+    /// A gateway that refuses everything until it is given a generation.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            generation: ArcSwapOption::empty(),
+            meter: Meter::default(),
+            ledger,
+        }
+    }
+
+    /// The straight line: each step's result is the next one's proof.
+    async fn handle(
+        &self,
+        generation: &Generation,
+        request: Request<Incoming>,
+        (peer, request_id): (&Peer, &HeaderValue),
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let authority = filter::check(&request)?;
+        let target = Target::parse(request.method(), authority, request.uri())?;
+        record.target(&target);
+        if generation.snapshot.proxy().is_none() {
+            return Err(Refusal::NotReady);
+        }
+        let now = self.ledger.clock.now();
+        let principal = generation
+            .snapshot
+            .identify(request.headers(), peer.client, now)?;
+        record.principal(principal);
+        let grant = generation.snapshot.authorize(principal, &target)?;
+        record.grant(&grant);
+        let admission = self.meter.admit(&grant, peer.client, now)?;
+        let voucher = Voucher {
+            peer,
+            authority: authority.map(ToOwned::to_owned),
+            request_id,
+            key: principal.name(),
+            key_id: principal.key_id(),
+        };
+        let request = vouched(request, &voucher);
+        generation
+            .forward(request, &target, admission, record)
+            .await
+    }
+}
+
+impl Handler for Gateway {
+    type Body = ResponseBody;
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response<ResponseBody> {
+        let generation = self.generation.load_full();
+        let (peer, request_id) = identity(&request, peer.ip(), generation.as_deref());
+        let id_text = request_id.to_str().unwrap_or_default();
+        let mut record = self.ledger.open(&request, &peer, id_text);
+        let is_head = request.method() == Method::HEAD;
+        let path = request.uri().path().to_owned();
+
+        let result = match &generation {
+            None => Err(Refusal::NotReady),
+            Some(generation) => {
+                let facts = (&peer, &request_id);
+                guarded(self.handle(generation, request, facts, &mut record)).await
+            }
+        };
+        let (mut head, content) = match result {
+            Ok(Answer {
+                response,
+                admission,
+            }) => {
+                let (head, body) = response.into_parts();
+                (head, Content::Upstream(body, admission))
+            }
+            Err(refusal) => {
+                record.refuse(&refusal);
+                let (head, body) = problem::response(&refusal, &path, id_text).into_parts();
+                (head, Content::Problem(without_body(is_head, body)))
+            }
+        };
+        headers::to_client(&mut head.headers, &request_id);
+        record.respond(head.status);
+        Response::from_parts(head, ResponseBody::new(content, record))
+    }
+}
+
+fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Incoming> {
+    headers::to_upstream(request.headers_mut(), voucher);
+    request
+}
+
+/// Who asks by the connection, and what the request is called from here on.
+fn identity<B>(
+    request: &Request<B>,
+    address: IpAddr,
+    generation: Option<&Generation>,
+) -> (Peer, HeaderValue) {
+    let trusted = generation.and_then(Generation::trusted_proxies);
+    let peer = Peer::new(address, request.headers(), trusted);
+    let request_id = headers::request_id(request.headers(), &peer).unwrap_or_else(new_request_id);
+    (peer, request_id)
+}
+
+fn new_request_id() -> HeaderValue {
+    let mut buffer = Uuid::encode_buffer();
+    let text = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+    // Hexadecimal digits and hyphens.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+fn without_body(is_head: bool, body: Bytes) -> Option<Bytes> {
+    (!is_head).then_some(body)
+}
+
+/// A bug in one request must not end the others.
+async fn guarded(future: impl Future<Output = Result<Answer, Refusal>>) -> Result<Answer, Refusal> {
+    AssertUnwindSafe(future)
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(Refusal::Internal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_refusal() {
+        let result = guarded(async { panic!("a bug") }).await;
+
+        assert_eq!(result.unwrap_err(), Refusal::Internal);
+    }
+
+    #[test]
+    fn a_new_id_is_a_uuid_of_version_7() {
+        let id = new_request_id();
+        let id = Uuid::parse_str(id.to_str().unwrap()).unwrap();
+
+        assert_eq!(id.get_version_num(), 7);
+    }
+}

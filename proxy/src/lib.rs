@@ -1,0 +1,32 @@
+//! The proxy: it polls the store, keeps the last good snapshot, and decides and forwards every request by it.
+//!
+//! A request walks a straight line, [`Gateway`]'s `handle`. Around it: [`watch`] brings snapshots, [`listeners`] and
+//! [`connection`] bring requests, [`upstream`] carries them on, [`record`] writes down what became of them, and
+//! [`admin`] shows how all of it is.
+
+pub mod access_log;
+pub mod admin;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod connection;
+pub mod failure;
+pub mod filter;
+mod gateway;
+pub mod generation;
+pub mod headers;
+pub mod listeners;
+pub mod metrics;
+pub mod operational_log;
+pub mod peer;
+pub mod problem;
+pub mod record;
+pub mod refusal;
+pub mod response_body;
+pub mod serve;
+pub mod status;
+pub mod upstream;
+pub mod watch;
+
+pub use gateway::Gateway;
+pub use refusal::Refusal;

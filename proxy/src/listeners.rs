@@ -1,0 +1,162 @@
+//! Where clients connect.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::{self, Handler};
+
+const BACKLOG: u32 = 1_024;
+/// An error of accepting that passes, like too many open files, must not keep a processor busy.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What every accepted connection needs.
+#[derive(Debug)]
+pub struct Door<H> {
+    /// What answers.
+    pub handler: Arc<H>,
+    /// How many connections may still be opened.
+    pub free: Arc<Semaphore>,
+    /// How many are open.
+    pub open: Gauge,
+    /// What has to end before the process does.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process ends: what was begun is finished.
+    pub closing: CancellationToken,
+    /// Cancelled when that takes too long: nothing is.
+    pub cutting: CancellationToken,
+}
+
+/// The addresses that are listened on.
+#[derive(Debug)]
+pub struct Listeners<H> {
+    door: Arc<Door<H>>,
+    bound: BTreeMap<SocketAddr, CancellationToken>,
+}
+
+impl<H: Handler> Listeners<H> {
+    /// Listens nowhere yet.
+    #[must_use]
+    pub fn new(door: Door<H>) -> Self {
+        Self {
+            door: Arc::new(door),
+            bound: BTreeMap::new(),
+        }
+    }
+
+    /// Listens on `wanted` and nowhere else. What can't be bound is returned; call again to try again.
+    pub fn reconcile(&mut self, wanted: &BTreeSet<SocketAddr>) -> BTreeMap<SocketAddr, io::Error> {
+        self.bound.retain(|address, closing| {
+            let stays = wanted.contains(address);
+            if !stays {
+                tracing::info!(%address, "no longer listening");
+                closing.cancel();
+            }
+            stays
+        });
+        let mut failed = BTreeMap::new();
+        for address in wanted {
+            if self.bound.contains_key(address) {
+                continue;
+            }
+            match self.open(*address) {
+                Ok(closing) => {
+                    self.bound.insert(*address, closing);
+                }
+                Err(error) => {
+                    failed.insert(*address, error);
+                }
+            }
+        }
+        failed
+    }
+
+    /// How many addresses are listened on.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bound.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bound.is_empty()
+    }
+
+    fn open(&self, address: SocketAddr) -> io::Result<CancellationToken> {
+        let listener = bind(address)?;
+        // Port 0 asks the system for a free one.
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "listening");
+        let closing = self.door.closing.child_token();
+        let accepting = accept(listener, Arc::clone(&self.door), closing.clone());
+        self.door.tasks.spawn(accepting);
+        Ok(closing)
+    }
+}
+
+/// Binds an address, also right after another process left it.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts connections until `closing` is cancelled.
+pub async fn accept<H: Handler>(
+    listener: TcpListener,
+    door: Arc<Door<H>>,
+    closing: CancellationToken,
+) {
+    loop {
+        let (permit, accepted) = tokio::select! {
+            accepted = next(&listener, &door) => accepted,
+            () = closing.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Without it a small answer waits for an acknowledgement.
+                let _ = stream.set_nodelay(true);
+                let (handler, closing) = (Arc::clone(&door.handler), closing.clone());
+                let cutting = door.cutting.clone();
+                let open = door.open.clone();
+                door.tasks.spawn(async move {
+                    open.inc();
+                    let serving = connection::serve(stream, peer, handler, closing);
+                    cutting.run_until_cancelled(serving).await;
+                    open.dec();
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits for room, then for a connection: those beyond wait in the system's queue.
+async fn next<H>(
+    listener: &TcpListener,
+    door: &Door<H>,
+) -> (
+    Option<OwnedSemaphorePermit>,
+    io::Result<(TcpStream, SocketAddr)>,
+) {
+    // The semaphore is never closed.
+    let permit = Arc::clone(&door.free).acquire_owned().await.ok();
+    (permit, listener.accept().await)
+}

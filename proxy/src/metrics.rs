@@ -1,0 +1,376 @@
+//! What is counted, in Prometheus' text format. No label can take a client's words.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::AtomicU64;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tollgate_gate::Rejected;
+use tollgate_store::Name;
+
+use crate::record::Facts;
+
+/// The most rejected documents that have a series of their own.
+pub const REJECTED_SERIES_MAX: usize = 100;
+/// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
+const NAMES_MAX: usize = 1_000;
+const LABEL_CHARS_MAX: usize = 64;
+const DURATION_BUCKETS: [f64; 15] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    class: &'static str,
+    reason: &'static str,
+    route: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PollLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectedLabels {
+    kind: String,
+    name: String,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Histogram,
+    routes: Names,
+    upstream_failures: Family<UpstreamLabels, Counter>,
+    upstreams: Names,
+    polls: Family<PollLabels, Counter>,
+    documents: Family<KindLabels, Gauge>,
+    rejected: Family<RejectedLabels, Gauge>,
+    rejected_total: Gauge,
+    /// Requests that are not answered completely.
+    pub requests_in_flight: Gauge,
+    /// Open connections of clients.
+    pub connections: Gauge,
+    /// Lines of the access log that were dropped.
+    pub access_log_dropped: Counter,
+    /// Which snapshot is served, counted from 1.
+    pub snapshot_generation: Gauge,
+    /// How long the snapshot took to build.
+    pub snapshot_build: Seconds,
+    /// How long ago the store last answered.
+    pub snapshot_age: Seconds,
+    /// Addresses that clients can connect to.
+    pub listeners: Gauge,
+    /// Addresses that clients should be able to connect to, and can't.
+    pub listeners_failed: Gauge,
+    /// What quotas count.
+    pub quota_subjects: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("tollgate"),
+            requests: Family::default(),
+            request_duration: Histogram::new(DURATION_BUCKETS),
+            routes: Names::default(),
+            upstream_failures: Family::default(),
+            upstreams: Names::default(),
+            polls: Family::default(),
+            documents: Family::default(),
+            rejected: Family::default(),
+            rejected_total: Gauge::default(),
+            requests_in_flight: Gauge::default(),
+            connections: Gauge::default(),
+            access_log_dropped: Counter::default(),
+            snapshot_generation: Gauge::default(),
+            snapshot_build: Seconds::default(),
+            snapshot_age: Seconds::default(),
+            listeners: Gauge::default(),
+            listeners_failed: Gauge::default(),
+            quota_subjects: Gauge::default(),
+        };
+        metrics.register_requests();
+        metrics.register_state();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register_requests(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "requests",
+            "Requests by class of status, reason of refusal and route",
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "request_duration",
+            "From the head of a request to the last byte of its answer",
+            Unit::Seconds,
+            self.request_duration.clone(),
+        );
+        registry.register(
+            "requests_in_flight",
+            "Requests that are not answered completely",
+            self.requests_in_flight.clone(),
+        );
+        registry.register(
+            "upstream_failures",
+            "Requests that their upstream gave no answer to",
+            self.upstream_failures.clone(),
+        );
+        registry.register(
+            "connections",
+            "Open connections of clients",
+            self.connections.clone(),
+        );
+        registry.register(
+            "access_log_dropped",
+            "Lines of the access log that were dropped",
+            self.access_log_dropped.clone(),
+        );
+        registry.register(
+            "quota_subjects",
+            "Subjects that quotas count at the moment",
+            self.quota_subjects.clone(),
+        );
+    }
+
+    fn register_state(&mut self) {
+        let registry = &mut self.registry;
+        let build = Info::new(vec![("version", crate::command::VERSION)]);
+        registry.register("build", "The build that runs", build);
+        registry.register("polls", "Polls of the store by result", self.polls.clone());
+        registry.register(
+            "snapshot_generation",
+            "Which snapshot is served, counted from 1",
+            self.snapshot_generation.clone(),
+        );
+        registry.register_with_unit(
+            "snapshot_build",
+            "How long the snapshot took to build",
+            Unit::Seconds,
+            self.snapshot_build.clone(),
+        );
+        registry.register_with_unit(
+            "snapshot_age",
+            "How long ago the store last answered, by which the snapshot was current",
+            Unit::Seconds,
+            self.snapshot_age.clone(),
+        );
+        registry.register(
+            "documents",
+            "Documents of the snapshot by kind",
+            self.documents.clone(),
+        );
+        registry.register(
+            "documents_rejected",
+            "1 for each document that is left out, for the first 100",
+            self.rejected.clone(),
+        );
+        registry.register(
+            "documents_rejected_count",
+            "Documents that are left out",
+            self.rejected_total.clone(),
+        );
+        registry.register(
+            "listeners",
+            "Addresses that clients can connect to",
+            self.listeners.clone(),
+        );
+        registry.register(
+            "listeners_failed",
+            "Addresses that could not be bound",
+            self.listeners_failed.clone(),
+        );
+    }
+
+    /// Counts a request.
+    pub(crate) fn request(&self, facts: &Facts, duration: Duration) {
+        let labels = RequestLabels {
+            class: class(facts.status),
+            reason: facts.reason.unwrap_or("none"),
+            route: facts.route.as_ref().map(|route| self.routes.label(route)),
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.request_duration.observe(duration.as_secs_f64());
+        if let (Some(upstream), Some(reason)) = (&facts.upstream, facts.reason)
+            && reason.starts_with("upstream_")
+        {
+            let labels = UpstreamLabels {
+                upstream: self.upstreams.label(upstream),
+                reason,
+            };
+            self.upstream_failures.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts a poll: `changed`, `unchanged` or `failed`.
+    pub fn poll(&self, result: &'static str) {
+        self.polls.get_or_create(&PollLabels { result }).inc();
+    }
+
+    /// Shows what a snapshot holds and what it leaves out.
+    pub fn documents(&self, kinds: &BTreeMap<String, usize>, rejected: &[Rejected]) {
+        self.documents.clear();
+        for (kind, count) in kinds {
+            let labels = KindLabels { kind: kind.clone() };
+            self.documents.get_or_create(&labels).set(signed(*count));
+        }
+        self.rejected_total.set(signed(rejected.len()));
+        self.rejected.clear();
+        for rejected in rejected.iter().take(REJECTED_SERIES_MAX) {
+            // Both are what somebody wrote, which may be anything.
+            let shortened = |text: &str| text.chars().take(LABEL_CHARS_MAX).collect();
+            let labels = RejectedLabels {
+                kind: shortened(&rejected.id.kind),
+                name: shortened(&rejected.id.name),
+            };
+            self.rejected.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// Everything, as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // A String takes everything.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// The names that were counted: documents come and go, and what was counted once stays.
+#[derive(Debug, Default)]
+struct Names(RwLock<HashSet<Name>>);
+
+impl Names {
+    fn label(&self, name: &Name) -> String {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if seen.contains(name) {
+            return name.as_str().to_owned();
+        }
+        drop(seen);
+        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= NAMES_MAX {
+            return "other".to_owned();
+        }
+        seen.insert(name.clone());
+        name.as_str().to_owned()
+    }
+}
+
+/// A count as a gauge takes it.
+#[must_use]
+pub fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn class(status: Option<u16>) -> &'static str {
+    match status.map(|status| status / 100) {
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        _ => "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_store::document::DocumentId;
+
+    use super::*;
+
+    #[test]
+    fn a_request_is_counted_by_class_reason_and_route() {
+        let metrics = Metrics::default();
+        let facts = Facts {
+            status: Some(502),
+            reason: Some("upstream_connect"),
+            route: Some(Name::parse("orders").unwrap()),
+            upstream: Some(Name::parse("backend").unwrap()),
+            ..Facts::default()
+        };
+        metrics.request(&facts, Duration::from_millis(3));
+        metrics.request(&Facts::default(), Duration::from_millis(3));
+        let text = metrics.text();
+
+        for line in [
+            "tollgate_requests_total{class=\"5xx\",reason=\"upstream_connect\",route=\"orders\"} 1",
+            "tollgate_requests_total{class=\"none\",reason=\"none\",route=\"\"} 1",
+            "tollgate_upstream_failures_total{upstream=\"backend\",reason=\"upstream_connect\"} 1",
+            "tollgate_request_duration_seconds_count 2",
+            "tollgate_request_duration_seconds_bucket{le=\"0.005\"} 2",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn routes_without_end_share_a_series() {
+        let metrics = Metrics::default();
+        for number in 0..NAMES_MAX * 2 {
+            let facts = Facts {
+                route: Some(Name::parse(&format!("r{number}")).unwrap()),
+                ..Facts::default()
+            };
+            metrics.request(&facts, Duration::ZERO);
+        }
+
+        let text = metrics.text();
+        assert_eq!(
+            text.matches("tollgate_requests_total{").count(),
+            NAMES_MAX + 1
+        );
+        assert!(text.contains("route=\"other\"} 1000"));
+    }
+
+    #[test]
+    fn rejected_documents_are_named_up_to_a_bound() {
+        let metrics = Metrics::default();
+        let rejected: Vec<_> = (0..150)
+            .map(|number| Rejected {
+                id: DocumentId {
+                    kind: "key".to_owned(),
+                    name: format!("{number}{}", "x".repeat(100)),
+                },
+                reason: String::new(),
+            })
+            .collect();
+        metrics.documents(&BTreeMap::from([("key".to_owned(), 7)]), &rejected);
+        let text = metrics.text();
+
+        assert_eq!(text.matches("tollgate_documents_rejected{").count(), 100);
+        assert!(text.contains("tollgate_documents_rejected_count 150"));
+        assert!(text.contains("tollgate_documents{kind=\"key\"} 7"));
+
+        metrics.documents(&BTreeMap::new(), &[]);
+        assert!(!metrics.text().contains("tollgate_documents_rejected{"));
+    }
+}

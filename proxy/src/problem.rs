@@ -1,0 +1,360 @@
+//! What a client is told: problem details (RFC 9457). The only place with status codes for clients.
+//!
+//! A stranger learns no more than the RFCs demand: every bad credential gets the same answer, to the letter.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+use tollgate_gate::{CredentialFault, Malformed, OverQuota};
+
+use crate::refusal::{Refusal, UpstreamFault};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// A snapshot comes with a poll.
+const NOT_READY_RETRY: HeaderValue = HeaderValue::from_static("5");
+const OVERLOADED_RETRY: HeaderValue = HeaderValue::from_static("1");
+
+/// What is the same in every answer of one kind.
+struct Kind {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    request_id: &'a str,
+}
+
+/// The answer to a request that was refused. `path` is the request's, without the query.
+#[must_use]
+pub fn response(refusal: &Refusal, path: &str, request_id: &str) -> Response<Bytes> {
+    let kind = kind(refusal);
+    let problem = Problem {
+        r#type: format!("urn:tollgate:problem:{}", kind.code),
+        title: kind.title,
+        status: kind.status.as_u16(),
+        detail: &detail(refusal),
+        instance: path,
+        request_id,
+    };
+    // Texts and a number: JSON can hold them all.
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = kind.status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    add_headers(refusal, headers);
+    response
+}
+
+fn kind(refusal: &Refusal) -> Kind {
+    use tollgate_gate::Refusal as Decision;
+
+    let (status, code, title) = match refusal {
+        Refusal::Decision(Decision::Malformed(Malformed::MethodRefused)) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+        ),
+        Refusal::Decision(Decision::Malformed(Malformed::PathTooLong)) => {
+            (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
+        }
+        Refusal::Decision(Decision::Malformed(_)) | Refusal::Malformed(_) | Refusal::BodyBroken => {
+            (
+                StatusCode::BAD_REQUEST,
+                "malformed-request",
+                "Malformed request",
+            )
+        }
+        Refusal::Decision(Decision::Unauthenticated(_)) => (
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "Unauthenticated",
+        ),
+        Refusal::Decision(Decision::NoRoute) => (StatusCode::NOT_FOUND, "no-route", "Not found"),
+        Refusal::Decision(Decision::OverQuota(_)) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "quota-exceeded",
+            "Quota exceeded",
+        ),
+        Refusal::Decision(Decision::Overloaded) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
+        }
+        // Also whatever the engine may one day refuse beyond.
+        Refusal::Decision(_) => (
+            StatusCode::FORBIDDEN,
+            "insufficient-scope",
+            "Insufficient scope",
+        ),
+        Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        Refusal::Upstream(UpstreamFault::Connect | UpstreamFault::Protocol) => {
+            (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway")
+        }
+        Refusal::Upstream(UpstreamFault::ConnectTimeout | UpstreamFault::ResponseTimeout) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream-timeout",
+            "Gateway timeout",
+        ),
+        Refusal::Internal => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "Internal error",
+        ),
+    };
+    Kind {
+        status,
+        code,
+        title,
+    }
+}
+
+fn detail(refusal: &Refusal) -> Cow<'static, str> {
+    use tollgate_gate::Refusal as Decision;
+
+    match refusal {
+        Refusal::Decision(Decision::Unauthenticated(CredentialFault::Missing)) => {
+            "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into()
+        }
+        Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
+        Refusal::Decision(Decision::OutOfScope { .. }) => {
+            "the credential does not allow this request".into()
+        }
+        Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
+        Refusal::Decision(Decision::OverQuota(over)) => format!(
+            "quota \"{}\" allows {} requests in {} seconds",
+            over.quota,
+            over.limit,
+            over.window.as_secs()
+        )
+        .into(),
+        Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
+        other => other.to_string().into(),
+    }
+}
+
+fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
+    use tollgate_gate::Refusal as Decision;
+
+    match refusal {
+        Refusal::Decision(Decision::Malformed(Malformed::MethodRefused)) => {
+            let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Decision(Decision::Unauthenticated(fault)) => {
+            let challenge = match fault {
+                CredentialFault::Missing => "Bearer realm=\"tollgate\"",
+                _ => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
+            };
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::Decision(Decision::OutOfScope { .. }) => {
+            let challenge = "Bearer realm=\"tollgate\", error=\"insufficient_scope\"";
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        Refusal::Decision(Decision::OverQuota(over)) => add_rate_limit(over, headers),
+        Refusal::Decision(Decision::Overloaded) => {
+            headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
+        }
+        Refusal::NotReady => {
+            headers.insert(RETRY_AFTER, NOT_READY_RETRY);
+        }
+        _ => {}
+    }
+}
+
+/// `RateLimit` and `RateLimit-Policy` as of the IETF's draft-ietf-httpapi-ratelimit-headers, and `Retry-After`.
+fn add_rate_limit(over: &OverQuota, headers: &mut HeaderMap) {
+    let wait = seconds_rounded_up(over.retry_after).max(1);
+    let policy = format!(
+        "\"{}\";q={};w={}",
+        over.quota,
+        over.limit,
+        seconds_rounded_up(over.window)
+    );
+    headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+    // A name holds nothing that a header could not.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+    }
+    if let Ok(limit) = HeaderValue::try_from(format!("\"{}\";r=0;t={wait}", over.quota)) {
+        headers.insert(RATE_LIMIT, limit);
+    }
+}
+
+fn seconds_rounded_up(length: Duration) -> u64 {
+    length.as_secs() + u64::from(length.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tollgate_store::{KeyId, Name};
+
+    use super::*;
+    use crate::filter::Fault;
+
+    fn key() -> KeyId {
+        KeyId::parse("abcdefghijkl").unwrap()
+    }
+
+    fn answer(refusal: impl Into<Refusal>) -> Response<Bytes> {
+        response(&refusal.into(), "/v1/orders", "r-1")
+    }
+
+    fn body(refusal: impl Into<Refusal>) -> Value {
+        serde_json::from_slice(answer(refusal).body()).unwrap()
+    }
+
+    fn header(response: &Response<Bytes>, name: &str) -> Option<String> {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    }
+
+    fn decision(refusal: impl Into<tollgate_gate::Refusal>) -> Refusal {
+        Refusal::Decision(refusal.into())
+    }
+
+    #[test]
+    fn a_used_up_quota_says_which_and_when_to_come_back() {
+        let over = OverQuota {
+            quota: Name::parse("free").unwrap(),
+            limit: 10,
+            window: Duration::from_mins(1),
+            retry_after: Duration::from_millis(21_001),
+        };
+        let response = answer(decision(over.clone()));
+
+        assert_eq!(header(&response, "retry-after").unwrap(), "22");
+        assert_eq!(
+            header(&response, "ratelimit-policy").unwrap(),
+            "\"free\";q=10;w=60"
+        );
+        assert_eq!(header(&response, "ratelimit").unwrap(), "\"free\";r=0;t=22");
+        assert_eq!(
+            body(decision(over)),
+            json!({
+                "type": "urn:tollgate:problem:quota-exceeded",
+                "title": "Quota exceeded",
+                "status": 429,
+                "detail": "quota \"free\" allows 10 requests in 60 seconds",
+                "instance": "/v1/orders",
+                "request_id": "r-1",
+            })
+        );
+    }
+
+    #[test]
+    fn a_wait_is_at_least_a_second() {
+        let over = OverQuota {
+            quota: Name::parse("free").unwrap(),
+            limit: 1,
+            window: Duration::from_secs(1),
+            retry_after: Duration::ZERO,
+        };
+
+        let response = answer(decision(over));
+        assert_eq!(header(&response, "retry-after").unwrap(), "1");
+    }
+
+    #[test]
+    fn every_bad_credential_gets_the_same_answer_to_the_letter() {
+        let key = key();
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let address = "10.0.0.1".parse().unwrap();
+        let first = answer(decision(CredentialFault::Unknown { key }));
+        assert_eq!(
+            header(&first, "www-authenticate").unwrap(),
+            "Bearer realm=\"tollgate\", error=\"invalid_token\""
+        );
+
+        for fault in [
+            CredentialFault::Several,
+            CredentialFault::Malformed,
+            CredentialFault::Wrong { key },
+            CredentialFault::Disabled { key },
+            CredentialFault::NotYetValid { key, at },
+            CredentialFault::Expired { key, at },
+            CredentialFault::Address { key, address },
+        ] {
+            let other = answer(decision(fault));
+            assert_eq!(other.body(), first.body(), "{fault}");
+            assert_eq!(other.headers(), first.headers(), "{fault}");
+            assert_eq!(other.status(), first.status(), "{fault}");
+        }
+    }
+
+    #[test]
+    fn who_sent_no_credential_is_told_how_to() {
+        let response = answer(decision(CredentialFault::Missing));
+
+        assert_eq!(
+            header(&response, "www-authenticate").unwrap(),
+            "Bearer realm=\"tollgate\""
+        );
+        assert_eq!(
+            body(decision(CredentialFault::Missing)),
+            json!({
+                "type": "urn:tollgate:problem:unauthenticated",
+                "title": "Unauthenticated",
+                "status": 401,
+                "detail": "send a token as \"Authorization: Bearer\" or \"X-API-Key\"",
+                "instance": "/v1/orders",
+                "request_id": "r-1",
+            })
+        );
+    }
+
+    #[test]
+    fn a_lack_of_scope_names_neither_the_key_nor_its_scopes() {
+        let response = answer(tollgate_gate::Refusal::OutOfScope { key: key() });
+
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        assert_eq!(
+            header(&response, "www-authenticate").unwrap(),
+            "Bearer realm=\"tollgate\", error=\"insufficient_scope\""
+        );
+        assert!(!String::from_utf8_lossy(response.body()).contains("abcdefghijkl"));
+    }
+
+    #[test]
+    fn each_refusal_has_its_status() {
+        for (refusal, status) in [
+            (decision(Malformed::MethodRefused), 405),
+            (decision(Malformed::PathTooLong), 414),
+            (decision(Malformed::PathDotSegment), 400),
+            (Fault::HostSeveral.into(), 400),
+            (Refusal::BodyBroken, 400),
+            (tollgate_gate::Refusal::NoRoute.into(), 404),
+            (tollgate_gate::Refusal::Overloaded.into(), 503),
+            (Refusal::NotReady, 503),
+            (UpstreamFault::Connect.into(), 502),
+            (UpstreamFault::Protocol.into(), 502),
+            (UpstreamFault::ConnectTimeout.into(), 504),
+            (UpstreamFault::ResponseTimeout.into(), 504),
+            (Refusal::Internal, 500),
+        ] {
+            assert_eq!(answer(refusal.clone()).status(), status, "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_503_says_when_to_come_back() {
+        for refusal in [tollgate_gate::Refusal::Overloaded.into(), Refusal::NotReady] {
+            assert!(header(&answer(refusal), "retry-after").is_some());
+        }
+    }
+}

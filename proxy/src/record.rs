@@ -1,0 +1,282 @@
+//! What became of each request: one line and one count, written when the last byte of its answer is handed over.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode, Version};
+use serde::{Serialize, Serializer};
+use tollgate_gate::{CredentialFault, Grant, Principal, Target};
+use tollgate_store::{KeyId, Name};
+
+use crate::access_log::AccessLog;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::peer::Peer;
+use crate::refusal::Refusal;
+
+const USER_AGENT_CHARS_MAX: usize = 200;
+const PATH_CHARS_MAX: usize = 2_000;
+/// The client went away before its answer was complete.
+const CLIENT_CLOSED: &str = "client_closed";
+/// The process ended before the answer was complete.
+const DRAIN_CUT: &str = "drain_cut";
+/// The upstream's answer broke off after its head.
+const UPSTREAM_ABORTED: &str = "upstream_aborted";
+
+/// Where requests are written down.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The time.
+    pub clock: Clock,
+    /// The lines.
+    pub log: AccessLog,
+    /// The counts.
+    pub metrics: Arc<Metrics>,
+    /// Whether the process cuts what it could not finish.
+    pub is_cutting: AtomicBool,
+}
+
+/// What a line says. No query, no credential.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Facts {
+    #[serde(serialize_with = "in_milliseconds")]
+    pub(crate) time: jiff::Timestamp,
+    pub(crate) request_id: String,
+    #[serde(serialize_with = "as_text")]
+    pub(crate) method: Method,
+    pub(crate) host: Option<String>,
+    pub(crate) path: String,
+    pub(crate) protocol: &'static str,
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) duration_ms: f64,
+    pub(crate) upstream_ms: Option<f64>,
+    pub(crate) key: Option<Name>,
+    pub(crate) key_id: Option<KeyId>,
+    pub(crate) scope: Option<Name>,
+    pub(crate) route: Option<Name>,
+    pub(crate) upstream: Option<Name>,
+}
+
+/// What is seen of a request's body while the upstream reads it.
+#[derive(Debug, Default)]
+pub struct Received {
+    bytes: AtomicU64,
+    is_broken: AtomicBool,
+}
+
+impl Received {
+    /// Counts what came.
+    pub fn add(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes that the body broke off.
+    pub fn break_off(&self) {
+        self.is_broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body broke off.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed)
+    }
+}
+
+/// One request's record; it writes itself down when it is dropped.
+#[derive(Debug)]
+pub struct Record {
+    facts: Box<Facts>,
+    started: Duration,
+    sent_on: Option<Duration>,
+    received: Arc<Received>,
+    is_complete: bool,
+    ledger: Arc<Ledger>,
+}
+
+impl Ledger {
+    /// Opens a request's record.
+    pub fn open<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        peer: &Peer,
+        request_id: &str,
+    ) -> Record {
+        let now = self.clock.now();
+        let user_agent = request.headers().get(http::header::USER_AGENT);
+        let facts = Facts {
+            time: now.wall,
+            request_id: request_id.to_owned(),
+            method: request.method().clone(),
+            path: shortened(request.uri().path(), PATH_CHARS_MAX),
+            protocol: protocol(request.version()),
+            client: Some(peer.client),
+            user_agent: user_agent.map(|agent| {
+                shortened(
+                    &String::from_utf8_lossy(agent.as_bytes()),
+                    USER_AGENT_CHARS_MAX,
+                )
+            }),
+            ..Facts::default()
+        };
+        self.metrics.requests_in_flight.inc();
+        Record {
+            facts: Box::new(facts),
+            started: now.monotonic,
+            sent_on: None,
+            received: Arc::default(),
+            is_complete: false,
+            ledger: Arc::clone(self),
+        }
+    }
+}
+
+impl Record {
+    /// Notes what is asked for.
+    pub fn target(&mut self, target: &Target) {
+        self.facts.host = Some(target.host().to_owned());
+        self.facts.path = shortened(target.path(), PATH_CHARS_MAX);
+    }
+
+    /// Notes who asks.
+    pub fn principal(&mut self, principal: Principal<'_>) {
+        self.facts.key = Some(principal.name().clone());
+        self.facts.key_id = Some(principal.key_id());
+    }
+
+    /// Notes what allows it and where it goes.
+    pub fn grant(&mut self, grant: &Grant<'_>) {
+        self.facts.scope = Some(grant.scope().clone());
+        self.facts.route = Some(grant.route().clone());
+        self.facts.upstream = Some(grant.upstream().name.clone());
+    }
+
+    /// Notes that the request goes to its upstream now; what is seen of its body is noted in the result.
+    pub fn send_on(&mut self) -> Arc<Received> {
+        self.sent_on = Some(self.ledger.clock.monotonic());
+        Arc::clone(&self.received)
+    }
+
+    /// Notes that the upstream answered, or failed to.
+    pub fn answered(&mut self) {
+        let now = self.ledger.clock.monotonic();
+        self.facts.upstream_ms = self
+            .sent_on
+            .map(|sent| milliseconds(now.saturating_sub(sent)));
+    }
+
+    /// Notes why the request goes no further.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        self.facts.reason = Some(refusal.code());
+        if let Refusal::Decision(tollgate_gate::Refusal::Unauthenticated(fault)) = refusal {
+            self.facts.key_id = CredentialFault::key(*fault);
+        }
+    }
+
+    /// Notes what the client is told.
+    pub fn respond(&mut self, status: StatusCode) {
+        self.facts.status = Some(status.as_u16());
+    }
+
+    /// Counts what the client is sent.
+    pub fn sent(&mut self, bytes: usize) {
+        self.facts.bytes_out += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// Notes that the client was sent everything.
+    pub fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// Notes that the upstream's answer broke off.
+    pub fn abort(&mut self) {
+        self.facts.reason = Some(UPSTREAM_ABORTED);
+        self.is_complete = true;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let ledger = &self.ledger;
+        let mut facts = std::mem::take(&mut self.facts);
+        let duration = ledger.clock.monotonic().saturating_sub(self.started);
+        facts.duration_ms = milliseconds(duration);
+        facts.bytes_in = self.received.bytes.load(Ordering::Relaxed);
+        if !self.is_complete {
+            let is_cutting = ledger.is_cutting.load(Ordering::Relaxed);
+            let why = if is_cutting { DRAIN_CUT } else { CLIENT_CLOSED };
+            facts.reason.get_or_insert(why);
+        }
+        ledger.metrics.requests_in_flight.dec();
+        ledger.metrics.request(&facts, duration);
+        if !ledger.log.push(facts) {
+            ledger.metrics.access_log_dropped.inc();
+        }
+    }
+}
+
+fn shortened(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "other",
+    }
+}
+
+/// To the microsecond, which is as far as anybody reads.
+fn milliseconds(length: Duration) -> f64 {
+    let microseconds = u32::try_from(length.as_micros()).unwrap_or(u32::MAX);
+    f64::from(microseconds) / 1_000.0
+}
+
+fn in_milliseconds<S: Serializer>(
+    time: &jiff::Timestamp,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.3}"))
+}
+
+fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(method.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_every_field_and_times_to_the_millisecond() {
+        let facts = Facts {
+            time: "2027-06-30T00:00:00.123456Z".parse().unwrap(),
+            path: "/v1".to_owned(),
+            protocol: "HTTP/1.1",
+            duration_ms: milliseconds(Duration::from_micros(1_500)),
+            ..Facts::default()
+        };
+
+        assert_eq!(
+            serde_json::to_string(&facts).unwrap(),
+            "{\"time\":\"2027-06-30T00:00:00.123Z\",\"request_id\":\"\",\"method\":\"GET\",\"host\":null,\
+             \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"client\":null,\"user_agent\":null,\"status\":null,\
+             \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\"key\":null,\
+             \"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shortened("äöü", 2), "äö");
+    }
+}

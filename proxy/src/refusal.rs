@@ -1,0 +1,71 @@
+//! Why a request gets another answer than its upstream's: facts, never a status code.
+
+use crate::filter::Fault;
+
+/// Why a request gets another answer than its upstream's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The engine says no.
+    #[error(transparent)]
+    Decision(#[from] tollgate_gate::Refusal),
+    /// The head can be read in two ways.
+    #[error(transparent)]
+    Malformed(#[from] Fault),
+    /// The body broke off, or its framing is bad.
+    #[error("the request's body broke off")]
+    BodyBroken,
+    /// There is no snapshot to decide by, or it does not know this proxy.
+    #[error("the proxy does not know yet what to let through")]
+    NotReady,
+    /// The upstream gave no answer.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamFault),
+    /// A bug.
+    #[error("the proxy failed")]
+    Internal,
+}
+
+/// In which way an upstream gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum UpstreamFault {
+    /// No connection: refused, no route, no such name, a bad certificate.
+    #[error("the upstream can't be reached")]
+    Connect,
+    /// No connection in time.
+    #[error("the upstream can't be reached in time")]
+    ConnectTimeout,
+    /// No head of a response in time.
+    #[error("the upstream did not answer in time")]
+    ResponseTimeout,
+    /// The connection was cut, or what came was no HTTP.
+    #[error("the upstream's answer is no valid HTTP")]
+    Protocol,
+}
+
+impl Refusal {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Decision(refusal) => refusal.code(),
+            Self::Malformed(fault) => fault.code(),
+            Self::BodyBroken => "body_broken",
+            Self::NotReady => "not_ready",
+            Self::Upstream(fault) => fault.code(),
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl UpstreamFault {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Connect => "upstream_connect",
+            Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::ResponseTimeout => "upstream_timeout",
+            Self::Protocol => "upstream_protocol",
+        }
+    }
+}

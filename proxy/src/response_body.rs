@@ -1,0 +1,86 @@
+//! The body of an answer, which carries the request's record until its last byte.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tollgate_gate::Admission;
+
+use crate::record::Record;
+
+/// What an answer consists of.
+#[derive(Debug)]
+pub enum Content {
+    /// What the upstream sends, as it comes. The admission is held until then: a stream counts until it ends.
+    Upstream(Incoming, Admission),
+    /// What the proxy has to say.
+    Problem(Option<Bytes>),
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub struct ResponseBody {
+    content: Content,
+    record: Record,
+}
+
+impl ResponseBody {
+    /// A body whose fate `record` notes.
+    #[must_use]
+    pub fn new(content: Content, record: Record) -> Self {
+        let mut body = Self { content, record };
+        body.complete_at_end();
+        body
+    }
+
+    /// hyper asks for nothing more where it knows that nothing comes.
+    fn complete_at_end(&mut self) {
+        if self.is_end_stream() {
+            self.record.complete();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match &mut self.content {
+            Content::Upstream(incoming, _) => {
+                std::task::ready!(Pin::new(incoming).poll_frame(context))
+            }
+            Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                self.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                self.complete_at_end();
+            }
+            Some(Err(_)) => self.record.abort(),
+            None => self.record.complete(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Upstream(incoming, _) => incoming.is_end_stream(),
+            Content::Problem(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Upstream(incoming, _) => incoming.size_hint(),
+            Content::Problem(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+        }
+    }
+}

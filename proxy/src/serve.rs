@@ -1,0 +1,240 @@
+//! A proxy's life: start, serve, drain.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tollgate_store::backend;
+
+use crate::Gateway;
+use crate::access_log::AccessLog;
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::command::VERSION;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::listeners::{self, Door, Listeners};
+use crate::record::Ledger;
+use crate::status::{Status, unbound_text};
+use crate::upstream;
+use crate::watch::{PollFault, Watch, Watching};
+
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+const CUT_MAX: Duration = Duration::from_millis(500);
+
+/// Serves until SIGTERM or SIGINT; then finishes what was begun.
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let ledger = ledger()?;
+    let gateway = Arc::new(Gateway::new(Arc::clone(&ledger)));
+    let status = Arc::new(Status::new(config.proxy.clone(), config.snapshot_age_max));
+    tracing::info!(
+        version = VERSION,
+        store = %config.store,
+        namespace = %config.namespace,
+        proxy = %config.proxy,
+        "starting"
+    );
+    serve_admin(config.admin, &status, &gateway)?;
+    let exit = Exit {
+        tasks: TaskTracker::new(),
+        closing: CancellationToken::new(),
+        cutting: CancellationToken::new(),
+        status: Arc::clone(&status),
+        ledger: Arc::clone(&ledger),
+    };
+    let door = Door {
+        handler: Arc::clone(&gateway),
+        free: Arc::new(Semaphore::new(config.connections_max)),
+        open: ledger.metrics.connections.clone(),
+        tasks: exit.tasks.clone(),
+        closing: exit.closing.clone(),
+        cutting: exit.cutting.clone(),
+    };
+    let listeners = listen(Listeners::new(door), &config.listen)?;
+    let tls = upstream::tls_config();
+    let watch = async {
+        let backend = backend::open(&config.store, &config.namespace).await?;
+        let watch = Watch {
+            config: config.clone(),
+            backend,
+            gateway: Arc::clone(&gateway),
+            listeners,
+            status,
+            tls,
+        };
+        watch.first_contact().await
+    };
+    tokio::select! {
+        watching = watch => {
+            let watching = watching.map_err(|fault: PollFault| Failure::Store(fault.to_string()))?;
+            keep_watching(watching, &mut signals, &gateway).await;
+        }
+        () = end(&mut signals.terminate, &mut signals.interrupt) => {}
+    }
+    exit.drain(config.drain, config.drain_grace).await;
+    ledger.log.flush(LOG_FLUSH_MAX);
+    Ok(())
+}
+
+fn ledger() -> Result<Arc<Ledger>, Failure> {
+    let log = AccessLog::start(std::io::stdout()).map_err(|error| {
+        Failure::Configuration(format!(
+            "the system gives no thread for the access log: {error}"
+        ))
+    })?;
+    Ok(Arc::new(Ledger {
+        clock: Clock::start(),
+        log,
+        metrics: Arc::default(),
+        is_cutting: AtomicBool::new(false),
+    }))
+}
+
+fn serve_admin(
+    address: SocketAddr,
+    status: &Arc<Status>,
+    gateway: &Arc<Gateway>,
+) -> Result<(), Failure> {
+    let bound = listeners::bind(address).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    let (listener, address) = bound.map_err(|error| {
+        let text = unbound_text(address, error);
+        Failure::Configuration(format!("TOLLGATE_ADMIN or --admin: {text}"))
+    })?;
+    tracing::info!(%address, "admin listening");
+    // Operators are answered to the very end.
+    let door = Door {
+        handler: Arc::new(Admin {
+            status: Arc::clone(status),
+            gateway: Arc::clone(gateway),
+        }),
+        free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
+        open: Gauge::default(),
+        tasks: TaskTracker::new(),
+        closing: CancellationToken::new(),
+        cutting: CancellationToken::new(),
+    };
+    let closing = door.closing.clone();
+    tokio::spawn(listeners::accept(listener, Arc::new(door), closing));
+    Ok(())
+}
+
+/// Addresses from the command line are bound before anything else; a mistake there ends the process.
+fn listen(
+    mut listeners: Listeners<Gateway>,
+    addresses: &BTreeSet<SocketAddr>,
+) -> Result<Listeners<Gateway>, Failure> {
+    match listeners.reconcile(addresses).into_iter().next() {
+        None => Ok(listeners),
+        Some((address, error)) => {
+            let text = unbound_text(address, error);
+            Err(Failure::Configuration(format!(
+                "TOLLGATE_LISTEN or --listen: {text}"
+            )))
+        }
+    }
+}
+
+/// Polls, and forgets what quotas need no more, until the end is asked for.
+async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gateway) {
+    let hurry = Arc::new(Notify::new());
+    let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        tokio::select! {
+            () = end(&mut signals.terminate, &mut signals.interrupt) => break,
+            _ = signals.hangup.recv() => hurry.notify_one(),
+            _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
+        }
+    }
+    // No listener is opened any more.
+    watching.abort();
+    let _ = watching.await;
+}
+
+/// The signals that the process heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::Configuration(format!("the system gives no signals: {error}"))
+            })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn end(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// How the process ends.
+struct Exit {
+    tasks: TaskTracker,
+    closing: CancellationToken,
+    cutting: CancellationToken,
+    status: Arc<Status>,
+    ledger: Arc<Ledger>,
+}
+
+impl Exit {
+    /// Stops accepting after `grace`, and waits for what was begun, at most until `limit`.
+    async fn drain(&self, limit: Duration, grace: Duration) {
+        tracing::info!(
+            limit_s = limit.as_secs_f64(),
+            "shutting down: requests in flight are finished"
+        );
+        self.status.standing().is_draining = true;
+        let finish = async {
+            tokio::time::sleep(grace).await;
+            self.closing.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(limit, finish).await.is_ok() {
+            tracing::info!("ended: every request was finished");
+        } else {
+            self.cut().await;
+        }
+    }
+
+    /// Ends what is left, so that it is written down too.
+    async fn cut(&self) {
+        let connections = self.tasks.len();
+        let requests = self.ledger.metrics.requests_in_flight.get();
+        tracing::warn!(
+            connections,
+            requests,
+            "ended: connections were cut at the drain's limit"
+        );
+        self.ledger.is_cutting.store(true, Ordering::Relaxed);
+        self.cutting.cancel();
+        // It only takes what is busy at this moment.
+        let _ = tokio::time::timeout(CUT_MAX, self.tasks.wait()).await;
+    }
+}

@@ -1,0 +1,74 @@
+//! The body of a request on its way to the upstream.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::oneshot;
+
+use crate::record::Received;
+
+/// A body that notes what passes, and tells when it has passed.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    received: Arc<Received>,
+    /// Its end is the message.
+    unsent: Option<oneshot::Sender<()>>,
+}
+
+/// Waits until a body has passed.
+#[derive(Debug)]
+pub(super) struct Sent(oneshot::Receiver<()>);
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, received: Arc<Received>) -> (Self, Sent) {
+        let (unsent, sent) = oneshot::channel();
+        let is_empty = incoming.is_end_stream();
+        let body = Self {
+            incoming,
+            received,
+            unsent: (!is_empty).then_some(unsent),
+        };
+        (body, Sent(sent))
+    }
+}
+
+impl Sent {
+    pub(super) async fn wait(self) {
+        // Nothing is ever sent: the other half is dropped when the body has passed.
+        let _ = self.0.await;
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => self.received.add(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => self.received.break_off(),
+            None => {}
+        }
+        if frame.is_none() || self.incoming.is_end_stream() {
+            self.unsent = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,293 @@
+//! Brings what the store holds to the gateway: poll, build, swap.
+//!
+//! A failed poll changes nothing: the last good generation is served on, and its age shows.
+
+mod complaint;
+mod rejections;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::sync::Notify;
+use tollgate_gate::{Rejected, Snapshot};
+use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
+use tollgate_store::document::Entry;
+
+use crate::Gateway;
+use crate::config::Config;
+use crate::generation::Generation;
+use crate::listeners::Listeners;
+use crate::metrics::signed;
+use crate::status::{Status, unbound_text};
+use crate::upstream::TlsConfig;
+use complaint::Complaint;
+use rejections::Rejections;
+
+/// Everything is read again this often, however little seems to have changed.
+const EVERYTHING_INTERVAL: Duration = Duration::from_mins(1);
+/// The longest that a poll may take.
+const POLL_MAX: Duration = Duration::from_secs(30);
+/// The longest that the first one may take.
+const FIRST_CONTACT_MAX: Duration = Duration::from_secs(9);
+/// Polls of a fleet spread by this part of their interval, either way.
+const JITTER: f64 = 0.2;
+
+/// Why a poll brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PollFault {
+    /// The store says so.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store did not answer.
+    #[error("{place} did not answer within {} s: check its address and the network", limit.as_secs())]
+    TooLate {
+        /// The store.
+        place: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// A bug.
+    #[error("the snapshot could not be built, which is a bug: please report it")]
+    Build,
+}
+
+/// What it takes to watch a store.
+#[derive(Debug)]
+pub struct Watch {
+    /// What is told.
+    pub config: Config,
+    /// What is watched.
+    pub backend: Arc<dyn Backend>,
+    /// What decides requests.
+    pub gateway: Arc<Gateway>,
+    /// Where clients connect.
+    pub listeners: Listeners<Gateway>,
+    /// How the proxy is.
+    pub status: Arc<Status>,
+    /// How upstreams prove who they are.
+    pub tls: TlsConfig,
+}
+
+/// What the last poll left behind.
+#[derive(Debug, Default)]
+struct Memory {
+    cursor: Option<Cursor>,
+    read_everything: Duration,
+    complaint: Complaint,
+    rejections: Rejections,
+    bind_faults: BTreeMap<SocketAddr, String>,
+}
+
+/// A watch that had its first contact.
+#[derive(Debug)]
+pub struct Watching {
+    watch: Watch,
+    memory: Memory,
+}
+
+impl Watch {
+    /// Polls for the first time. A namespace that holds nothing yet is no fault: the documents may come later.
+    pub async fn first_contact(self) -> Result<Watching, PollFault> {
+        let mut watching = Watching {
+            watch: self,
+            memory: Memory::default(),
+        };
+        let result = watching.poll(Depth::Everything, FIRST_CONTACT_MAX).await;
+        match result {
+            Ok(_) | Err(PollFault::Store(StoreError::NoNamespace { .. })) => {
+                watching.conclude(&result);
+                Ok(watching)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+impl Watching {
+    /// Polls for ever; `hurry` brings the next poll forward.
+    pub async fn run(mut self, hurry: Arc<Notify>) {
+        loop {
+            let pause = jittered(self.watch.config.poll, rand::rng().random());
+            let is_urgent = tokio::select! {
+                () = tokio::time::sleep(pause) => false,
+                () = hurry.notified() => true,
+            };
+            let now = self.watch.gateway.ledger.clock.monotonic();
+            let is_due = now.saturating_sub(self.memory.read_everything) >= EVERYTHING_INTERVAL;
+            let depth = if is_due || is_urgent {
+                Depth::Everything
+            } else {
+                Depth::Signal
+            };
+            let result = self.poll(depth, POLL_MAX).await;
+            self.conclude(&result);
+        }
+    }
+
+    async fn poll(&mut self, depth: Depth, limit: Duration) -> Result<bool, PollFault> {
+        let backend = &self.watch.backend;
+        let poll = backend.poll(self.memory.cursor.as_ref(), depth);
+        let too_late = |_| PollFault::TooLate {
+            place: backend.place(),
+            limit,
+        };
+        let load = tokio::time::timeout(limit, poll)
+            .await
+            .map_err(too_late)??;
+        if depth == Depth::Everything {
+            self.memory.read_everything = self.watch.gateway.ledger.clock.monotonic();
+        }
+        let Some(Load { entries, cursor }) = load else {
+            return Ok(false);
+        };
+        self.install(entries).await?;
+        self.memory.cursor = Some(cursor);
+        Ok(true)
+    }
+
+    /// Builds a snapshot and lets it decide from the next request on.
+    async fn install(&mut self, entries: Vec<Entry>) -> Result<(), PollFault> {
+        let gateway = &self.watch.gateway;
+        let (clock, metrics) = (gateway.ledger.clock, &gateway.ledger.metrics);
+        let started = clock.monotonic();
+        let proxy = self.watch.config.proxy.clone();
+        let kinds = kinds(&entries);
+        // A hundred thousand keys take a while: requests must not wait for it.
+        let build = move || Snapshot::build(&entries, &proxy);
+        let outcome = tokio::task::spawn_blocking(build).await;
+        let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
+        let duration = clock.monotonic().saturating_sub(started);
+
+        let previous = gateway.generation.load_full();
+        let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.tls);
+        metrics
+            .snapshot_generation
+            .set(i64::try_from(generation.number).unwrap_or(i64::MAX));
+        metrics.snapshot_build.set(duration.as_secs_f64());
+        metrics.documents(&kinds, &rejected);
+        self.memory.rejections.report(&rejected);
+        tracing::info!(
+            generation = generation.number,
+            keys = generation.snapshot.keys_len(),
+            routes = generation.snapshot.routes_len(),
+            rejected = rejected.len(),
+            "a new snapshot decides"
+        );
+        self.note(&generation, kinds, rejected);
+        gateway.generation.store(Some(Arc::new(generation)));
+        Ok(())
+    }
+
+    fn note(
+        &self,
+        generation: &Generation,
+        kinds: BTreeMap<String, usize>,
+        rejected: Vec<Rejected>,
+    ) {
+        let mut standing = self.watch.status.standing();
+        let was_known = standing.is_known || standing.generation == 0;
+        standing.generation = generation.number;
+        standing.since = Some(self.watch.gateway.ledger.clock.now().wall);
+        standing.is_known = generation.snapshot.proxy().is_some();
+        standing.kinds = kinds;
+        standing.rejected = rejected;
+        if was_known && !standing.is_known {
+            let proxy = self.watch.config.proxy.as_str();
+            tracing::error!(
+                proxy,
+                "the namespace holds no good document of this proxy: every request is answered 503"
+            );
+        }
+    }
+
+    /// What every poll ends with, whatever it brought.
+    fn conclude(&mut self, result: &Result<bool, PollFault>) {
+        let now = self.watch.gateway.ledger.clock.monotonic();
+        let word = match result {
+            Ok(true) => "changed",
+            Ok(false) => "unchanged",
+            Err(_) => "failed",
+        };
+        self.watch.gateway.ledger.metrics.poll(word);
+        let problem = result.as_ref().err().map(ToString::to_string);
+        self.memory.complaint.report(problem.as_deref(), now);
+        let mut standing = self.watch.status.standing();
+        standing.store_problem = problem;
+        if result.is_ok() {
+            standing.answered = Some(now);
+        }
+        drop(standing);
+        self.listen();
+    }
+
+    /// Listens where it should. What could not be bound is tried again with every poll.
+    fn listen(&mut self) {
+        let Some(wanted) = self.wanted() else { return };
+        let listeners = &mut self.watch.listeners;
+        let failed = listeners.reconcile(&wanted);
+        let faults: BTreeMap<_, _> = failed
+            .into_iter()
+            .map(|(address, error)| (address, error.to_string()))
+            .collect();
+        for (address, error) in &faults {
+            if self.memory.bind_faults.get(address) != Some(error) {
+                tracing::error!("{}", unbound_text(*address, error));
+            }
+        }
+        let metrics = &self.watch.gateway.ledger.metrics;
+        metrics.listeners.set(signed(listeners.len()));
+        metrics.listeners_failed.set(signed(faults.len()));
+        let mut standing = self.watch.status.standing();
+        standing.listeners = listeners.len();
+        standing.unbound.clone_from(&faults);
+        drop(standing);
+        self.memory.bind_faults = faults;
+    }
+
+    /// `None`: as it is. Clients of a proxy whose document broke are told to come back rather than not answered.
+    fn wanted(&self) -> Option<BTreeSet<SocketAddr>> {
+        if !self.watch.config.listen.is_empty() {
+            return Some(self.watch.config.listen.clone());
+        }
+        let generation = self.watch.gateway.generation.load();
+        let proxy = generation.as_ref()?.snapshot.proxy()?;
+        let addresses = proxy.listen.iter().map(|listen| listen.address.address());
+        Some(addresses.collect())
+    }
+}
+
+/// The documents by kind, as they are written.
+fn kinds(entries: &[Entry]) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for document in entries
+        .iter()
+        .filter_map(|entry| entry.document.as_ref().ok())
+    {
+        *kinds
+            .entry(document.kind().as_str().to_owned())
+            .or_default() += 1;
+    }
+    kinds
+}
+
+/// An interval, shortened or lengthened by chance (`0.0..1.0`).
+fn jittered(interval: Duration, chance: f64) -> Duration {
+    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_spread_by_a_fifth_either_way() {
+        let interval = Duration::from_secs(5);
+
+        assert_eq!(jittered(interval, 0.0), Duration::from_secs(4));
+        assert_eq!(jittered(interval, 0.5), interval);
+        assert_eq!(jittered(interval, 1.0), Duration::from_secs(6));
+    }
+}

@@ -1,0 +1,17 @@
+//! The built binary between a client and an upstream, on loopback, over a store in a folder.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what goes wrong here fails the test"
+)]
+
+mod decisions;
+mod forwarding;
+mod lifecycle;
+mod streaming;
+mod support;
+mod tls;
+mod upstreams;
+mod watching;
+mod wire;

@@ -1,0 +1,60 @@
+//! What every test needs: a store, an upstream, the proxy and a client.
+
+mod client;
+mod process;
+mod store;
+mod upstream;
+
+pub(crate) use client::Client;
+pub(crate) use process::{Process, run_to_end};
+pub(crate) use store::{Store, key_id, token};
+pub(crate) use upstream::Upstream;
+
+use std::time::Duration;
+
+/// How long a condition may take to come true: only a failing test waits that long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A store that lets the key `acme` everything below `/v1/`, an upstream behind it, and a proxy that serves it.
+pub(crate) struct Stage {
+    pub(crate) store: Store,
+    pub(crate) upstream: Upstream,
+    pub(crate) proxy: Process,
+    pub(crate) client: Client,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let upstream = Upstream::start().await;
+        let store = Store::new();
+        store.fill(&upstream.url()).await;
+        let proxy = Process::start(&store, &[]).await;
+        let client = Client::new(&proxy).bearing(&store.token);
+        Self {
+            store,
+            upstream,
+            proxy,
+            client,
+        }
+    }
+}
+
+impl Stage {
+    /// Clients that bear the key's token, one for each protocol.
+    pub(crate) fn clients(&self) -> [Client; 2] {
+        let client = || Client::new(&self.proxy).bearing(&self.store.token);
+        [client(), client().by_http2()]
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("it never came true that {what}"));
+}

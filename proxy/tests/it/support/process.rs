@@ -1,0 +1,194 @@
+//! The built binary as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::store::{NAMESPACE, Store};
+use super::{Client, until};
+
+/// A running proxy. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    /// Where clients connect.
+    pub(crate) address: SocketAddr,
+    /// Where operators connect.
+    pub(crate) admin: SocketAddr,
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Process {
+    /// Starts a proxy and waits until it is ready.
+    pub(crate) async fn start(store: &Store, arguments: &[&str]) -> Self {
+        Self::start_in(store, arguments, &[]).await
+    }
+
+    /// The same with more environment variables.
+    pub(crate) async fn start_in(
+        store: &Store,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = command(store);
+        command.args(arguments).envs(variables.iter().copied());
+        let mut process = Self::spawn(command).await;
+        process.address = process.listening("listening").await;
+        until("the proxy is ready", async || {
+            process.get("/readyz").await.0 == 200
+        })
+        .await;
+        process
+    }
+
+    /// Starts a proxy and waits until it can be asked how it is.
+    pub(crate) async fn start_unready(store: &Store, arguments: &[&str]) -> Self {
+        let mut command = command(store);
+        command.args(arguments);
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut process = Self {
+            child,
+            stdout,
+            stderr,
+            address: nowhere,
+            admin: nowhere,
+        };
+        process.admin = process.listening("admin listening").await;
+        process
+    }
+
+    /// The address in the log's line that says so.
+    pub(crate) async fn listening(&self, message: &str) -> SocketAddr {
+        let line = self.logged(|line| line["message"] == message).await;
+        line["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Waits for a line of the operational log.
+    pub(crate) async fn logged(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.stderr.find("the log says it", is_it).await
+    }
+
+    /// Waits for a line of the access log.
+    pub(crate) async fn accessed(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.stdout.find("the access log says it", is_it).await
+    }
+
+    /// Everything that was written so far.
+    pub(crate) fn output(&self) -> String {
+        [self.stdout.all(), self.stderr.all()].concat().join("\n")
+    }
+
+    /// An admin page: its status and text.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let reply = Client::to(self.admin).get(path).await;
+        (reply.status, reply.text())
+    }
+
+    /// The value of a metric's series.
+    pub(crate) async fn metric(&self, series: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series))?;
+        Some(line.trim().parse().unwrap())
+    }
+
+    /// Sends a signal, like `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the process to end, and returns its exit code.
+    pub(crate) async fn ended(&mut self) -> i32 {
+        until("the process has ended", || {
+            let ended = self.has_ended();
+            async move { ended }
+        })
+        .await;
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let filled = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines() {
+                filled.0.lock().unwrap().push(line.unwrap());
+            }
+        });
+        lines
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn find(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let find = || {
+            let lines = self.all().into_iter();
+            lines
+                .filter_map(|line| serde_json::from_str(&line).ok())
+                .find(|line| is_it(line))
+        };
+        until(what, || {
+            let found = find().is_some();
+            async move { found }
+        })
+        .await;
+        find().unwrap()
+    }
+}
+
+/// Runs a proxy that is expected to end by itself.
+pub(crate) fn run_to_end(store: &Store, arguments: &[&str]) -> Output {
+    command(store).args(arguments).output().unwrap()
+}
+
+fn command(store: &Store) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-proxy"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("TOLLGATE_") || name.starts_with("AWS_") {
+            command.env_remove(name.as_ref());
+        }
+    }
+    command
+        .arg("serve")
+        .env("TOLLGATE_STORE", store.location())
+        .env("TOLLGATE_NAMESPACE", NAMESPACE)
+        .env("TOLLGATE_PROXY", "edge")
+        .env("TOLLGATE_ADMIN", "127.0.0.1:0")
+        .env("TOLLGATE_POLL", "200ms");
+    command
+}

@@ -1,0 +1,91 @@
+//! Upstreams that fail.
+
+use serde_json::json;
+use tollgate_store::document::Kind;
+
+use crate::support::{Stage, until};
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_a_bad_gateway() {
+    let stage = Stage::new().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let nowhere = json!({"targets": [format!("http://{address}")]});
+    stage.store.put(Kind::Upstream, "backend", nowhere).await;
+
+    until("the upstream is down", async || {
+        stage.client.get("/v1/orders").await.status == 502
+    })
+    .await;
+    stage
+        .proxy
+        .accessed(|line| line["reason"] == "upstream_connect")
+        .await;
+    let series =
+        "tollgate_upstream_failures_total{upstream=\"backend\",reason=\"upstream_connect\"}";
+    assert!(stage.proxy.metric(series).await.unwrap() >= 1.0);
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_answer_is_a_timeout() {
+    let stage = Stage::new().await;
+    let hasty = json!({"targets": [stage.upstream.url()], "timeouts": {"response": "100ms"}});
+    stage.store.put(Kind::Upstream, "backend", hasty).await;
+    until("the new timeout holds", async || {
+        stage.proxy.metric("tollgate_snapshot_generation").await >= Some(2.0)
+    })
+    .await;
+
+    let reply = stage.client.get("/v1/held").await;
+    assert_eq!(reply.status, 504);
+    let line = stage.proxy.accessed(|line| line["status"] == 504).await;
+    assert_eq!(line["reason"], "upstream_timeout");
+}
+
+#[tokio::test]
+async fn an_upstream_that_speaks_no_http_is_a_bad_gateway() {
+    let stage = Stage::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let babble = json!({"targets": [format!("http://{}", listener.local_addr().unwrap())]});
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.writable().await.unwrap();
+            let _ = stream.try_write(b"hello, this is no HTTP\r\n\r\n");
+        }
+    });
+    stage.store.put(Kind::Upstream, "backend", babble).await;
+
+    until("the upstream babbles", async || {
+        stage.client.get("/v1/orders").await.status == 502
+    })
+    .await;
+    stage
+        .proxy
+        .accessed(|line| line["reason"] == "upstream_protocol")
+        .await;
+}
+
+#[tokio::test]
+async fn requests_take_turns_over_the_targets() {
+    let stage = Stage::new().await;
+    let second = crate::support::Upstream::start().await;
+    let both = json!({"targets": [stage.upstream.url(), second.url()]});
+    stage.store.put(Kind::Upstream, "backend", both).await;
+
+    until("both were asked", async || {
+        stage.client.get("/v1/orders").await;
+        second
+            .gate
+            .requests
+            .load(std::sync::atomic::Ordering::SeqCst)
+            >= 2
+    })
+    .await;
+    let hosts = [
+        stage.client.get("/v1/orders").await.echoed("host"),
+        stage.client.get("/v1/orders").await.echoed("host"),
+    ];
+    assert_ne!(hosts[0], hosts[1]);
+}

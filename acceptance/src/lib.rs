@@ -1,1 +1,22 @@
-//! x
+//! Runs the real things: terraform, the provider, the proxy, LocalStack. Each is a handle that ends what it started.
+//!
+//! The demo and the acceptance tests are built from the same handles, and both go on the same [`tour`].
+
+mod binaries;
+mod browse;
+mod failure;
+mod place;
+mod process;
+mod proxy;
+mod terraform;
+pub mod tour;
+mod upstream;
+
+pub use binaries::Binaries;
+pub use browse::{Answer, Browser};
+pub use failure::Failure;
+pub use place::{LocalStack, Place, fresh_namespace};
+pub use process::{Process, free_port};
+pub use proxy::Proxy;
+pub use terraform::{Finished, Terraform};
+pub use upstream::SampleUpstream;

@@ -1,0 +1,214 @@
+//! Real terraform, with the provider that was just built.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::{Binaries, Failure, Place};
+
+const CLI_CONFIGURATION: &str = "cli.tfrc";
+/// What a caller's own settings must not change here.
+const FOREIGN_PREFIXES: [&str; 3] = ["TF_", "AWS_", "TOLLGATE_"];
+
+/// A folder with a configuration, in which terraform runs. Dropping it removes the folder.
+#[derive(Debug)]
+pub struct Terraform {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// How a run of terraform ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit status; with `plan -detailed-exitcode`, 0 is an empty plan and 2 one with changes.
+    pub status: i32,
+    /// Standard output and standard error, one after the other.
+    pub output: String,
+    command: String,
+}
+
+impl Terraform {
+    /// A folder whose only provider is the one that was just built; the failure says how to get terraform.
+    pub fn new(binaries: &Binaries, place: &Place) -> Result<Self, Failure> {
+        let folder = TempDir::with_prefix("tollgate-terraform-")
+            .map_err(Failure::system("no temporary folder"))?;
+        let overrides = format!(
+            "disable_checkpoint = true\n\
+             provider_installation {{\n  dev_overrides {{ \"tollgate/tollgate\" = \"{}\" }}\n}}\n",
+            binaries.folder().display()
+        );
+        let cli_configuration = folder.path().join(CLI_CONFIGURATION);
+        std::fs::write(&cli_configuration, overrides).map_err(Failure::file(&cli_configuration))?;
+        let mut environment = place.environment();
+        environment.push((
+            "TF_CLI_CONFIG_FILE".to_owned(),
+            cli_configuration.display().to_string(),
+        ));
+        environment.push(("TF_IN_AUTOMATION".to_owned(), "1".to_owned()));
+        let terraform = Self {
+            folder,
+            environment,
+        };
+        terraform.run(&["version"])?.expect_success()?;
+        Ok(terraform)
+    }
+
+    /// Sets a variable of the environment for every later run.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(set, _)| set != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file of the configuration.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).map_err(Failure::file(path))
+    }
+
+    /// Copies every `.tf` file of a folder.
+    pub fn copy(&self, from: &Path) -> Result<(), Failure> {
+        for entry in from.read_dir().map_err(Failure::file(from))? {
+            let path = entry.map_err(Failure::file(from))?.path();
+            if path.extension().is_some_and(|extension| extension == "tf") {
+                let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
+                self.write(
+                    &path.file_name().unwrap_or_default().to_string_lossy(),
+                    &text,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs terraform to its end.
+    pub fn run(&self, arguments: &[&str]) -> Result<Finished, Failure> {
+        let output = self
+            .command(arguments)
+            .output()
+            .map_err(|source| missing(&source))?;
+        Ok(Finished::new(arguments, &output))
+    }
+
+    /// A run of terraform that is not started yet.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("terraform");
+        for (name, _) in std::env::vars_os() {
+            if FOREIGN_PREFIXES
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Applies the configuration.
+    pub fn apply(&self, variables: &[&str]) -> Result<Finished, Failure> {
+        let mut arguments = vec!["apply", "-auto-approve", "-no-color", "-input=false"];
+        arguments.extend(variables.iter().flat_map(|variable| ["-var", variable]));
+        self.run(&arguments)?.expect_success()
+    }
+
+    /// Removes everything that the configuration declares.
+    pub fn destroy(&self, variables: &[&str]) -> Result<Finished, Failure> {
+        let mut arguments = vec!["destroy", "-auto-approve", "-no-color", "-input=false"];
+        arguments.extend(variables.iter().flat_map(|variable| ["-var", variable]));
+        self.run(&arguments)?.expect_success()
+    }
+
+    /// Plans; status 0 is an empty plan, 2 one with changes.
+    pub fn plan(&self, variables: &[&str]) -> Result<Finished, Failure> {
+        let mut arguments = vec!["plan", "-detailed-exitcode", "-no-color", "-input=false"];
+        arguments.extend(variables.iter().flat_map(|variable| ["-var", variable]));
+        self.run(&arguments)
+    }
+
+    /// Fails unless a plan is empty.
+    pub fn expect_empty_plan(&self, variables: &[&str]) -> Result<(), Failure> {
+        let plan = self.plan(variables)?;
+        if plan.status == 0 {
+            return Ok(());
+        }
+        Err(plan.into_failure("was not empty"))
+    }
+
+    /// An output's value as text.
+    pub fn output(&self, name: &str) -> Result<String, Failure> {
+        let shown = self
+            .run(&["output", "-raw", "-no-color", name])?
+            .expect_success()?;
+        Ok(shown.output.trim_end().to_owned())
+    }
+
+    /// The state, as terraform keeps it.
+    #[must_use]
+    pub fn state_file(&self) -> PathBuf {
+        self.folder.path().join("terraform.tfstate")
+    }
+}
+
+impl Finished {
+    fn new(arguments: &[&str], output: &Output) -> Self {
+        let text = [&output.stdout, &output.stderr]
+            .map(|stream| String::from_utf8_lossy(stream).into_owned());
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            output: text.concat(),
+            command: format!("terraform {}", arguments.join(" ")),
+        }
+    }
+
+    /// Passes a run on if it succeeded.
+    pub fn expect_success(self) -> Result<Self, Failure> {
+        if self.status == 0 {
+            return Ok(self);
+        }
+        let outcome = format!("failed with exit status {}", self.status);
+        Err(self.into_failure(&outcome))
+    }
+
+    /// Passes a run on if it failed.
+    pub fn expect_error(self) -> Result<Self, Failure> {
+        if self.status == 1 {
+            return Ok(self);
+        }
+        Err(self.into_failure("should have failed"))
+    }
+
+    /// The output with lines joined, as terraform wraps messages at the terminal's width.
+    #[must_use]
+    pub fn flowing(&self) -> String {
+        let words = self.output.split_whitespace().filter(|word| *word != "│");
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn into_failure(self, outcome: &str) -> Failure {
+        Failure::Command {
+            command: self.command,
+            outcome: outcome.to_owned(),
+            output: self.output,
+        }
+    }
+}
+
+fn missing(source: &std::io::Error) -> Failure {
+    Failure::Missing {
+        program: "terraform".to_owned(),
+        remedy: format!(
+            "install Terraform 1.11 or newer from HashiCorp's releases and put it on PATH ({source})"
+        ),
+    }
+}

@@ -1,0 +1,111 @@
+//! Two applies at once lose nothing.
+
+use std::fmt::Write;
+
+use tollgate_acceptance::Terraform;
+use tollgate_store::backend::Depth;
+
+use crate::stores::{PROVIDER, Run, another, on_both_stores};
+
+on_both_stores! {
+    two_applies_at_once_keep_each_others_documents => super::two_applies_at_once;
+    of_two_applies_that_change_one_document_none_is_lost_silently => super::one_document_two_writers;
+}
+
+const SCOPES_EACH: usize = 20;
+
+fn two_applies_at_once(run: &Run) {
+    let teams = ["red", "blue"];
+    let terraforms = teams.map(|team| {
+        let terraform = another(run);
+        terraform
+            .write("main.tf", &(PROVIDER.to_owned() + &scopes(team)))
+            .unwrap();
+        terraform
+    });
+
+    all_at_once(&terraforms, "apply");
+
+    assert_eq!(documents(run), SCOPES_EACH * teams.len());
+    for terraform in &terraforms {
+        terraform.expect_empty_plan(&[]).unwrap();
+    }
+    all_at_once(&terraforms, "destroy");
+    assert_eq!(
+        run.place.leftovers(&run.namespace).unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+fn all_at_once(terraforms: &[Terraform], verb: &str) {
+    let run = |terraform: &Terraform| {
+        let run = terraform
+            .run(&[verb, "-auto-approve", "-no-color"])
+            .unwrap();
+        run.expect_success().unwrap();
+    };
+    std::thread::scope(|scope| {
+        for terraform in terraforms {
+            scope.spawn(move || run(terraform));
+        }
+    });
+}
+
+fn one_document_two_writers(run: &Run) {
+    let scope = |path: &str| {
+        format!(
+            "{PROVIDER}\nresource \"tollgate_scope\" \"it\" {{\n  name = \"a\"\n  grants = [{{ path = \"{path}\" }}]\n}}\n"
+        )
+    };
+    let (first, second) = (another(run), another(run));
+    first.write("main.tf", &scope("/0")).unwrap();
+    first.apply(&[]).unwrap();
+    second.write("main.tf", &scope("/0")).unwrap();
+    second
+        .run(&["import", "-input=false", "tollgate_scope.it", "a"])
+        .unwrap()
+        .expect_success()
+        .unwrap();
+    for (terraform, path) in [(&first, "/1"), (&second, "/2")] {
+        terraform.write("main.tf", &scope(path)).unwrap();
+        terraform
+            .run(&["plan", "-out=saved"])
+            .unwrap()
+            .expect_success()
+            .unwrap();
+    }
+
+    let winner = first.run(&["apply", "-no-color", "saved"]).unwrap();
+    let loser = second.run(&["apply", "-no-color", "saved"]).unwrap();
+
+    winner.expect_success().unwrap();
+    let loser = loser.expect_error().unwrap();
+    assert!(loser.flowing().contains("plan again"), "{}", loser.output);
+    first.expect_empty_plan(&[]).unwrap();
+    first.destroy(&[]).unwrap();
+}
+
+fn scopes(team: &str) -> String {
+    (0..SCOPES_EACH).fold(String::new(), |mut text, number| {
+        let scope = format!("{team}-{number}");
+        writeln!(text, "resource \"tollgate_scope\" \"{scope}\" {{\n  name = \"{scope}\"\n  grants = [{{ path = \"/{scope}\" }}]\n}}").unwrap();
+        text
+    })
+}
+
+fn documents(run: &Run) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let store = run.place.open(&run.namespace).await.unwrap();
+        store
+            .poll(None, Depth::Everything)
+            .await
+            .unwrap()
+            .unwrap()
+            .entries
+            .len()
+    })
+}

@@ -1,0 +1,156 @@
+//! One configuration that declares every resource with every attribute, and how each is changed.
+
+/// A resource of the configuration, and what a test does to it.
+pub(crate) struct Resource {
+    /// Its type.
+    pub(crate) kind: &'static str,
+    /// Its name in the store, by which it is imported.
+    pub(crate) name: &'static str,
+    /// Its configuration.
+    pub(crate) declared: &'static str,
+    /// The same with something changed that is updated in place.
+    pub(crate) changed: &'static str,
+}
+
+impl Resource {
+    /// Its address in the configuration.
+    pub(crate) fn address(&self) -> String {
+        format!("{}.it", self.kind)
+    }
+}
+
+/// Every resource, in an order in which each comes after what it refers to.
+pub(crate) const RESOURCES: [Resource; 6] = [
+    Resource {
+        kind: "tollgate_scope",
+        name: "orders:read",
+        declared: r#"
+resource "tollgate_scope" "it" {
+  name        = "orders:read"
+  description = "Read orders."
+  grants = [
+    { methods = ["HEAD", "GET"], path = "/v1/orders/**", hosts = ["*.example.com", "api.example.com"] },
+    { path = "/v1/health" },
+  ]
+}
+"#,
+        changed: r#"
+resource "tollgate_scope" "it" {
+  name   = "orders:read"
+  grants = [{ methods = ["GET"], path = "/v2/orders/*" }]
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_quota",
+        name: "free",
+        declared: r#"
+resource "tollgate_quota" "it" {
+  name        = "free"
+  description = "The free plan."
+  limits      = [{ requests = 10, per = "1m" }, { requests = 5000, per = "24h" }]
+}
+"#,
+        changed: r#"
+resource "tollgate_quota" "it" {
+  name   = "free"
+  limits = [{ requests = 20, per = "60s" }]
+  each   = "address"
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_key",
+        name: "acme-ci",
+        declared: r#"
+resource "tollgate_key" "it" {
+  name          = "acme-ci"
+  scopes        = [tollgate_scope.it.name]
+  quotas        = [tollgate_quota.it.name]
+  environment   = "test"
+  not_before    = "2026-01-01T00:00:00Z"
+  expires_at    = "2046-06-30T02:00:00+02:00"
+  allowed_cidrs = ["10.0.0.0/8", "127.0.0.1"]
+  metadata      = { owner = "acme", ticket = "42" }
+}
+"#,
+        changed: r#"
+resource "tollgate_key" "it" {
+  name        = "acme-ci"
+  scopes      = [tollgate_scope.it.name]
+  environment = "test"
+  enabled     = false
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_upstream",
+        name: "orders",
+        declared: r#"
+resource "tollgate_upstream" "it" {
+  name        = "orders"
+  description = "The orders API."
+  targets     = ["http://orders-1.internal:8080", "https://orders-2.internal"]
+  timeouts    = { connect = "500ms", response = "10s" }
+}
+"#,
+        changed: r#"
+resource "tollgate_upstream" "it" {
+  name     = "orders"
+  targets  = ["http://orders-2.internal:8080"]
+  timeouts = { connect = "1s" }
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_proxy",
+        name: "edge",
+        declared: r#"
+resource "tollgate_proxy" "it" {
+  name            = "edge"
+  description     = "The edge."
+  listen          = [{ address = "127.0.0.1:8080" }, { address = "[::1]:8080" }]
+  trusted_proxies = ["10.0.0.0/8"]
+}
+"#,
+        changed: r#"
+resource "tollgate_proxy" "it" {
+  name   = "edge"
+  listen = [{ address = "127.0.0.1:8081" }]
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_route",
+        name: "orders",
+        declared: r#"
+resource "tollgate_route" "it" {
+  name        = "orders"
+  description = "Orders."
+  proxy       = tollgate_proxy.it.name
+  hosts       = ["api.example.com"]
+  methods     = ["GET", "POST"]
+  path        = "/v1/orders/**"
+  upstream    = tollgate_upstream.it.name
+}
+"#,
+        changed: r#"
+resource "tollgate_route" "it" {
+  name     = "orders"
+  proxy    = tollgate_proxy.it.name
+  path     = "/v2/orders/**"
+  upstream = tollgate_upstream.it.name
+}
+"#,
+    },
+];
+
+/// The configuration with every resource as it is declared first.
+pub(crate) fn declared() -> String {
+    RESOURCES.iter().map(|resource| resource.declared).collect()
+}
+
+/// The configuration with every resource changed.
+pub(crate) fn changed() -> String {
+    RESOURCES.iter().map(|resource| resource.changed).collect()
+}

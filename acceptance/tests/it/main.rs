@@ -1,0 +1,17 @@
+//! Acceptance: real terraform, LocalStack, the built binaries.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that can't go on should panic"
+)]
+
+mod bad_input;
+mod concurrency;
+mod everything;
+mod lifecycle;
+mod plugin;
+mod secrecy;
+mod stores;
+mod tour;

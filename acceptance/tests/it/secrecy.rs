@@ -1,0 +1,111 @@
+//! The token is in nothing that terraform writes, prints or logs.
+
+use std::path::Path;
+
+use tollgate_store::Secret;
+
+use crate::everything::{changed, declared};
+use crate::stores::{PROVIDER, Run, on_both_stores};
+
+on_both_stores! {
+    the_token_is_in_no_file_that_terraform_wrote_and_in_no_log => super::the_token_stays_in_its_place;
+}
+
+fn the_token_stays_in_its_place(run: &Run) {
+    let mut terraform = crate::stores::another(run);
+    let log = terraform.folder().join("trace.log");
+    terraform.set("TF_LOG", "trace");
+    terraform.set("TF_LOG_PATH", &log.display().to_string());
+    terraform
+        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
+        .unwrap();
+
+    let mut printed = vec![terraform.apply(&[]).unwrap().output];
+    let secret_id = terraform
+        .run(&["state", "show", "-no-color", "tollgate_key.it"])
+        .unwrap()
+        .expect_success()
+        .unwrap();
+    let token = run
+        .place
+        .token(attribute(&secret_id.output, "secret_id"))
+        .unwrap();
+    terraform
+        .write("main.tf", &(PROVIDER.to_owned() + &changed()))
+        .unwrap();
+    terraform
+        .run(&["plan", "-out=saved"])
+        .unwrap()
+        .expect_success()
+        .unwrap();
+    printed.push(
+        terraform
+            .run(&["show", "-json", "saved"])
+            .unwrap()
+            .expect_success()
+            .unwrap()
+            .output,
+    );
+    printed.push(
+        terraform
+            .run(&["apply", "-no-color", "saved"])
+            .unwrap()
+            .expect_success()
+            .unwrap()
+            .output,
+    );
+    printed.push(
+        terraform
+            .run(&["show", "-json"])
+            .unwrap()
+            .expect_success()
+            .unwrap()
+            .output,
+    );
+    terraform.destroy(&[]).unwrap();
+
+    assert_eq!(token.expose().len(), "tg_test_".len() + 12 + 1 + 43 + 6);
+    let traced = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        traced.contains("ApplyResourceChange"),
+        "the log is not a trace: this test would see nothing"
+    );
+    for (index, text) in printed.iter().enumerate() {
+        assert!(
+            !holds(text.as_bytes(), &token),
+            "output {index} holds the token"
+        );
+    }
+    assert!(terraform.state_file().is_file());
+    search(terraform.folder(), &token);
+}
+
+/// Searches every file of a folder, the compressed ones as they are: a saved plan was shown before.
+fn search(folder: &Path, token: &Secret) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            search(&path, token);
+        } else {
+            assert!(
+                !holds(&std::fs::read(&path).unwrap(), token),
+                "{} holds the token",
+                path.display()
+            );
+        }
+    }
+}
+
+/// Whether the text holds the token's secret part, also without what surrounds it.
+fn holds(text: &[u8], token: &Secret) -> bool {
+    let secret = token.expose().rsplit('_').next().unwrap().as_bytes();
+    text.windows(secret.len()).any(|window| window == secret)
+}
+
+fn attribute<'a>(shown: &'a str, name: &str) -> &'a str {
+    let line = shown
+        .lines()
+        .find(|line| line.trim_start().starts_with(name))
+        .unwrap();
+    line.split('"').nth(1).unwrap()
+}

@@ -1,0 +1,71 @@
+//! The same test on every store.
+
+use tempfile::TempDir;
+use tollgate_acceptance::{Binaries, Place, Terraform, fresh_namespace};
+use tollgate_store::Namespace;
+
+/// What a test needs to apply a configuration to one store.
+pub(crate) struct Run {
+    pub(crate) binaries: Binaries,
+    pub(crate) namespace: Namespace,
+    pub(crate) place: Place,
+    pub(crate) terraform: Terraform,
+    _folder: Option<TempDir>,
+}
+
+/// The embedded store, in a folder of its own.
+pub(crate) fn directory(purpose: &str) -> Run {
+    let folder = TempDir::with_prefix("tollgate-store-").unwrap();
+    let place = Place::Directory(folder.path().join("store"));
+    run(purpose, place, Some(folder))
+}
+
+/// Secrets Manager on LocalStack.
+pub(crate) fn localstack(purpose: &str) -> Run {
+    run(purpose, Place::localstack().unwrap(), None)
+}
+
+fn run(purpose: &str, place: Place, folder: Option<TempDir>) -> Run {
+    let binaries = Binaries::find().unwrap();
+    let namespace = fresh_namespace(purpose).unwrap();
+    let mut terraform = Terraform::new(&binaries, &place).unwrap();
+    terraform.set("TOLLGATE_NAMESPACE", namespace.as_str());
+    Run {
+        binaries,
+        namespace,
+        place,
+        terraform,
+        _folder: folder,
+    }
+}
+
+/// Another person's terraform on the same namespace.
+pub(crate) fn another(run: &Run) -> Terraform {
+    let mut terraform = Terraform::new(&run.binaries, &run.place).unwrap();
+    terraform.set("TOLLGATE_NAMESPACE", run.namespace.as_str());
+    terraform
+}
+
+/// The head of every configuration: the provider, with namespace and store from the environment.
+pub(crate) const PROVIDER: &str = r#"
+terraform {
+  required_providers {
+    tollgate = { source = "tollgate/tollgate" }
+  }
+}
+
+provider "tollgate" {}
+"#;
+
+/// Declares the same test for both stores.
+macro_rules! on_both_stores {
+    ($($name:ident => $body:path;)*) => {
+        mod on_the_directory_store {
+            $(#[test] fn $name() { $body(&$crate::stores::directory("test")) })*
+        }
+        mod on_secrets_manager {
+            $(#[test] fn $name() { $body(&$crate::stores::localstack("test")) })*
+        }
+    };
+}
+pub(crate) use on_both_stores;

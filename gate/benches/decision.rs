@@ -15,6 +15,10 @@ use tollgate_store::document::{Document, DocumentKey, Entry, Key, KeyVersion, Ki
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace, Secret, Timestamp};
 
+/// The proxy's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3));
 const SCOPES: usize = 100;
 /// The most clients that send requests, in turn: more than the caches hold.

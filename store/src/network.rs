@@ -187,7 +187,7 @@ impl TargetUrl {
                 "{text:?} names port 0, where nothing can listen: {example}"
             ));
         }
-        if is_link_local(&host) {
+        if names_link_local(&host) {
             return Err(format!(
                 "{text:?} is a link-local address, where a cloud's metadata service hands out credentials: name the \
                  upstream's own address"
@@ -220,13 +220,18 @@ impl TargetUrl {
     }
 }
 
-fn is_link_local(host: &url::Host<&str>) -> bool {
-    let address = match host {
-        url::Host::Domain(_) => return false,
-        url::Host::Ipv4(address) => IpAddr::V4(*address),
-        url::Host::Ipv6(address) => IpAddr::V6(*address).to_canonical(),
-    };
-    match address {
+fn names_link_local(host: &url::Host<&str>) -> bool {
+    match host {
+        url::Host::Domain(_) => false,
+        url::Host::Ipv4(address) => is_link_local((*address).into()),
+        url::Host::Ipv6(address) => is_link_local((*address).into()),
+    }
+}
+
+/// Whether a cloud's metadata service may answer there: a link-local address, AWS's own, or `0.0.0.0`.
+#[must_use]
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
         IpAddr::V4(address) => address.is_link_local() || address == Ipv4Addr::UNSPECIFIED,
         IpAddr::V6(address) => {
             address.is_unicast_link_local() || address.segments().starts_with(&[0xfd00, 0xec2])

@@ -20,7 +20,8 @@ pub(super) struct RequestTable<T> {
 
 #[derive(Debug)]
 struct MethodTable<T> {
-    given: HashMap<String, T>,
+    /// A handful: searching them is quicker than hashing.
+    given: Vec<(String, T)>,
     every: Option<T>,
 }
 
@@ -38,7 +39,7 @@ impl<T> Default for RequestTable<T> {
 impl<T> Default for MethodTable<T> {
     fn default() -> Self {
         Self {
-            given: HashMap::new(),
+            given: Vec::new(),
             every: None,
         }
     }
@@ -94,13 +95,18 @@ impl<T: Clone> MethodTable<T> {
             return;
         };
         for method in methods {
-            self.given
-                .entry_ref(method.as_str())
-                .or_insert_with(|| value.clone());
+            if self.given(method.as_str()).is_none() {
+                self.given.push((method.to_string(), value.clone()));
+            }
         }
     }
 
     fn find(&self, method: &str) -> Option<&T> {
-        self.given.get(method).or(self.every.as_ref())
+        self.given(method).or(self.every.as_ref())
+    }
+
+    fn given(&self, method: &str) -> Option<&T> {
+        let fits = |(given, _): &&(String, T)| given == method;
+        self.given.iter().find(fits).map(|(_, value)| value)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
 use tollgate_store::document::{Each, Limit, Quota};
 use tollgate_store::{KeyId, Name};
 
@@ -76,14 +77,15 @@ fn subscriber(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(super) struct Counter {
     counted: Counted<'static>,
-    rings: Vec<Ring>,
+    /// Nearly always one or two; the first is found together with the counter.
+    rings: SmallVec<[Ring; 1]>,
 }
 
 impl Counter {
     pub(super) fn new(counted: &Counted<'_>) -> Self {
         Self {
             counted: counted.to_static(),
-            rings: Vec::new(),
+            rings: SmallVec::new(),
         }
     }
 

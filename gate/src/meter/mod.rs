@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
 
 use crate::identify::QuotaRule;
 use crate::{Grant, Now, OverQuota, Refusal, UpstreamRule};
@@ -90,7 +91,7 @@ impl Meter {
         now: Now,
     ) -> Result<Admission, Refusal> {
         let quotas = grant.quotas().iter();
-        let mut charges: Vec<_> = quotas
+        let mut charges: SmallVec<[_; 2]> = quotas
             .map(|quota| self.charge(quota, Counted::new(quota, grant, address)))
             .collect();
         charges.sort_unstable_by_key(|charge| charge.shard);

@@ -2,6 +2,7 @@
 
 mod connector;
 mod request_body;
+mod resolver;
 
 use std::error::Error;
 use std::sync::Arc;

@@ -17,8 +17,9 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// The longest that a head may take. Also the longest that a connection may wait for its next request.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
+/// for which load balancers keep idle connections: a shorter one would close them under their next request.
+const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 100;

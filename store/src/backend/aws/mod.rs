@@ -69,17 +69,16 @@ struct Store {
     slots: Vec<Slot>,
 }
 
+/// Where the SDK finds an endpoint that is not AWS's own, the more telling first.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+
 impl Aws {
     /// The namespace; nothing is called yet.
     pub(super) fn new(
         settings: &SecretsManager,
         namespace: &Namespace,
     ) -> Result<Self, StoreError> {
-        let region = match &settings.region {
-            Some(region) => format!("Secrets Manager in {region}"),
-            None => "Secrets Manager".to_owned(),
-        };
-        let place = format!("{region}, namespace {:?}", namespace.as_str());
+        let place = place(settings, namespace);
         let names = Names::new(namespace);
         let store = Store {
             secrets: Secrets::new(settings, &place)?,
@@ -92,6 +91,23 @@ impl Aws {
             store: Arc::new(store),
         })
     }
+}
+
+/// Which Secrets Manager it is, as far as it can be told without a call.
+fn place(settings: &SecretsManager, namespace: &Namespace) -> String {
+    let from_environment = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+    let endpoint = settings.endpoint_url.clone().or_else(|| {
+        ENDPOINT_VARIABLES
+            .iter()
+            .find_map(|name| from_environment(name))
+    });
+    let region = settings.region.iter().map(|region| format!(" in {region}"));
+    let endpoint = endpoint.iter().map(|endpoint| format!(" at {endpoint}"));
+    let details: String = region.chain(endpoint).collect();
+    format!(
+        "Secrets Manager{details}, namespace {:?}",
+        namespace.as_str()
+    )
 }
 
 impl Store {

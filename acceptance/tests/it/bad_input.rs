@@ -7,8 +7,14 @@ use tempfile::TempDir;
 use tollgate_acceptance::tour::Stage;
 use tollgate_acceptance::{Binaries, Place, Process, Proxy, Terraform, free_port, fresh_namespace};
 
-use crate::stores::{PROVIDER, directory};
+use crate::stores::{declare, directory};
 
+const SCOPE: &str = r#"
+resource "tollgate_scope" "it" {
+  name   = "a"
+  grants = [{ path = "/" }]
+}
+"#;
 /// The promise is 10 s; the rest is terraform's own start on a busy machine.
 const FAILURE_MAX: Duration = Duration::from_secs(30);
 
@@ -29,9 +35,7 @@ resource "tollgate_quota" "it" {
   limits = [{ requests = 10, per = "1 minute" }]
 }
 "#;
-    run.terraform
-        .write("main.tf", &format!("{PROVIDER}{configuration}"))
-        .unwrap();
+    run.declare(configuration);
 
     let refused = run.terraform.plan(&[]).unwrap().expect_error().unwrap();
 
@@ -58,11 +62,7 @@ fn a_provider_without_a_store_says_how_to_name_one() {
     let mut terraform = Terraform::new(&Binaries::find().unwrap(), &place).unwrap();
     terraform.set("TOLLGATE_STORE", "");
     terraform.set("TOLLGATE_NAMESPACE", "test");
-    let scope =
-        "resource \"tollgate_scope\" \"it\" {\n  name = \"a\"\n  grants = [{ path = \"/\" }]\n}\n";
-    terraform
-        .write("main.tf", &format!("{PROVIDER}{scope}"))
-        .unwrap();
+    declare(&terraform, SCOPE);
 
     let refused = terraform.plan(&[]).unwrap().expect_error().unwrap();
 
@@ -83,11 +83,7 @@ fn a_directory_that_is_a_file_is_named() {
     let mut terraform =
         Terraform::new(&Binaries::find().unwrap(), &Place::Directory(file.clone())).unwrap();
     terraform.set("TOLLGATE_NAMESPACE", "test");
-    let scope =
-        "resource \"tollgate_scope\" \"it\" {\n  name = \"a\"\n  grants = [{ path = \"/\" }]\n}\n";
-    terraform
-        .write("main.tf", &format!("{PROVIDER}{scope}"))
-        .unwrap();
+    declare(&terraform, SCOPE);
 
     let refused = terraform
         .run(&["apply", "-auto-approve", "-no-color"])
@@ -169,14 +165,7 @@ fn an_unknown_namespace_leaves_the_proxy_waiting_and_saying_so() {
 fn a_store_that_cant_be_reached_ends_the_proxy_with_cause_and_remedy() {
     // Nothing listens there.
     let endpoint = format!("http://127.0.0.1:{}", free_port().unwrap());
-    let said = proxy_on_secrets_manager(&[
-        ("AWS_ENDPOINT_URL", &endpoint),
-        ("AWS_ACCESS_KEY_ID", "a"),
-        ("AWS_SECRET_ACCESS_KEY", "b"),
-    ]);
-
-    assert!(said.contains("can't be reached"), "{said}");
-    assert!(said.contains(&endpoint), "{said}");
+    expect_unreachable(&endpoint);
 }
 
 #[test]
@@ -184,14 +173,7 @@ fn a_store_that_never_answers_ends_the_proxy_with_cause_and_remedy() {
     // Accepts connections in the kernel's queue, and never says a word.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let said = proxy_on_secrets_manager(&[
-        ("AWS_ENDPOINT_URL", &endpoint),
-        ("AWS_ACCESS_KEY_ID", "a"),
-        ("AWS_SECRET_ACCESS_KEY", "b"),
-    ]);
-
-    assert!(said.contains("can't be reached"), "{said}");
-    assert!(said.contains(&endpoint), "{said}");
+    expect_unreachable(&endpoint);
 }
 
 #[test]
@@ -227,10 +209,7 @@ fn missing_credentials_and_a_silent_endpoint_fail_a_plan_with_cause_and_remedy()
         for (name, value) in settings {
             terraform.set(name, value);
         }
-        let scope = "resource \"tollgate_scope\" \"it\" {\n  name = \"a\"\n  grants = [{ path = \"/\" }]\n}\n";
-        terraform
-            .write("main.tf", &format!("{PROVIDER}{scope}"))
-            .unwrap();
+        declare(&terraform, SCOPE);
 
         let mut apply =
             Process::start(&mut terraform.command(&["apply", "-auto-approve", "-no-color"]))
@@ -269,6 +248,17 @@ fn a_wrong_setting_of_the_proxy_is_named_with_what_would_be_right() {
         assert!(!ended.status.success());
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
+}
+
+fn expect_unreachable(endpoint: &str) {
+    let said = proxy_on_secrets_manager(&[
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_SECRET_ACCESS_KEY", "b"),
+    ]);
+
+    assert!(said.contains("can't be reached"), "{said}");
+    assert!(said.contains(endpoint), "{said}");
 }
 
 fn proxy_on_secrets_manager(settings: &[(&str, &str)]) -> String {

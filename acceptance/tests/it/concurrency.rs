@@ -5,7 +5,7 @@ use std::fmt::Write;
 use tollgate_acceptance::Terraform;
 use tollgate_store::backend::Depth;
 
-use crate::stores::{PROVIDER, Run, another, on_both_stores};
+use crate::stores::{Run, another, declare, on_both_stores};
 
 on_both_stores! {
     two_applies_at_once_keep_each_others_documents => super::two_applies_at_once;
@@ -18,9 +18,7 @@ fn two_applies_at_once(run: &Run) {
     let teams = ["red", "blue"];
     let terraforms = teams.map(|team| {
         let terraform = another(run);
-        terraform
-            .write("main.tf", &(PROVIDER.to_owned() + &scopes(team)))
-            .unwrap();
+        declare(&terraform, &scopes(team));
         terraform
     });
 
@@ -54,20 +52,20 @@ fn all_at_once(terraforms: &[Terraform], verb: &str) {
 fn one_document_two_writers(run: &Run) {
     let scope = |path: &str| {
         format!(
-            "{PROVIDER}\nresource \"tollgate_scope\" \"it\" {{\n  name = \"a\"\n  grants = [{{ path = \"{path}\" }}]\n}}\n"
+            "resource \"tollgate_scope\" \"it\" {{\n  name = \"a\"\n  grants = [{{ path = \"{path}\" }}]\n}}\n"
         )
     };
     let (first, second) = (another(run), another(run));
-    first.write("main.tf", &scope("/0")).unwrap();
+    declare(&first, &scope("/0"));
     first.apply(&[]).unwrap();
-    second.write("main.tf", &scope("/0")).unwrap();
+    declare(&second, &scope("/0"));
     second
         .run(&["import", "-input=false", "tollgate_scope.it", "a"])
         .unwrap()
         .expect_success()
         .unwrap();
     for (terraform, path) in [(&first, "/1"), (&second, "/2")] {
-        terraform.write("main.tf", &scope(path)).unwrap();
+        declare(terraform, &scope(path));
         terraform
             .run(&["plan", "-out=saved"])
             .unwrap()
@@ -94,18 +92,6 @@ fn scopes(team: &str) -> String {
 }
 
 fn documents(run: &Run) -> usize {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let store = run.place.open(&run.namespace).await.unwrap();
-        store
-            .poll(None, Depth::Everything)
-            .await
-            .unwrap()
-            .unwrap()
-            .entries
-            .len()
-    })
+    let load = run.with_store(async |store| store.poll(None, Depth::Everything).await);
+    load.unwrap().unwrap().entries.len()
 }

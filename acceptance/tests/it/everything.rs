@@ -1,5 +1,8 @@
 //! One configuration that declares every resource with every attribute, and how each is changed.
 
+use tollgate_store::Name;
+use tollgate_store::document::{DocumentKey, Kind};
+
 /// A resource of the configuration, and what a test does to it.
 pub(crate) struct Resource {
     /// Its type.
@@ -13,6 +16,15 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
+    /// Its document's key.
+    pub(crate) fn key(&self) -> DocumentKey {
+        let kind = self.kind.strip_prefix("tollgate_").unwrap();
+        DocumentKey {
+            kind: Kind::parse(kind).unwrap(),
+            name: Name::parse(self.name).unwrap(),
+        }
+    }
+
     /// Its address in the configuration.
     pub(crate) fn address(&self) -> String {
         format!("{}.it", self.kind)

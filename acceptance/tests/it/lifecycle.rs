@@ -1,13 +1,10 @@
 //! Every resource, from its first plan to its end.
 
-use std::sync::Arc;
-
-use tollgate_store::Name;
-use tollgate_store::backend::{Backend, Depth, Expected};
-use tollgate_store::document::{Document, DocumentKey, Kind, Scope, Spec};
+use tollgate_store::backend::{Backend, Expected};
+use tollgate_store::document::{Document, DocumentKey, Kind};
 
 use crate::everything::{RESOURCES, changed, declared};
-use crate::stores::{PROVIDER, Run, on_both_stores};
+use crate::stores::{Run, on_both_stores};
 
 on_both_stores! {
     every_resource_is_created_changed_imported_and_destroyed => super::every_resource_lives;
@@ -20,16 +17,12 @@ on_both_stores! {
 
 fn every_resource_lives(run: &Run) {
     let terraform = &run.terraform;
-    terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
-        .unwrap();
+    run.declare(&declared());
 
     terraform.apply(&[]).unwrap();
     terraform.expect_empty_plan(&[]).unwrap();
 
-    terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &changed()))
-        .unwrap();
+    run.declare(&changed());
     let applied = terraform.apply(&[]).unwrap();
     assert!(
         applied.output.contains("0 added, 6 changed, 0 destroyed"),
@@ -71,42 +64,49 @@ resource "tollgate_scope" "it" {
 "#;
 
 fn drift_is_repaired(run: &Run) {
-    run.terraform
-        .write("main.tf", &(PROVIDER.to_owned() + SCOPE))
-        .unwrap();
-    run.terraform.apply(&[]).unwrap();
+    let terraform = &run.terraform;
+    run.declare(&declared());
+    terraform.apply(&[]).unwrap();
 
-    widen_scope(run);
+    run.with_store(async |store| {
+        for resource in &RESOURCES {
+            edit(&*store, &resource.key()).await;
+        }
+    });
 
-    let plan = run.terraform.plan(&[]).unwrap();
+    let plan = terraform.plan(&[]).unwrap();
     assert_eq!(plan.status, 2, "{}", plan.output);
-    assert!(
-        plan.output.contains(r#""/**" -> "/v1/orders/**""#),
-        "{}",
-        plan.output
-    );
-    run.terraform.apply(&[]).unwrap();
-    run.terraform.expect_empty_plan(&[]).unwrap();
-    run.terraform.destroy(&[]).unwrap();
+    for shown in [
+        "0 to add, 6 to change, 0 to destroy",
+        r#""edited by hand" -> "Read orders.""#,
+        "= false -> true",
+    ] {
+        assert!(
+            plan.output.contains(shown),
+            "no {shown:?} in\n{}",
+            plan.output
+        );
+    }
+    terraform.apply(&[]).unwrap();
+    terraform.expect_empty_plan(&[]).unwrap();
+    terraform.destroy(&[]).unwrap();
 }
 
 fn loss_is_repaired(run: &Run) {
-    run.terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
-        .unwrap();
+    run.declare(&declared());
     run.terraform.apply(&[]).unwrap();
 
-    with_store(run, async |store| {
-        for (kind, name) in [(Kind::Scope, "orders:read"), (Kind::Key, "acme-ci")] {
-            let key = document_key(kind, name);
-            let revision = store.read(&key).await.unwrap().unwrap().revision.unwrap();
-            store.delete(&key, &revision).await.unwrap();
+    run.with_store(async |store| {
+        for resource in &RESOURCES {
+            let key = resource.key();
+            let revision = store.read(&key).await.unwrap().unwrap().revision;
+            store.delete(&key, &revision.unwrap()).await.unwrap();
         }
     });
 
     let applied = run.terraform.apply(&[]).unwrap();
     assert!(
-        applied.output.contains("2 added, 0 changed, 0 destroyed"),
+        applied.output.contains("6 added, 0 changed, 0 destroyed"),
         "{}",
         applied.output
     );
@@ -115,9 +115,7 @@ fn loss_is_repaired(run: &Run) {
 }
 
 fn an_existing_document_is_safe(run: &Run) {
-    run.terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
-        .unwrap();
+    run.declare(&declared());
     run.terraform.apply(&[]).unwrap();
     let token_before = run.place.token(&secret_id(run)).unwrap();
 
@@ -169,23 +167,16 @@ fn an_existing_document_is_safe(run: &Run) {
 }
 
 fn a_late_change_is_safe(run: &Run) {
-    run.terraform
-        .write("main.tf", &(PROVIDER.to_owned() + SCOPE))
-        .unwrap();
+    run.declare(SCOPE);
     run.terraform.apply(&[]).unwrap();
-    run.terraform
-        .write(
-            "main.tf",
-            &(PROVIDER.to_owned() + &SCOPE.replace("/v1", "/v2")),
-        )
-        .unwrap();
+    run.declare(&SCOPE.replace("/v1", "/v2"));
     run.terraform
         .run(&["plan", "-out=saved"])
         .unwrap()
         .expect_success()
         .unwrap();
 
-    widen_scope(run);
+    run.with_store(async |store| edit(&*store, &RESOURCES[0].key()).await);
 
     let refused = run
         .terraform
@@ -205,18 +196,11 @@ fn a_late_change_is_safe(run: &Run) {
 }
 
 fn a_new_name_replaces(run: &Run) {
-    run.terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
-        .unwrap();
+    run.declare(&declared());
     run.terraform.apply(&[]).unwrap();
     let before = secret_id(run);
 
-    run.terraform
-        .write(
-            "main.tf",
-            &(PROVIDER.to_owned() + &declared().replace("\"acme-ci\"", "\"acme-cd\"")),
-        )
-        .unwrap();
+    run.declare(&declared().replace("\"acme-ci\"", "\"acme-cd\""));
     let applied = run.terraform.apply(&[]).unwrap();
 
     assert!(
@@ -239,52 +223,17 @@ fn a_new_name_replaces(run: &Run) {
     run.terraform.destroy(&[]).unwrap();
 }
 
-/// Gives the scope another grant, as somebody would who does not know that Terraform keeps it.
-fn widen_scope(run: &Run) {
-    with_store(run, async |store| {
-        let key = document_key(Kind::Scope, "orders:read");
-        let entry = store.read(&key).await.unwrap().unwrap();
-        let document = entry.document.unwrap();
-        let Spec::Scope(Scope {
-            description,
-            mut grants,
-        }) = document.spec().clone()
-        else {
-            panic!("{key} is another kind");
-        };
-        grants[0].path = "/**".parse().unwrap();
-        let wider = Document::new(
-            key.name,
-            Scope {
-                description,
-                grants,
-            },
-        )
-        .unwrap();
-        store
-            .write(&wider, &Expected::Revision(entry.revision.unwrap()))
-            .await
-            .unwrap();
-    });
-}
-
-fn with_store(run: &Run, change: impl AsyncFnOnce(Arc<dyn Backend>)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let store = run.place.open(&run.namespace).await.unwrap();
-        store.poll(None, Depth::Everything).await.unwrap();
-        change(store).await;
-    });
-}
-
-fn document_key(kind: Kind, name: &str) -> DocumentKey {
-    DocumentKey {
-        kind,
-        name: Name::parse(name).unwrap(),
+/// Changes a document, as somebody would who does not know that Terraform keeps it.
+async fn edit(store: &dyn Backend, key: &DocumentKey) {
+    let entry = store.read(key).await.unwrap().unwrap();
+    let mut spec = serde_json::to_value(entry.document.unwrap().spec()).unwrap();
+    match key.kind {
+        Kind::Key => spec["enabled"] = false.into(),
+        _ => spec["description"] = "edited by hand".into(),
     }
+    let edited = Document::parse(key, spec).unwrap();
+    let expected = Expected::Revision(entry.revision.unwrap());
+    store.write(&edited, &expected).await.unwrap();
 }
 
 fn secret_id(run: &Run) -> String {

@@ -37,12 +37,7 @@ fn terraform_attaches_to_a_provider_that_is_debugged() {
         .trim_matches('\'')
         .to_owned();
     run.terraform.set("TF_REATTACH_PROVIDERS", &reattach);
-    run.terraform
-        .write(
-            "main.tf",
-            &format!("{PROVIDER}{}", crate::everything::declared()),
-        )
-        .unwrap();
+    run.declare(&crate::everything::declared());
 
     run.terraform.apply(&[]).unwrap();
     run.terraform.expect_empty_plan(&[]).unwrap();
@@ -99,12 +94,7 @@ fn no_socket_is_left_behind() {
     let temporary = tempfile::tempdir().unwrap();
     run.terraform
         .set("TMPDIR", &temporary.path().display().to_string());
-    run.terraform
-        .write(
-            "main.tf",
-            &format!("{PROVIDER}{}", crate::everything::declared()),
-        )
-        .unwrap();
+    run.declare(&crate::everything::declared());
 
     run.terraform.apply(&[]).unwrap();
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use tollgate_store::Secret;
 
 use crate::everything::{changed, declared};
-use crate::stores::{PROVIDER, Run, on_both_stores};
+use crate::stores::{Run, declare, on_both_stores};
 
 on_both_stores! {
     the_token_is_in_no_file_that_terraform_wrote_and_in_no_log => super::the_token_stays_in_its_place;
@@ -16,9 +16,7 @@ fn the_token_stays_in_its_place(run: &Run) {
     let log = terraform.folder().join("trace.log");
     terraform.set("TF_LOG", "trace");
     terraform.set("TF_LOG_PATH", &log.display().to_string());
-    terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &declared()))
-        .unwrap();
+    declare(&terraform, &declared());
 
     let mut printed = vec![terraform.apply(&[]).unwrap().output];
     let secret_id = terraform
@@ -30,9 +28,7 @@ fn the_token_stays_in_its_place(run: &Run) {
         .place
         .token(attribute(&secret_id.output, "secret_id"))
         .unwrap();
-    terraform
-        .write("main.tf", &(PROVIDER.to_owned() + &changed()))
-        .unwrap();
+    declare(&terraform, &changed());
     terraform
         .run(&["plan", "-out=saved"])
         .unwrap()

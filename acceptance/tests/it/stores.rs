@@ -1,8 +1,11 @@
 //! The same test on every store.
 
+use std::sync::Arc;
+
 use tempfile::TempDir;
 use tollgate_acceptance::{Binaries, Place, Terraform, fresh_namespace};
 use tollgate_store::Namespace;
+use tollgate_store::backend::Backend;
 
 /// What a test needs to apply a configuration to one store.
 pub(crate) struct Run {
@@ -37,6 +40,29 @@ fn run(purpose: &str, place: Place, folder: Option<TempDir>) -> Run {
         terraform,
         _folder: folder,
     }
+}
+
+impl Run {
+    /// Makes `resources` what the configuration declares.
+    pub(crate) fn declare(&self, resources: &str) {
+        declare(&self.terraform, resources);
+    }
+
+    /// Looks into the store, or changes it, behind terraform's back.
+    pub(crate) fn with_store<T>(&self, act: impl AsyncFnOnce(Arc<dyn Backend>) -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async { act(self.place.open(&self.namespace).await.unwrap()).await })
+    }
+}
+
+/// Makes `resources` what a configuration declares.
+pub(crate) fn declare(terraform: &Terraform, resources: &str) {
+    terraform
+        .write("main.tf", &format!("{PROVIDER}{resources}"))
+        .unwrap();
 }
 
 /// Another person's terraform on the same namespace.

@@ -124,20 +124,24 @@ impl ResourceType {
         let mut spec = self.declared(planned);
         self.check_declared(&key, spec.clone())?;
         let _reservation = store.reserve(&key)?;
-        let resource = &self.resource;
-        let beside = resource.before_create(store, &key.name, &mut spec).await?;
+        let kept = self.resource.before_create(store, &key.name, &mut spec)?;
         let document = self.document(&key, spec)?;
-        let state = complete(planned, &self.state(&document, &beside)?);
+        let state = complete(planned, &self.state(&document, &Fields::new())?);
         fallback.set(state.clone(), Private::Unsettled);
-        match store.backend.write(&document, &Expected::Absent).await {
-            Ok(revision) => Ok(Outcome::settled(state, revision)),
+        let revision = match store.backend.write(&document, &Expected::Absent).await {
+            Ok(revision) => revision,
             Err(StoreError::AlreadyExists { .. }) => {
                 // Somebody else's: Terraform must not come to believe that it is ours to replace.
                 fallback.set(Value::Null, Private::Unsettled);
-                Err(already_exists(store, &key, resource.lost_race()))
+                return Err(already_exists(store, &key));
             }
-            Err(error) => Err(failure(&key, "created", &error)),
-        }
+            Err(error) => return Err(failure(&key, "created", &error)),
+        };
+        fallback.set(state, Private::Revision(revision.clone()));
+        let beside = self.resource.after_create(store, &key.name, kept).await;
+        let beside = beside.map_err(|error| failure(&key, "created completely", &error))?;
+        let state = complete(planned, &self.state(&document, &beside)?);
+        Ok(Outcome::settled(state, revision))
     }
 
     async fn update(
@@ -149,7 +153,7 @@ impl ResourceType {
         let key = self.key_of(planned)?;
         let mut spec = self.declared(planned);
         self.resource
-            .before_update(store, &key.name, &mut spec)
+            .before_update(store, (&key.name, revision), &mut spec)
             .await?;
         let document = self.document(&key, spec)?;
         let state = complete(planned, &self.state(&document, &Fields::new())?);
@@ -167,11 +171,11 @@ impl ResourceType {
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
         let key = self.key_of(&change.prior)?;
-        let revision = match &change.private {
-            Private::Revision(revision) => Some(revision.clone()),
-            Private::Unsettled => self.own_revision(store, &key, &change.prior).await?,
-        };
+        let revision = self.standing_revision(store, &key, change).await?;
         fallback.set(change.prior.clone(), Private::Unsettled);
+        // Before the document, which keeps its name taken: what is beside it can't be a successor's.
+        let removed = self.resource.before_delete(store, &key.name).await;
+        removed.map_err(|error| failure(&key, "removed", &error))?;
         if let Some(revision) = revision
             && let Err(error) = store.backend.delete(&key, &revision).await
         {
@@ -180,9 +184,33 @@ impl ResourceType {
             }
             return Err(failure(&key, "removed", &error));
         }
-        let removed = self.resource.after_delete(store, &key.name).await;
-        removed.map_err(|error| failure(&key, "removed completely", &error))?;
         Ok(Outcome::gone())
+    }
+
+    /// The revision of the document that is to be removed; `None` where it is gone. An error where another one stands,
+    /// before anything is removed.
+    async fn standing_revision(
+        &self,
+        store: &Store,
+        key: &DocumentKey,
+        change: &Change,
+    ) -> Result<Option<Revision>, Diagnostic> {
+        let Private::Revision(told) = &change.private else {
+            return self.own_revision(store, key, &change.prior).await;
+        };
+        let entry = store.backend.read(key).await;
+        let entry = entry.map_err(|error| failure(key, "removed", &error))?;
+        match entry.and_then(|entry| entry.revision) {
+            Some(found) if found != *told => {
+                let (key, place) = (key.clone(), store.backend.place());
+                let conflict = StoreError::Conflict {
+                    key: key.clone(),
+                    place,
+                };
+                Err(failure(&key, "removed", &conflict))
+            }
+            _ => Ok(Some(told.clone())),
+        }
     }
 
     /// The revision of the document that an unsettled `state` is about, if there is one; an error if there is another.

@@ -12,20 +12,20 @@ pub(crate) fn failure(key: &DocumentKey, done: &str, error: &StoreError) -> Diag
     Diagnostic::error(format!("{key} was not {done}"), error.to_string())
 }
 
-/// A create met a document of the same kind and name; `more` is added to the advice.
-pub(crate) fn already_exists(store: &Store, key: &DocumentKey, more: &str) -> Diagnostic {
+/// A create met a document of the same kind and name.
+pub(crate) fn already_exists(store: &Store, key: &DocumentKey) -> Diagnostic {
     let (kind, name) = (key.kind, &key.name);
     let place = store.backend.place();
-    let detail = format!(
-        "{key} already exists in {place}. To manage it from here, run `terraform import tollgate_{kind}.NAME {name}` \
-         (NAME is the resource's name in your configuration); otherwise choose another name."
-    );
-    let detail = if more.is_empty() {
-        detail
-    } else {
-        format!("{detail} {more}")
-    };
-    Diagnostic::error(format!("{key} already exists"), detail).at(Path::attribute("name"))
+    Diagnostic::error(
+        format!("{key} already exists"),
+        format!(
+            "{key} already exists in {place}. To manage it from here, run `terraform import tollgate_{kind}.NAME {name}` \
+             (NAME is the resource's name in your configuration); otherwise choose another name. If only the resource's \
+             name in your configuration changed, say so in a `moved` block; if it is being replaced, do so without \
+             `create_before_destroy`: two can't have one name."
+        ),
+    )
+    .at(Path::attribute("name"))
 }
 
 /// After a call that ended half-way, somebody else's document stands where ours should.

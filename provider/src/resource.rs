@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use tollgate_store::backend::{Backend, StoreError};
-use tollgate_store::document::{Document, DocumentKey, Kind};
-use tollgate_store::{Name, Namespace};
+use tollgate_store::document::{Document, DocumentKey, Kind, Revision};
+use tollgate_store::{Name, Namespace, Secret};
 
 use crate::diagnostic::{Diagnostic, Path};
 use crate::schema::{Presence, Schema, locate};
@@ -30,22 +30,32 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
     /// Adds to `spec` what an author does not give, made up, so that a document's parser can check the rest.
     fn make_up(&self, _spec: &mut Fields) {}
 
-    /// Adds to `spec` what an author does not give, before the document is first written. Returns attributes that
-    /// stand in no document.
-    async fn before_create(
+    /// Adds to `spec` what an author does not give, before the document is first written. What it returns is kept for
+    /// `after_create`.
+    fn before_create(
         &self,
         _store: &Store,
         _name: &Name,
         _spec: &mut Fields,
-    ) -> Result<Fields, Diagnostic> {
-        Ok(Fields::new())
+    ) -> Result<Option<Secret>, Diagnostic> {
+        Ok(None)
     }
 
-    /// Adds to `spec` what an author does not give, before the document is written over.
-    async fn before_update(
+    /// Writes what stands beside the document, which by now is there. Returns the attributes that it gives.
+    async fn after_create(
         &self,
         _store: &Store,
         _name: &Name,
+        _kept: Option<Secret>,
+    ) -> Result<Fields, StoreError> {
+        Ok(Fields::new())
+    }
+
+    /// Adds to `spec` what an author does not give, before the document of this revision is written over.
+    async fn before_update(
+        &self,
+        _store: &Store,
+        _place: (&Name, &Revision),
         _spec: &mut Fields,
     ) -> Result<(), Diagnostic> {
         Ok(())
@@ -61,14 +71,9 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
         Ok(Beside::default())
     }
 
-    /// Removes what stands beside the document, after the document itself.
-    async fn after_delete(&self, _store: &Store, _name: &Name) -> Result<(), StoreError> {
+    /// Removes what stands beside the document, before the document itself.
+    async fn before_delete(&self, _store: &Store, _name: &Name) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    /// What to add where somebody else created the same document at the same moment.
-    fn lost_race(&self) -> &'static str {
-        ""
     }
 }
 

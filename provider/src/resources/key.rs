@@ -6,15 +6,15 @@ use serde_json::{Value as Json, json};
 use tollgate_store::backend::{StoreError, TokenOwner, TokenPlace};
 use tollgate_store::document::{
     Document, DocumentKey, KEY_CIDRS_MAX, KEY_QUOTAS_MAX, KEY_SCOPES_MAX, KeyVersion, Kind,
-    METADATA_CHARS_MAX, METADATA_ENTRIES_MAX, Spec,
+    METADATA_CHARS_MAX, METADATA_ENTRIES_MAX, Revision, Spec,
 };
 use tollgate_store::token::{self, Verifier};
-use tollgate_store::{Cidr, Environment, KeyId, Name, Timestamp};
+use tollgate_store::{Cidr, Environment, KeyId, Name, Secret, Timestamp};
 
 use super::name;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::failure::{already_exists, broken, failure};
+use crate::failure::{broken, failure};
 use crate::resource::{Beside, Fields, Resource, Store, spec_of};
 use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
@@ -46,41 +46,49 @@ impl Resource for Key {
         insert_token(spec, "000000000000", &version(verifier));
     }
 
-    /// Writes the token before the document: a key that exists then has its token, and a create that ended in between
-    /// is simply begun again.
-    async fn before_create(
+    fn before_create(
         &self,
         store: &Store,
         name: &Name,
         spec: &mut Fields,
-    ) -> Result<Fields, Diagnostic> {
-        let key = document_key(name);
-        let failed = |error: StoreError| failure(&key, "created", &error);
-        // The token of a key that exists must not be written over.
-        if store.backend.read(&key).await.map_err(failed)?.is_some() {
-            return Err(already_exists(store, &key, ""));
-        }
+    ) -> Result<Option<Secret>, Diagnostic> {
         let id = key_id(store, name);
         let token = token::generate(&environment(spec), id).map_err(|error| {
+            let key = document_key(name);
             Diagnostic::error(format!("{key} was not created"), error.to_string())
         })?;
-        let owner = TokenOwner { name, id: &id };
-        let place = store.backend.write_token(owner, &token).await;
-        let version = version(Verifier::of(token.expose()));
-        insert_token(spec, id.as_str(), &version);
-        Ok(place_attributes(place.map_err(failed)?))
+        insert_token(spec, id.as_str(), &version(Verifier::of(token.expose())));
+        Ok(Some(token))
+    }
+
+    /// Writes the token after the document: of two who create the same key at once, only the one whose document stands
+    /// comes here, so that the token is always the document's.
+    async fn after_create(
+        &self,
+        store: &Store,
+        name: &Name,
+        kept: Option<Secret>,
+    ) -> Result<Fields, StoreError> {
+        let Some(token) = kept else {
+            return Ok(Fields::new());
+        };
+        let id = &key_id(store, name);
+        let place = store.backend.write_token(TokenOwner { name, id }, &token);
+        place.await.map(place_attributes)
     }
 
     /// Takes the id and the versions over from the document as it stands.
     async fn before_update(
         &self,
         store: &Store,
-        name: &Name,
+        (name, revision): (&Name, &Revision),
         spec: &mut Fields,
     ) -> Result<(), Diagnostic> {
         let key = document_key(name);
         let failed = |error: StoreError| failure(&key, "changed", &error);
-        let Some(entry) = store.backend.read(&key).await.map_err(failed)? else {
+        let entry = store.backend.read(&key).await.map_err(failed)?;
+        // Another revision's versions must not be written over this one's.
+        let Some(entry) = entry.filter(|entry| entry.revision.as_ref() == Some(revision)) else {
             let place = store.backend.place();
             let key = key.clone();
             return Err(failed(StoreError::Conflict { key, place }));
@@ -123,15 +131,9 @@ impl Resource for Key {
         })
     }
 
-    async fn after_delete(&self, store: &Store, name: &Name) -> Result<(), StoreError> {
+    async fn before_delete(&self, store: &Store, name: &Name) -> Result<(), StoreError> {
         let id = &key_id(store, name);
         store.backend.delete_token(TokenOwner { name, id }).await
-    }
-
-    fn lost_race(&self) -> &'static str {
-        "It was created by somebody else at this very moment, and its token may have been written over by this apply: \
-         whoever manages it should replace it (`terraform apply -replace=ADDRESS`), to be sure that its client's token \
-         is good."
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tollgate_store::Step;
 
-use super::{Attribute, Nesting, Shape};
+use super::{Attribute, Nesting, Presence, Shape};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::value::{Number, Value};
 
@@ -12,6 +12,10 @@ pub(crate) fn check(attributes: &[Attribute], object: &Value, path: &Path) -> Ve
     for attribute in attributes {
         let path = path.then_attribute(attribute.name);
         let value = object.attribute(attribute.name);
+        if let Some(message) = check_presence(attribute, value) {
+            problems.push(Diagnostic::invalid(path, message));
+            continue;
+        }
         problems.extend(check_count(attribute, value, &path));
         problems.extend(check_elements(value, &path));
         check_value(attribute, value, &path, &mut problems);
@@ -44,6 +48,17 @@ pub(crate) fn locate(attributes: &[Attribute], steps: &[Step]) -> Path {
         };
     }
     path
+}
+
+/// Terraform itself lets a null pass for a required attribute, and a value for one that only the provider sets.
+fn check_presence(attribute: &Attribute, value: &Value) -> Option<&'static str> {
+    match attribute.presence {
+        Presence::Required if value.is_null() => Some("it must be given, and is null"),
+        Presence::Computed if !value.is_null() => {
+            Some("the provider sets it: remove it from the configuration")
+        }
+        _ => None,
+    }
 }
 
 fn check_value(attribute: &Attribute, value: &Value, path: &Path, problems: &mut Vec<Diagnostic>) {

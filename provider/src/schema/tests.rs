@@ -98,7 +98,11 @@ fn what_is_unknown_hides_no_other_mistake() {
 
 #[test]
 fn a_wrong_element_of_a_set_is_reported_at_the_set() {
-    let object = Value::object([("tags", Value::set(vec!["-".into(), "ok".into()]))]);
+    let object = Value::object([
+        ("name", "a".into()),
+        ("limits", Value::List(vec![limit(1.into(), "1m".into())])),
+        ("tags", Value::set(vec!["-".into(), "ok".into()])),
+    ]);
 
     let [problem] = problems(&object).try_into().unwrap();
 
@@ -107,12 +111,20 @@ fn a_wrong_element_of_a_set_is_reported_at_the_set() {
 
 #[test]
 fn counts_are_checked_where_they_are_known() {
-    let empty = Value::object([("limits", Value::List(vec![]))]);
-    let full = Value::object([("tags", Value::set(vec!["a".into(), "b".into(), "c".into()]))]);
-    let open = Value::object([(
-        "tags",
-        Value::set(vec!["a".into(), Value::Unknown, Value::Unknown]),
-    )]);
+    let empty = Value::object([("name", "a".into()), ("limits", Value::List(vec![]))]);
+    let full = Value::object([
+        ("name", "a".into()),
+        ("limits", Value::List(vec![limit(1.into(), "1m".into())])),
+        ("tags", Value::set(vec!["a".into(), "b".into(), "c".into()])),
+    ]);
+    let open = Value::object([
+        ("name", "a".into()),
+        ("limits", Value::List(vec![limit(1.into(), "1m".into())])),
+        (
+            "tags",
+            Value::set(vec!["a".into(), Value::Unknown, Value::Unknown]),
+        ),
+    ]);
 
     assert_eq!(
         problems(&empty),
@@ -129,6 +141,36 @@ fn counts_are_checked_where_they_are_known() {
         )]
     );
     assert_eq!(problems(&open), []);
+}
+
+#[test]
+fn a_required_attribute_is_given_and_a_computed_one_is_not() {
+    let limits = Value::List(vec![limit(1.into(), Value::Null)]);
+    let object = Value::object([
+        ("name", Value::Null),
+        ("id", "mine".into()),
+        ("limits", limits),
+    ]);
+
+    let wrong = problems(&object);
+
+    let told = |name, message| Diagnostic::invalid(Path::attribute(name), message);
+    assert_eq!(
+        wrong,
+        [
+            told("name", "it must be given, and is null"),
+            Diagnostic::invalid(
+                Path::attribute("limits")
+                    .then_index(0)
+                    .then_attribute("per"),
+                "it must be given, and is null",
+            ),
+            told(
+                "id",
+                "the provider sets it: remove it from the configuration"
+            ),
+        ]
+    );
 }
 
 #[test]

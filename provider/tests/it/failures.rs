@@ -65,7 +65,10 @@ async fn converge(
     let mut prior = None;
     if let Some(left) = left {
         let read = terraform.refresh(sample.resource, &left).await;
-        assert_eq!(texts(&read.diagnostics), [""; 0]);
+        // A key whose token was not written any more, or is removed already, is told of: it is about to be replaced.
+        for text in texts(&read.diagnostics) {
+            assert!(text.starts_with("warning @\nThe token of key"), "{text}");
+        }
         prior = read.object;
     }
     if tainted && let Some(object) = prior.take() {
@@ -202,8 +205,17 @@ async fn a_destroy_that_failed_and_is_no_longer_wanted_converges_too() {
         let destroyed = stopping(&terraform, &store, destroyed).await;
         store.recover();
 
-        let whole = converge(&terraform, &sample, destroyed.object, false).await;
+        let mut whole = converge(&terraform, &sample, destroyed.object, false).await;
 
+        let read = terraform.refresh(sample.resource, &whole).await;
+        if let [warning] = texts(&read.diagnostics).as_slice() {
+            // The token was removed already: the user does as the warning says.
+            assert!(
+                warning.contains("terraform apply -replace=ADDRESS"),
+                "{warning}"
+            );
+            whole = converge(&terraform, &sample, read.object, true).await;
+        }
         assert_whole(&terraform, &sample, &whole).await;
     }
 }
@@ -322,28 +334,72 @@ async fn a_stop_ends_the_calls_in_flight_and_later_ones_are_served() {
     assert_whole(&terraform, &sample, &whole).await;
 }
 
+/// Another process on the same store, whose calls never fail.
+async fn neighbour(terraform: &Terraform) -> Terraform {
+    Terraform::with(Arc::new(terraform.store.clone()), terraform.store.clone()).await
+}
+
 #[tokio::test]
-async fn a_create_that_loses_to_another_process_says_that_the_token_may_be_dead() {
-    let (terraform, store) = Unreliable::terraform().await;
-    let sample = samples::key();
-    let config = terraform.config(sample.resource, &sample.full);
-    let other = Terraform::with(Arc::new(terraform.store.clone()), terraform.store.clone()).await;
-    store.fail("write_token", Fault::HangsAfter);
+async fn of_two_processes_that_create_one_key_the_winners_token_stays() {
+    for (call, fault) in [("write", Fault::HangsAfter), ("write_token", Fault::Hangs)] {
+        let (terraform, store) = Unreliable::terraform().await;
+        let sample = samples::key();
+        let config = terraform.config(sample.resource, &sample.full);
+        let other = neighbour(&terraform).await;
+        store.fail(call, fault);
 
-    let winner = async {
-        store.hanging.notified().await;
-        let made = other.apply(sample.resource, None, &config).await;
-        store.resume.notify_one();
-        made
-    };
-    let (lost, won) = tokio::join!(terraform.apply(sample.resource, None, &config), winner);
+        let late = async {
+            store.hanging.notified().await;
+            let late = other.apply(sample.resource, None, &config).await;
+            store.recover();
+            store.resume.notify_one();
+            late
+        };
+        let (first, late) = tokio::join!(terraform.apply(sample.resource, None, &config), late);
 
-    assert!(won.object.is_some());
-    assert_eq!(lost.object, None);
-    let [text] = texts(&lost.diagnostics).try_into().unwrap();
-    assert!(
-        text.contains("its token may have been written over by this apply"),
-        "{text}"
-    );
-    assert!(text.contains("-replace="), "{text}");
+        assert_eq!(late.object, None, "{call}");
+        assert!(
+            texts(&late.diagnostics)[0].contains("already exists"),
+            "{call}"
+        );
+        if fault == Fault::HangsAfter {
+            assert_whole(&terraform, &sample, &first.object.unwrap()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_created_while_another_process_removes_it_keeps_its_token() {
+    for (call, fault) in [
+        ("delete_token", Fault::HangsAfter),
+        ("delete", Fault::HangsAfter),
+    ] {
+        let sample = samples::key();
+        let (terraform, store, object) = standing(&sample).await;
+        let config = terraform.config(sample.resource, &sample.full);
+        let other = neighbour(&terraform).await;
+        store.fail(call, fault);
+
+        let successor = async {
+            store.hanging.notified().await;
+            let made = other.apply(sample.resource, None, &config).await;
+            store.recover();
+            store.resume.notify_one();
+            made
+        };
+        let destroy = terraform.destroy(sample.resource, &object);
+        let (destroyed, made) = tokio::join!(destroy, successor);
+
+        assert_eq!(texts(&destroyed.diagnostics), [""; 0], "{call}");
+        let made = match made.object {
+            Some(made) => made,
+            // The name was still taken; it is free now.
+            None => other
+                .apply(sample.resource, None, &config)
+                .await
+                .object
+                .unwrap(),
+        };
+        assert_whole(&other, &sample, &made).await;
+    }
 }

@@ -362,7 +362,9 @@ async fn a_create_over_what_exists_says_how_to_import_it() {
             [format!(
                 "error @.name\n{subject} already exists\n{subject} already exists in memory, namespace \
                  \"prod\". To manage it from here, run `terraform import {resource}.NAME {name}` (NAME is the \
-                 resource's name in your configuration); otherwise choose another name."
+                 resource's name in your configuration); otherwise choose another name. If only the resource's name \
+                 in your configuration changed, say so in a `moved` block; if it is being replaced, do so without \
+                 `create_before_destroy`: two can't have one name."
             )]
         );
         assert_eq!(again.object, None, "it is not ours to replace");

@@ -198,7 +198,8 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("is too long")
             );
             for other in terraform.attributes(sample.resource) {
-                if other.name != attribute {
+                let is_given = other.required || other.optional;
+                if is_given && other.name != attribute {
                     config = crate::terraform::with(
                         &config,
                         &other.name,

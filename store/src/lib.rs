@@ -18,7 +18,7 @@ pub mod token;
 
 pub use duration::{Period, Timeout, duration_within};
 pub use key_id::KeyId;
-pub use name::{Environment, Name, Namespace};
+pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl, is_host, is_link_local};
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};

@@ -6,6 +6,8 @@ use crate::text;
 pub(crate) const NAME_CHARS_MAX: usize = 64;
 /// The most characters a namespace's name may have.
 pub(crate) const NAMESPACE_CHARS_MAX: usize = 32;
+/// The most characters a description may have: all of a namespace's documents share some room.
+pub(crate) const DESCRIPTION_CHARS_MAX: usize = 500;
 /// The most characters an environment's name may have.
 pub(crate) const ENVIRONMENT_CHARS_MAX: usize = 16;
 
@@ -80,6 +82,28 @@ impl Environment {
     }
 }
 
+/// What something is for, in its author's words: at most 500 characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    text: String,
+}
+text!(Description);
+
+impl Description {
+    /// Takes a description; the error says how long one may be.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let characters = text.chars().count();
+        if characters <= DESCRIPTION_CHARS_MAX {
+            return Ok(Self {
+                text: text.to_owned(),
+            });
+        }
+        Err(format!(
+            "a description has at most {DESCRIPTION_CHARS_MAX} characters, this one {characters}"
+        ))
+    }
+}
+
 impl Default for Environment {
     fn default() -> Self {
         Self {
@@ -114,6 +138,16 @@ mod tests {
         ] {
             assert!(Name::parse(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_description_is_bounded() {
+        assert!(Description::parse(&"ä".repeat(500)).is_ok());
+        assert!(
+            Description::parse(&"ä".repeat(501))
+                .unwrap_err()
+                .ends_with("this one 501")
+        );
     }
 
     #[test]

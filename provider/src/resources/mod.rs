@@ -12,7 +12,7 @@ mod upstream;
 use std::collections::BTreeMap;
 
 use tollgate_store::document::MATCHERS_MAX;
-use tollgate_store::{HostPattern, Method, Name};
+use tollgate_store::{Description, HostPattern, Method, Name};
 
 use crate::resource::{Resource, ResourceType};
 use crate::schema::Attribute;
@@ -48,7 +48,9 @@ fn name() -> Attribute {
 
 /// What a resource is for.
 fn description() -> Attribute {
-    Attribute::optional("description", Type::String).describe("What it is for, in your own words.")
+    Attribute::optional("description", Type::String)
+        .check(Description::parse)
+        .describe("What it is for, in your own words: at most 500 characters.")
 }
 
 /// The methods of a grant or route.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Declaration, Kind, Spec, check_count};
-use crate::{Cidr, ListenAddress, Problem};
+use crate::{Cidr, Description, ListenAddress, Problem};
 
 /// The most addresses that one proxy listens on.
 pub const LISTEN_MAX: usize = 16;
@@ -18,7 +18,7 @@ pub const TRUSTED_PROXIES_MAX: usize = 64;
 pub struct Proxy {
     /// What it is for, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Description>,
     /// Where clients connect: 1 to 16 addresses.
     pub listen: Vec<Listen>,
     /// The networks whose word about a client is taken: its address (`X-Forwarded-For`), its request id and its trace.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Declaration, Kind, Spec, check_count};
-use crate::{Period, Problem};
+use crate::{Description, Period, Problem};
 
 /// The most limits of one quota.
 pub const LIMITS_MAX: usize = 8;
@@ -16,7 +16,7 @@ pub const REQUESTS_MAX: u32 = 1_000_000_000;
 pub struct Quota {
     /// What it is for, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Description>,
     /// 1 to 8 limits, each with a period of its own.
     pub limits: Vec<Limit>,
     /// What has its own count.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scope::MATCHERS_MAX;
 use super::{Declaration, Kind, Spec, check_count};
-use crate::{HostPattern, Method, Name, PathPattern, Problem};
+use crate::{Description, HostPattern, Method, Name, PathPattern, Problem};
 
 /// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use crate::{HostPattern, Method, Name, PathPattern, Problem};
 pub struct Route {
     /// What it is for, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Description>,
     /// The proxy that serves it.
     pub proxy: Name,
     /// The hosts; every host where left out.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Declaration, Kind, Spec, check_count};
-use crate::{HostPattern, Method, PathPattern, Problem};
+use crate::{Description, HostPattern, Method, PathPattern, Problem};
 
 /// The most grants of one scope.
 pub const GRANTS_MAX: usize = 100;
@@ -18,7 +18,7 @@ pub const MATCHERS_MAX: usize = 32;
 pub struct Scope {
     /// What it is for, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Description>,
     /// 1 to 100 grants; a request needs one of them.
     pub grants: Vec<Grant>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Declaration, Kind, Spec, check_count};
-use crate::{Problem, TargetUrl, Timeout};
+use crate::{Description, Problem, TargetUrl, Timeout};
 
 /// The most targets of one upstream.
 pub const TARGETS_MAX: usize = 64;
@@ -14,7 +14,7 @@ pub const TARGETS_MAX: usize = 64;
 pub struct Upstream {
     /// What it is, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: Option<Description>,
     /// Where it answers: 1 to 64 targets, taken in turn.
     pub targets: Vec<TargetUrl>,
     /// How long to wait for it.

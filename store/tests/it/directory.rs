@@ -264,6 +264,57 @@ async fn odd_files_are_named_and_hide_nothing() {
 }
 
 #[tokio::test]
+async fn a_link_to_itself_and_a_pipe_are_named_and_stop_nobody() {
+    let folder = Folder::new();
+    let backend = folder.open().await;
+    create(&backend, "good").await;
+    let quotas = folder.namespace().join("quota");
+    fs::create_dir_all(&quotas).unwrap();
+    std::os::unix::fs::symlink("loop.json", quotas.join("loop.json")).unwrap();
+    let pipe = quotas.join("pipe.json");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+
+    let loaded = load(&backend, None).await;
+
+    let broken = loaded
+        .entries
+        .iter()
+        .filter(|entry| entry.document.is_err());
+    let mut broken: Vec<_> = broken.map(|entry| entry.id.to_string()).collect();
+    broken.sort();
+    assert_eq!(broken, ["quota \"loop\"", "quota \"pipe\""]);
+    assert_eq!(loaded.entries.len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_planted_where_a_token_is_prepared_is_not_written_through() {
+    let folder = Folder::new();
+    let backend = folder.open().await;
+    let (owner_name, id) = (name("acme"), key_id("acme"));
+    let owner = TokenOwner {
+        name: &owner_name,
+        id: &id,
+    };
+    let elsewhere = folder.0.path().join("elsewhere");
+    let tokens = folder.namespace().join("token");
+    fs::create_dir_all(&tokens).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, tokens.join(".acme.unfinished")).unwrap();
+
+    let token = Secret::new("hush".to_owned());
+    let place = backend.write_token(owner, &token).await.unwrap();
+
+    assert!(!elsewhere.exists());
+    assert_eq!(fs::read_to_string(&place.secret_id).unwrap(), "hush");
+    assert_eq!(mode(Path::new(&place.secret_id)), 0o600);
+}
+
+#[tokio::test]
 async fn a_root_that_is_no_folder_is_named() {
     let folder = Folder::new();
     fs::write(folder.root(), "a file").unwrap();

@@ -74,7 +74,7 @@ impl Store {
         loop {
             let lessons = slot.lessons();
             let standing = self.secrets.value(&name).await?;
-            let seen = Seen::of(standing.as_ref());
+            let (seen, stands) = (Seen::of(standing.as_ref()), standing.is_some());
             slot.learn(seen.clone(), lessons);
             let outcomes = match (standing, seen) {
                 (Some(standing), Seen::Shard { shard, .. }) if shard.closed => {
@@ -91,8 +91,23 @@ impl Store {
                 return Ok(outcomes);
             }
             if !patience.again().await {
-                return Err(name_is_taken(&self.secrets, &name));
+                return Err(if stands {
+                    self.is_contended(&name)
+                } else {
+                    name_is_taken(&self.secrets, &name)
+                });
             }
+        }
+    }
+
+    /// A shard stands, and what replaces it was never taken.
+    fn is_contended(&self, name: &str) -> StoreError {
+        StoreError::Failed {
+            place: self.place().to_owned(),
+            action: format!("to write secret {name}"),
+            cause: "others write it all the time, or somebody made an older version the current one: give it its \
+                    present value once more (`aws secretsmanager put-secret-value`), and try again"
+                .to_owned(),
         }
     }
 

@@ -193,8 +193,8 @@ pub(super) fn name_is_taken(secrets: &Secrets, name: &str) -> StoreError {
     StoreError::Failed {
         place: secrets.place().to_owned(),
         action: format!("to create secret {name}"),
-        cause: "a secret of that name is scheduled for deletion, or others write it all the time: run `aws \
-                secretsmanager restore-secret`, or `delete-secret --force-delete-without-recovery`, and try again"
+        cause: "a secret of that name is scheduled for deletion: restore it (`aws secretsmanager restore-secret`) where \
+                its documents are wanted back, remove it for good where they are not, and try again"
             .to_owned(),
     }
 }

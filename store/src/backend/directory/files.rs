@@ -141,8 +141,13 @@ fn unfinished_path(path: &Path) -> PathBuf {
 }
 
 fn write_new(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    // Never through what stands there: it may be a link, or a file that others can read.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     if access == Access::Owner {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -1,7 +1,8 @@
 //! Reading a namespace's folder.
 
+use std::fmt::Display;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -72,18 +73,26 @@ enum Content {
 }
 
 /// `None` where there is no file. A file that only itself is to blame for becomes a broken document, a disk that
-/// fails does not.
+/// fails does not. What is no file is not opened: a pipe would make the reader wait for ever.
 fn content(path: &Path) -> Result<Option<Content>, StoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(Content::Bytes(bytes))),
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound => Ok(None),
-            ErrorKind::PermissionDenied | ErrorKind::IsADirectory => Ok(Some(Content::Unreadable(
-                format!("{} can't be read: {error}", path.display()),
-            ))),
-            _ => Err(failure(path, "read", error)),
-        },
+    let unreadable = |cause: &dyn Display| {
+        let cause = format!("{} can't be read: {cause}", path.display());
+        Ok(Some(Content::Unreadable(cause)))
+    };
+    let is_file = fs::metadata(path).map(|metadata| metadata.is_file());
+    match is_file.and_then(|is_file| is_file.then(|| fs::read(path)).transpose()) {
+        Ok(Some(bytes)) => Ok(Some(Content::Bytes(bytes))),
+        Ok(None) => unreadable(&"it is no file"),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if is_its_own_fault(path, &error) => unreadable(&error),
+        Err(error) => Err(failure(path, "read", error)),
     }
+}
+
+/// A link that leads nowhere good is as much a person's doing as a file's permissions.
+fn is_its_own_fault(path: &Path, error: &io::Error) -> bool {
+    let is_link = || fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    error.kind() == ErrorKind::PermissionDenied || is_link()
 }
 
 fn named_entry(kind: &str, encoded: &str, content: Content) -> Entry {

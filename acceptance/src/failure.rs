@@ -61,6 +61,9 @@ pub enum Failure {
         /// What went wrong.
         cause: String,
     },
+    /// The process was told to end.
+    #[error("interrupted")]
+    Interrupted,
     /// An answer was not the expected one.
     #[error("{what}: expected {expected}, got {got}")]
     Unexpected {

@@ -5,6 +5,7 @@
 mod binaries;
 mod browse;
 mod failure;
+pub mod interrupt;
 mod place;
 mod process;
 mod proxy;

@@ -1,15 +1,18 @@
 //! `make demo`: from `terraform apply` to an enforced request, on this machine, with nothing else.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tollgate_acceptance::tour::{Stage, Step};
-use tollgate_acceptance::{Binaries, Failure, Place};
-use tollgate_store::{Namespace, Secret};
+use tollgate_acceptance::{Binaries, Failure, Place, interrupt};
+use tollgate_store::Namespace;
 
 const NAMESPACE: &str = "demo";
+/// As shells report a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 fn main() -> ExitCode {
     let mut transcript = Transcript::new();
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
             ));
             ExitCode::FAILURE
         }
+        Err(Failure::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(failure) => {
             print(&format!("\nThe demo failed: {failure}"));
             ExitCode::FAILURE
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn show(transcript: &mut Transcript) -> Result<(), Failure> {
+    interrupt::watch()?;
     let folder = TempDir::with_prefix("tollgate-demo-").map_err(|source| Failure::System {
         action: "no temporary folder",
         source,
@@ -64,37 +69,30 @@ fn show(transcript: &mut Transcript) -> Result<(), Failure> {
     transcript.step(&stage.with_a_revoked_key(&token)?);
     print("");
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        stage.apply(false)?;
-        stay(&stage, &token_place, &token)?;
+        stay(&mut stage)?;
     }
     Ok(())
 }
 
-/// Goes on serving until Ctrl-C, which ends the proxy and this program with it.
-fn stay(stage: &Stage, token_place: &str, token: &Secret) -> Result<(), Failure> {
-    let failed = |source| Failure::System {
-        action: "waiting for Ctrl-C",
-        source,
-    };
+/// Goes on serving, with a key whose quota is untouched, until Ctrl-C.
+fn stay(stage: &mut Stage) -> Result<(), Failure> {
+    print("$ terraform apply -var client=visitor");
+    stage.serve_client("visitor");
+    stage.apply(false)?;
     let url = &stage.url;
-    let quoted = quote(Path::new(token_place));
-    print("The key is good again. Try it yourself, until Ctrl-C:\n");
+    let token = quote(&stage.terraform.output("token_place")?);
+    print("  a key of your own: try it, until Ctrl-C\n");
     print(&format!("  curl -i {url}/v1/orders"));
-    print(&format!(
-        "  curl -i {url}/v1/orders -H \"Authorization: Bearer $(cat {quoted})\""
-    ));
-    print(&format!(
-        "  curl -i {url}/v1/invoices -H \"Authorization: Bearer $(cat {quoted})\"\n"
-    ));
-    debug_assert!(
-        !quoted.contains(token.expose()),
-        "the token's place must not tell the token"
-    );
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()))
-        .map_err(failed)
+    for path in ["/v1/orders", "/v1/invoices"] {
+        print(&format!(
+            "  curl -i {url}{path} -H \"Authorization: Bearer $(cat {token})\""
+        ));
+    }
+    print("");
+    while interrupt::check().is_ok() {
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    Ok(())
 }
 
 fn print(text: &str) {
@@ -103,8 +101,9 @@ fn print(text: &str) {
     drop(writeln!(output, "{text}").and_then(|()| output.flush()));
 }
 
-fn quote(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+/// A path as one word of a shell.
+fn quote(path: &str) -> String {
+    format!("'{}'", path.replace('\'', "'\\''"))
 }
 
 /// The steps as they are printed, and how many were not as expected.

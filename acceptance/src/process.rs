@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::Failure;
+use crate::{Failure, interrupt};
 
 const OUTPUT_SECONDS_MAX: u64 = 20;
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
@@ -152,6 +152,7 @@ pub(crate) fn until(
 ) -> Result<(), Failure> {
     let checks = seconds_max * 1_000 / u64::try_from(CHECK_INTERVAL.as_millis()).unwrap_or(1);
     for _ in 0..checks {
+        interrupt::check()?;
         if condition()? {
             return Ok(());
         }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use tollgate_store::Namespace;
 
+use crate::terraform::forget_foreign_settings;
 use crate::{Answer, Binaries, Browser, Failure, Place, Process, free_port};
 
 const READY_SECONDS_MAX: u64 = 30;
@@ -25,6 +26,7 @@ impl Proxy {
     ) -> Result<Self, Failure> {
         let admin = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new(binaries.proxy());
+        forget_foreign_settings(&mut command);
         command
             .arg("serve")
             .env("TOLLGATE_NAMESPACE", namespace.as_str())

@@ -5,8 +5,10 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::{Binaries, Failure, Place};
+use crate::{Binaries, Failure, Place, interrupt};
 
+/// The first with write-only attributes.
+const VERSION_MIN: (u32, u32) = (1, 11);
 const CLI_CONFIGURATION: &str = "cli.tfrc";
 /// What a caller's own settings must not change here.
 const FOREIGN_PREFIXES: [&str; 3] = ["TF_", "AWS_", "TOLLGATE_"];
@@ -50,8 +52,26 @@ impl Terraform {
             folder,
             environment,
         };
-        terraform.run(&["version"])?.expect_success()?;
+        terraform.check_version()?;
         Ok(terraform)
+    }
+
+    fn check_version(&self) -> Result<(), Failure> {
+        let shown = self.run(&["version", "-json"])?.expect_success()?;
+        let version: serde_json::Value = serde_json::from_str(&shown.output).unwrap_or_default();
+        let version = version
+            .get("terraform_version")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or("0.0");
+        let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+        if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= VERSION_MIN {
+            return Ok(());
+        }
+        Err(Failure::Missing {
+            program: format!("terraform 1.11 (this one is {version})"),
+            remedy: "install a newer one from HashiCorp's releases and put it first on PATH"
+                .to_owned(),
+        })
     }
 
     /// Sets a variable of the environment for every later run.
@@ -93,6 +113,7 @@ impl Terraform {
             .command(arguments)
             .output()
             .map_err(|source| missing(&source))?;
+        interrupt::check()?;
         Ok(Finished::new(arguments, &output))
     }
 
@@ -100,14 +121,7 @@ impl Terraform {
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("terraform");
-        for (name, _) in std::env::vars_os() {
-            if FOREIGN_PREFIXES
-                .iter()
-                .any(|prefix| name.to_string_lossy().starts_with(prefix))
-            {
-                command.env_remove(name);
-            }
-        }
+        forget_foreign_settings(&mut command);
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -200,6 +214,16 @@ impl Finished {
             command: self.command,
             outcome: outcome.to_owned(),
             output: self.output,
+        }
+    }
+}
+
+/// Takes the caller's own settings out of a command's environment.
+pub(crate) fn forget_foreign_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let is_foreign = |prefix: &str| name.to_string_lossy().starts_with(prefix);
+        if FOREIGN_PREFIXES.iter().any(|prefix| is_foreign(prefix)) {
+            command.env_remove(&name);
         }
     }
 }

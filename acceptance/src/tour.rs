@@ -22,6 +22,7 @@ pub struct Stage {
     pub url: String,
     upstream: SampleUpstream,
     variables: Vec<String>,
+    client: &'static str,
 }
 
 /// What a step of the tour asked for and got.
@@ -65,6 +66,7 @@ impl Stage {
             url: format!("http://{listen}"),
             upstream,
             variables,
+            client: "acme-ci",
         })
     }
 
@@ -92,8 +94,14 @@ impl Stage {
         Ok(())
     }
 
+    /// From the next apply on, the key is another client's.
+    pub fn serve_client(&mut self, client: &'static str) {
+        self.client = client;
+    }
+
     fn arguments(&self, revoked: bool) -> Arguments {
         let mut variables = self.variables.clone();
+        variables.push(format!("client={}", self.client));
         variables.push(format!("revoked={revoked}"));
         Arguments(variables)
     }

@@ -41,7 +41,7 @@ resource "tollgate_quota" "free" {
 }
 
 resource "tollgate_key" "acme" {
-  name    = "acme-ci"
+  name    = var.client
   scopes  = [tollgate_scope.orders_read.name]
   quotas  = [tollgate_quota.free.name]
   enabled = !var.revoked

@@ -21,3 +21,9 @@ variable "revoked" {
   type        = bool
   default     = false
 }
+
+variable "client" {
+  description = "Who may read the orders."
+  type        = string
+  default     = "acme-ci"
+}

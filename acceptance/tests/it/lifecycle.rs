@@ -2,6 +2,7 @@
 
 use tollgate_store::backend::{Backend, Expected};
 use tollgate_store::document::{Document, DocumentKey, Kind};
+use tollgate_store::token::Verifier;
 
 use crate::everything::{RESOURCES, changed, declared};
 use crate::stores::{Run, on_both_stores};
@@ -13,6 +14,7 @@ on_both_stores! {
     a_document_that_exists_already_is_not_taken_over => super::an_existing_document_is_safe;
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
     a_new_name_replaces_the_document => super::a_new_name_replaces;
+    a_key_under_another_address_has_a_token_that_opens_it => super::another_address_keeps_a_good_token;
 }
 
 fn every_resource_lives(run: &Run) {
@@ -236,7 +238,44 @@ async fn edit(store: &dyn Backend, key: &DocumentKey) {
     store.write(&edited, &expected).await.unwrap();
 }
 
+/// Terraform removes the one and creates the other at the same moment, as nothing tells it that they share a name.
+fn another_address_keeps_a_good_token(run: &Run) {
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    run.declare(&declared().replace("\"tollgate_key\" \"it\"", "\"tollgate_key\" \"other\""));
+
+    // The create is refused where it comes before the removal.
+    let arguments = ["apply", "-auto-approve", "-no-color", "-input=false"];
+    let first = run.terraform.run(&arguments).unwrap();
+    assert!(
+        first.status == 0 || first.output.contains("`moved` block"),
+        "{}",
+        first.output
+    );
+    run.terraform.apply(&[]).unwrap();
+
+    let key = key_attributes(run);
+    let token = run.place.token(key["secret_id"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        key["fingerprint"],
+        Verifier::of(token.expose()).fingerprint()
+    );
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
+    assert_eq!(
+        run.place.leftovers(&run.namespace).unwrap(),
+        Vec::<String>::new()
+    );
+}
+
 fn secret_id(run: &Run) -> String {
+    key_attributes(run)["secret_id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn key_attributes(run: &Run) -> serde_json::Value {
     let shown = run
         .terraform
         .run(&["show", "-json"])
@@ -249,7 +288,6 @@ fn secret_id(run: &Run) -> String {
         .unwrap();
     let key = resources
         .iter()
-        .find(|resource| resource["type"] == "tollgate_key")
-        .unwrap();
-    key["values"]["secret_id"].as_str().unwrap().to_owned()
+        .find(|resource| resource["type"] == "tollgate_key");
+    key.unwrap()["values"].clone()
 }

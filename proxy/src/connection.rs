@@ -23,7 +23,7 @@ const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 const STREAMS_MAX: u32 = 128;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Method, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use tollgate_gate::{Meter, Target};
 use uuid::Uuid;
@@ -19,7 +20,7 @@ use crate::peer::Peer;
 use crate::record::{Ledger, Record};
 use crate::refusal::Refusal;
 use crate::response_body::{Content, ResponseBody};
-use crate::{filter, problem};
+use crate::{credential, filter, problem};
 
 /// Decides requests and sends them on.
 #[derive(Debug)]
@@ -92,7 +93,8 @@ impl Handler for Gateway {
         let id_text = request_id.to_str().unwrap_or_default();
         let mut record = self.ledger.open(&request, &peer, id_text);
         let is_head = request.method() == Method::HEAD;
-        let path = request.uri().path().to_owned();
+        let path = credential::redacted(request.uri().path()).to_owned();
+        let version = request.version();
 
         let result = match &generation {
             None => Err(Refusal::NotReady),
@@ -101,6 +103,7 @@ impl Handler for Gateway {
                 guarded(self.handle(generation, request, facts, &mut record)).await
             }
         };
+        let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
         let (mut head, content) = match result {
             Ok(Answer {
                 response,
@@ -116,6 +119,10 @@ impl Handler for Gateway {
             }
         };
         headers::to_client(&mut head.headers, &request_id);
+        if ends_connection && version < Version::HTTP_2 {
+            head.headers
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         record.respond(head.status);
         Response::from_parts(head, ResponseBody::new(content, record))
     }

@@ -80,6 +80,11 @@ fn kind(refusal: &Refusal) -> Kind {
                 "Malformed request",
             )
         }
+        Refusal::BodyStalled => (
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timeout",
+            "Request timeout",
+        ),
         Refusal::Decision(Decision::Unauthenticated(_)) => (
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
@@ -338,6 +343,7 @@ mod tests {
             (decision(Malformed::PathDotSegment), 400),
             (Fault::HostSeveral.into(), 400),
             (Refusal::BodyBroken, 400),
+            (Refusal::BodyStalled, 408),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),

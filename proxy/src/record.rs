@@ -12,6 +12,7 @@ use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
+use crate::credential;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
@@ -69,6 +70,7 @@ pub(crate) struct Facts {
 pub struct Received {
     bytes: AtomicU64,
     is_broken: AtomicBool,
+    is_stalled: AtomicBool,
 }
 
 impl Received {
@@ -81,6 +83,17 @@ impl Received {
     /// Notes that the body broke off.
     pub fn break_off(&self) {
         self.is_broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the body stood still for too long.
+    pub fn stall(&self) {
+        self.is_stalled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body stood still for too long.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
     }
 
     /// Whether the body broke off.
@@ -115,11 +128,11 @@ impl Ledger {
             time: now.wall,
             request_id: request_id.to_owned(),
             method: request.method().clone(),
-            path: shortened(request.uri().path(), PATH_CHARS_MAX),
+            path: loggable(request.uri().path(), PATH_CHARS_MAX),
             protocol: protocol(request.version()),
             client: Some(peer.client),
             user_agent: user_agent.map(|agent| {
-                shortened(
+                loggable(
                     &String::from_utf8_lossy(agent.as_bytes()),
                     USER_AGENT_CHARS_MAX,
                 )
@@ -141,8 +154,8 @@ impl Ledger {
 impl Record {
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
-        self.facts.host = Some(target.host().to_owned());
-        self.facts.path = shortened(target.path(), PATH_CHARS_MAX);
+        self.facts.host = Some(credential::redacted(target.host()).to_owned());
+        self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
     }
 
     /// Notes who asks.
@@ -222,6 +235,11 @@ impl Drop for Record {
     }
 }
 
+fn loggable(text: &str, chars_max: usize) -> String {
+    // First as a whole: the start of a token is none.
+    shortened(credential::redacted(text), chars_max)
+}
+
 fn shortened(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
 }
@@ -249,7 +267,7 @@ fn in_milliseconds<S: Serializer>(
 }
 
 fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(method.as_str())
+    serializer.serialize_str(credential::redacted(method.as_str()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Why a request gets another answer than its upstream's: facts, never a status code.
 
+use tollgate_gate::Malformed;
+
 use crate::filter::Fault;
 
 /// Why a request gets another answer than its upstream's.
@@ -14,6 +16,9 @@ pub enum Refusal {
     /// The body broke off, or its framing is bad.
     #[error("the request's body broke off")]
     BodyBroken,
+    /// The body stood still for too long.
+    #[error("the request's body did not come in time")]
+    BodyStalled,
     /// There is no snapshot to decide by, or it does not know this proxy.
     #[error("the proxy does not know yet what to let through")]
     NotReady,
@@ -50,9 +55,24 @@ impl Refusal {
             Self::Decision(refusal) => refusal.code(),
             Self::Malformed(fault) => fault.code(),
             Self::BodyBroken => "body_broken",
+            Self::BodyStalled => "body_stalled",
             Self::NotReady => "not_ready",
             Self::Upstream(fault) => fault.code(),
             Self::Internal => "internal",
+        }
+    }
+
+    /// Whether nothing more is read from the request's connection, where it carries one request after the other.
+    #[must_use]
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::Malformed(fault) => fault.ends_connection(),
+            Self::Decision(tollgate_gate::Refusal::Malformed(fault)) => matches!(
+                fault,
+                Malformed::HostMissing | Malformed::HostInvalid | Malformed::HostAmbiguous
+            ),
+            Self::BodyBroken | Self::BodyStalled => true,
+            _ => false,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The body of an answer, which carries the request's record until its last byte.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tollgate_gate::Admission;
 
+use crate::idle::{IDLE_MAX, Idle};
 use crate::record::Record;
 
 /// What an answer consists of.
@@ -23,6 +25,7 @@ pub enum Content {
 #[derive(Debug)]
 pub struct ResponseBody {
     content: Content,
+    idle: Idle,
     record: Record,
 }
 
@@ -30,7 +33,11 @@ impl ResponseBody {
     /// A body whose fate `record` notes.
     #[must_use]
     pub fn new(content: Content, record: Record) -> Self {
-        let mut body = Self { content, record };
+        let mut body = Self {
+            content,
+            idle: Idle::new(IDLE_MAX),
+            record,
+        };
         body.complete_at_end();
         body
     }
@@ -45,15 +52,20 @@ impl ResponseBody {
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = match &mut self.content {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = &mut *self;
+        let frame = match &mut body.content {
             Content::Upstream(incoming, _) => {
-                std::task::ready!(Pin::new(incoming).poll_frame(context))
+                let progress = Pin::new(incoming).poll_frame(context);
+                match std::task::ready!(body.idle.watch(progress, context)) {
+                    Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
+                    Err(stalled) => Some(Err(stalled.into())),
+                }
             }
             Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };

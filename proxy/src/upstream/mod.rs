@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tollgate_gate::{Target, UpstreamRule};
@@ -78,15 +80,23 @@ impl Upstream {
         let (body, sent) = RequestBody::new(body, Arc::clone(&received));
         head.uri = uri;
         head.version = Version::HTTP_11;
-        let response = self.client.request(Request::from_parts(head, body));
+        let mut request = Request::from_parts(head, body);
+        let connection = capture_connection(&mut request);
+        let response = self.client.request(request);
         let too_late = async {
             sent.wait().await;
             tokio::time::sleep(self.response_timeout).await;
         };
         tokio::select! {
             response = response => match response {
-                Ok(response) if response.status().is_informational() => Err(UpstreamFault::Protocol.into()),
+                Ok(response) if is_ambiguous(&response) => {
+                    if let Some(connection) = connection.connection_metadata().as_ref() {
+                        connection.poison();
+                    }
+                    Err(UpstreamFault::Protocol.into())
+                }
                 Ok(response) => Ok(response),
+                Err(_) if received.is_stalled() => Err(Refusal::BodyStalled),
                 Err(_) if received.is_broken() => Err(Refusal::BodyBroken),
                 Err(error) => Err(self.fault(&error).into()),
             },
@@ -144,6 +154,14 @@ fn place(target: &TargetUrl) -> Option<(Scheme, Authority)> {
         Authority::try_from(format!("{}:{}", target.host(), target.port()))
     };
     authority.ok().map(|authority| (scheme, authority))
+}
+
+/// Whether an answer, or what follows it on its connection, can be read in two ways.
+fn is_ambiguous<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    let has_two_ends =
+        headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
+    has_two_ends || response.status().is_informational()
 }
 
 fn root_cause(error: &dyn Error) -> String {

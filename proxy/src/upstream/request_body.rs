@@ -1,5 +1,6 @@
 //! The body of a request on its way to the upstream.
 
+use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,12 +10,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
+use crate::idle::{IDLE_MAX, Idle};
 use crate::record::Received;
 
 /// A body that notes what passes, and tells when it has passed.
+///
+/// Trailers end here (RFC 9110, section 6.5.1, allows it): an upstream that merges them into the headers would take a
+/// client's word for the proxy's.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     incoming: Incoming,
+    idle: Idle,
     received: Arc<Received>,
     /// Its end is the message.
     unsent: Option<oneshot::Sender<()>>,
@@ -30,6 +36,7 @@ impl RequestBody {
         let is_empty = incoming.is_end_stream();
         let body = Self {
             incoming,
+            idle: Idle::new(IDLE_MAX),
             received,
             unsent: (!is_empty).then_some(unsent),
         };
@@ -46,13 +53,25 @@ impl Sent {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(context));
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = loop {
+            let progress = Pin::new(&mut self.incoming).poll_frame(context);
+            let frame = match std::task::ready!(self.idle.watch(progress, context)) {
+                Ok(frame) => frame,
+                Err(stalled) => {
+                    self.received.stall();
+                    return Poll::Ready(Some(Err(stalled.into())));
+                }
+            };
+            if !matches!(&frame, Some(Ok(frame)) if frame.is_trailers()) {
+                break frame;
+            }
+        };
         match &frame {
             Some(Ok(frame)) => self.received.add(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(_)) => self.received.break_off(),
@@ -61,7 +80,7 @@ impl Body for RequestBody {
         if frame.is_none() || self.incoming.is_end_stream() {
             self.unsent = None;
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -141,8 +141,23 @@ async fn no_output_holds_a_token() {
     client.get("/v1/orders").await;
     let wrong = Client::new(&stage.proxy).bearing(&crate::support::token("nobody"));
     wrong.get("/v1/orders").await;
-    let query = client.send(client.request("GET", &format!("/v1/orders?key={canary}")));
-    assert_eq!(query.await.status, 400);
+    let respelled = canary.replace('_', "%5F");
+    for target in [
+        format!("/v1/orders?key={canary}"),
+        format!("/v1/orders?key=Bearer%20{canary}"),
+        format!("/v1/orders?key=a,{canary}"),
+        format!("/v1/orders?key={respelled}"),
+        format!("/v1/{canary}"),
+        format!("/v1/{respelled}"),
+    ] {
+        let reply = client.get(&target).await;
+        assert_eq!(reply.status, 400);
+        assert!(!reply.text().contains("tg"));
+    }
+    let agent = client
+        .request("GET", "/v1/orders")
+        .header("user-agent", format!("agent {canary}"));
+    assert_eq!(client.send(agent).await.status, 200);
     let twice = client
         .request("GET", "/v1/orders")
         .header("x-api-key", canary);
@@ -157,5 +172,6 @@ async fn no_output_holds_a_token() {
     let everything = [stage.proxy.output(), metrics, documents].concat();
     assert!(!everything.contains(canary));
     assert!(!everything.contains("tg_live_"));
+    assert!(!everything.contains(&respelled));
     assert!(everything.contains("credential_unknown"));
 }

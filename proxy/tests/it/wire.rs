@@ -1,9 +1,14 @@
 //! Requests to the letter, as no well-behaved client sends them.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::Stage;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tollgate_store::document::Kind;
+
+use crate::support::{Stage, until};
 
 /// Sends bytes on a connection of their own, and reads what comes back until it is closed.
 async fn exchange(stage: &Stage, text: &str) -> String {
@@ -54,6 +59,118 @@ async fn an_odd_framing_is_refused() {
         let answer = exchange(&stage, &text).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{framing}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_read_behind_a_request_that_can_be_read_in_two_ways() {
+    let stage = Stage::new().await;
+    let token = stage.store.token.expose();
+    let bearer = format!("Authorization: Bearer {token}");
+    let next = format!("GET /v1/next HTTP/1.1\r\nHost: a\r\n{bearer}\r\n\r\n");
+    for head in [
+        "POST /v1/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "GET /v1/a HTTP/1.1\r\nHost: a\r\nHost: a",
+        "GET /v1/a HTTP/1.1",
+        "GET /v1/a HTTP/1.1\r\nHost: a/b",
+        "GET ftp://a/v1/a HTTP/1.1\r\nHost: a",
+    ] {
+        let end = if head.starts_with("POST") {
+            "0\r\n\r\n"
+        } else {
+            ""
+        };
+        let text = format!("{head}\r\n{bearer}\r\n\r\n{end}{next}");
+        let answer = exchange(&stage, &text).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{head}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head}: {answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+    }
+    let requests = &stage.upstream.gate.requests;
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_reach_no_upstream() {
+    let stage = Stage::new().await;
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let targets = json!({"targets": [url]});
+    stage.store.put(Kind::Upstream, "backend", targets).await;
+    let received = tokio::spawn(async move {
+        let (mut stream, _) = upstream.accept().await.unwrap();
+        let mut received = String::new();
+        while !received.ends_with("0\r\n\r\n") && !received.contains("x-api-key") {
+            let mut bytes = [0; 4096];
+            let count = stream.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "{received}");
+            received.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        received
+    });
+    until("the other upstream is asked", async || {
+        let text = "POST /v1/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\
+             Trailer: x-tollgate-key, x-api-key\r\nTE: trailers\r\nTOKEN\r\n\r\n\
+             4\r\nbody\r\n0\r\nx-tollgate-key: root\r\nx-api-key: secret\r\n\r\n";
+        exchange(&stage, text).await;
+        received.is_finished()
+    })
+    .await;
+
+    let received = received.await.unwrap().to_ascii_lowercase();
+    assert!(received.contains("body"), "{received}");
+    for text in ["trailer:", "root", "x-api-key", "secret"] {
+        assert!(!received.contains(text), "{text} in {received}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_can_be_read_in_two_ways_is_not_passed_on() {
+    let stage = Stage::new().await;
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let targets = json!({"targets": [url]});
+    stage.store.put(Kind::Upstream, "backend", targets).await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = upstream.accept().await.unwrap();
+            seen.fetch_add(1, Ordering::SeqCst);
+            let mut bytes = [0; 4096];
+            while stream.read(&mut bytes).await.is_ok_and(|count| count > 0) {
+                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    let text = "GET /v1/a HTTP/1.1\r\nHost: a\r\nTOKEN\r\n\r\n";
+    until("the other upstream is asked", async || {
+        exchange(&stage, text).await.starts_with("HTTP/1.1 502 ")
+    })
+    .await;
+    let before = connections.load(Ordering::SeqCst);
+    let answer = exchange(&stage, text).await;
+
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(connections.load(Ordering::SeqCst), before + 1);
+    stage
+        .proxy
+        .accessed(|line| line["reason"] == "upstream_protocol")
+        .await;
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_head_beyond_its_limit_is_refused() {
+    let stage = Stage::new().await;
+    let filler = "x".repeat(60 * 1024);
+    let text = format!("GET /v1/a HTTP/1.1\r\nHost: a\r\nX-Filler: {filler}\r\nTOKEN\r\n\r\n");
+    let answer = exchange(&stage, &text).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+
+    let [_, client] = stage.clients();
+    let request = client.request("GET", "/v1/a").header("x-filler", filler);
+    assert_eq!(client.send(request).await.status, 431);
 }
 
 #[tokio::test]

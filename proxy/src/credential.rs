@@ -1,0 +1,128 @@
+//! Tokens where none belongs, so that no log keeps one.
+
+use std::borrow::Cow;
+
+use tollgate_store::token;
+
+const PREFIX: &[u8] = b"tg_";
+const REDACTED: &str = "[redacted]";
+/// Some servers decode a target twice.
+const DECODINGS: usize = 2;
+
+/// Whether a text holds a token anywhere, also percent-encoded.
+#[must_use]
+pub(crate) fn is_in(text: &[u8]) -> bool {
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..DECODINGS {
+        if holds_plain(&text) {
+            return true;
+        }
+        if !text.contains(&b'%') {
+            return false;
+        }
+        text = Cow::Owned(decoded(&text));
+    }
+    holds_plain(&text)
+}
+
+/// The text as a log may keep it: all of it, or nothing where it holds a token.
+#[must_use]
+pub(crate) fn redacted(text: &str) -> &str {
+    if is_in(text.as_bytes()) {
+        REDACTED
+    } else {
+        text
+    }
+}
+
+fn holds_plain(text: &[u8]) -> bool {
+    let starts = text.windows(PREFIX.len()).enumerate();
+    starts
+        .filter(|(_, window)| *window == PREFIX)
+        .any(|(start, _)| text.get(start..).is_some_and(starts_with_token))
+}
+
+fn starts_with_token(text: &[u8]) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    // One character more tells a token from a longer word; unbounded, "tg_tg_tg_…" would cost the square of its length.
+    let window = text.iter().take(token::TOKEN_CHARS_MAX + 1);
+    let length = window.take_while(|byte| is_part(byte)).count();
+    let run = text.get(..length).unwrap_or_default();
+    std::str::from_utf8(run).is_ok_and(|run| token::key_id(run).is_some())
+}
+
+/// What is no escape stays as it is.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let (byte, after) = escape(rest).unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    bytes
+}
+
+/// The byte that an escape at the text's start stands for, and what follows.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (escape, after) = text.split_at_checked(3)?;
+    let digits = std::str::from_utf8(escape.strip_prefix(b"%")?).ok()?;
+    // The standard library would take a sign for a part of the number.
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let byte = u8::from_str_radix(digits, 16).ok()?;
+    Some((byte, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_store::{Environment, KeyId};
+
+    use super::*;
+
+    fn token() -> String {
+        let id = KeyId::parse("abcdefghijkl").unwrap();
+        let token = token::generate(&Environment::default(), id).unwrap();
+        token.expose().to_owned()
+    }
+
+    fn encoded(text: &str) -> String {
+        let escapes: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        escapes.concat()
+    }
+
+    #[test]
+    fn a_token_is_found_wherever_it_stands_and_however_it_is_encoded() {
+        let token = token();
+        for text in [
+            token.clone(),
+            format!("a=1&key={token}"),
+            format!("k=Bearer%20{token}"),
+            format!("k=a,{token},b"),
+            format!("k=tg_{token}"),
+            format!("k=100%{token}"),
+            format!("/v1/{token}/x"),
+            token.replace('_', "%5F"),
+            token.replace('_', "%255f"),
+            encoded(&token),
+            encoded(&encoded(&token)),
+        ] {
+            assert!(is_in(text.as_bytes()), "{}", text.replace(&token, "TOKEN"));
+            assert_eq!(redacted(&text), "[redacted]");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_left_as_it_is() {
+        let cut = &token()[..40];
+        for text in ["", "/v1", "sort=tg_live_x", "tg_", "100%", "%zz%+1%", cut] {
+            assert_eq!(redacted(text), text);
+        }
+    }
+
+    #[test]
+    fn only_escapes_are_decoded() {
+        assert_eq!(decoded(b"%41%4a%+1%4%"), b"AJ%+1%4%");
+    }
+}

@@ -95,7 +95,7 @@ impl Process {
                 drop(reader.join());
             }
         }
-        waited.map_err(|failure| self.explain(&failure))?;
+        waited.map_err(|failure| self.explain(failure))?;
         ended.ok_or_else(|| Failure::TooLate {
             what: format!("the end of {}", self.name),
             seconds: seconds_max,
@@ -132,10 +132,13 @@ impl Process {
             }
             condition()
         });
-        result.map_err(|failure| self.explain(&failure))
+        result.map_err(|failure| self.explain(failure))
     }
 
-    fn explain(&self, failure: &Failure) -> Failure {
+    fn explain(&self, failure: Failure) -> Failure {
+        if matches!(failure, Failure::Interrupted) {
+            return failure;
+        }
         Failure::Command {
             command: self.name.clone(),
             outcome: format!("failed: {failure}"),

@@ -25,7 +25,7 @@ impl Target {
     /// Reads a request's head. `authority` is what the request is addressed to: `:authority`, the authority of an
     /// absolute target, or else the one `Host` header.
     ///
-    /// `http::Uri` drops a fragment: a `#` in the request target must be refused where the bytes are still seen.
+    /// `http::Uri` has dropped a fragment by now: what is authorised and forwarded ends before its `#`.
     pub fn parse(method: &Method, authority: Option<&str>, uri: &Uri) -> Result<Self, Refusal> {
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(Malformed::MethodRefused.into());

@@ -42,7 +42,7 @@ pub(crate) fn schema() -> Schema {
                 "Keeps everything in AWS Secrets Manager. Either this or `directory`; otherwise `TOLLGATE_STORE`.",
             ),
             Attribute::optional("directory", Type::String)
-                .check(check_given)
+                .check(check_directory)
                 .describe(
                     "Keeps everything in a folder: for a laptop, a test, a volume on premises. A relative path begins \
                      where Terraform runs.",
@@ -155,6 +155,16 @@ fn check_given(text: &str) -> Result<(), String> {
         return Err("it must not be empty: give a value, or leave it out".to_owned());
     }
     Ok(())
+}
+
+/// A shell would take `~` for the home folder; here it would be a folder of that name.
+fn check_directory(text: &str) -> Result<(), String> {
+    if text == "~" || text.starts_with("~/") {
+        return Err(format!(
+            "\"~\" is not read as the home folder here: write `pathexpand({text:?})`"
+        ));
+    }
+    check_given(text)
 }
 
 fn check_url(text: &str) -> Result<(), String> {

@@ -57,8 +57,8 @@ impl Fault {
     }
 }
 
-/// Checks a request's head as far as hyper shows it, and returns what it is addressed to: `:authority`, the authority of an absolute target,
-/// or `Host`.
+/// Checks a request's head as far as hyper shows it, and returns what it is addressed to: `:authority`, the authority
+/// of an absolute target, or `Host`.
 pub fn check<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
     check_framing(request)?;
     check_target(request)?;

@@ -58,6 +58,7 @@ fn scopes() -> (Sample, Vec<(&'static str, Json)>) {
 fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
     let limits = |limit: Json| ("limits", json!([limit]));
     let mistakes = vec![
+        limits(json!({"requests": null, "per": "1m"})),
         limits(json!({"requests": 0, "per": "1m"})),
         limits(json!({"requests": -1, "per": "1m"})),
         limits(json!({"requests": 1.5, "per": "1m"})),
@@ -85,6 +86,9 @@ fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
 fn keys() -> (Sample, Vec<(&'static str, Json)>) {
     let mistakes = vec![
         ("scopes", json!([])),
+        ("id", json!("mine")),
+        ("versions", json!([])),
+        ("scopes", Json::Null),
         ("scopes", json!(["orders read"])),
         ("scopes", many(|n| format!("s{n}"), 101)),
         ("quotas", json!([])),
@@ -230,6 +234,7 @@ async fn a_wrong_provider_configuration_is_explained_too() {
         json!({"namespace": "Prod"}),
         json!({"namespace": ""}),
         json!({"namespace": "prod", "directory": ""}),
+        json!({"namespace": "prod", "directory": "~/store"}),
         json!({"namespace": "prod", "directory": "./here", "secrets_manager": {}}),
         json!({"secrets_manager": {"region": "", "endpoint_url": "localhost:4566"}}),
     ] {

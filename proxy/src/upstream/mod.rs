@@ -5,8 +5,8 @@ mod request_body;
 mod resolver;
 
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 use tollgate_gate::{Target, UpstreamRule};
 use tollgate_store::TargetUrl;
 
@@ -29,6 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below what servers usually wait, so that they don't close a connection that is just being used.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the log tells why an upstream gives no answer.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 const IDLE_CONNECTIONS_MAX: usize = 1_024;
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -41,6 +44,8 @@ pub struct Upstream {
     places: Vec<(Scheme, Authority)>,
     turn: AtomicUsize,
     response_timeout: Duration,
+    /// When the log last told why it gave no answer.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Upstream {
@@ -57,6 +62,7 @@ impl Upstream {
             places: rule.upstream.targets.iter().filter_map(place).collect(),
             turn: AtomicUsize::new(0),
             response_timeout: response.unwrap_or(RESPONSE_TIMEOUT),
+            told: Mutex::default(),
         }
     }
 
@@ -122,9 +128,19 @@ impl Upstream {
             () if error.is_connect() => UpstreamFault::Connect,
             () => UpstreamFault::Protocol,
         };
-        let cause = root_cause(error);
-        tracing::debug!(upstream = %self.rule.name, reason = fault.code(), cause, "an upstream gave no answer");
+        self.complain(fault, &root_cause(error));
         fault
+    }
+
+    /// Tells the cause, which the access log does not hold: now and then, as every request may fail.
+    fn complain(&self, fault: UpstreamFault, cause: &str) {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| now.duration_since(told) < COMPLAINT_INTERVAL) {
+            return;
+        }
+        *told = Some(now);
+        tracing::warn!(upstream = %self.rule.name, reason = fault.code(), cause, "an upstream gave no answer");
     }
 }
 

@@ -22,6 +22,15 @@ async fn an_upstream_that_is_down_is_a_bad_gateway() {
         .proxy
         .accessed(|line| line["reason"] == "upstream_connect")
         .await;
+    let told = stage
+        .proxy
+        .logged(|line| line["upstream"] == "backend")
+        .await;
+    assert_eq!(told["level"], "WARN");
+    assert!(
+        told["cause"].as_str().unwrap().contains("refused"),
+        "{told}"
+    );
     let series =
         "tollgate_upstream_failures_total{upstream=\"backend\",reason=\"upstream_connect\"}";
     assert!(stage.proxy.metric(series).await.unwrap() >= 1.0);

@@ -23,8 +23,9 @@ test: ## Every test, with the set-up that it needs.
 	@scripts/need cargo terraform curl
 	@acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=--workspace
 
-unit: ## The tests that need neither terraform nor the network: seconds.
-	@$(MAKE) --no-print-directory run CRATES="-p tollgate-gate -p tollgate-store"
+unit: ## The engine and the documents, with neither terraform nor the network: seconds.
+	@$(MAKE) --no-print-directory run CRATES="-p tollgate-store --lib"
+	@$(MAKE) --no-print-directory run CRATES="-p tollgate-gate"
 
 testacc: ## The acceptance tests alone: real terraform, LocalStack, the built binaries.
 	@scripts/need cargo terraform curl
@@ -34,7 +35,7 @@ testacc: ## The acceptance tests alone: real terraform, LocalStack, the built bi
 run:
 	$(CARGO) $(RUNNER) $(CRATES)
 
-lint: ## Formatting, clippy, dependencies, scripts, Terraform files: no warning is let through.
+lint: ## Formatting, clippy, dependencies, Terraform files: no warning is let through.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	@scripts/lint-dependencies

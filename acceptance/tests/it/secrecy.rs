@@ -18,46 +18,20 @@ fn the_token_stays_in_its_place(run: &Run) {
     terraform.set("TF_LOG_PATH", &log.display().to_string());
     declare(&terraform, &declared());
 
+    let printed_by = |arguments: &[&str]| {
+        let finished = terraform.run(arguments).unwrap();
+        finished.expect_success().unwrap().output
+    };
+
     let mut printed = vec![terraform.apply(&[]).unwrap().output];
-    let secret_id = terraform
-        .run(&["state", "show", "-no-color", "tollgate_key.it"])
-        .unwrap()
-        .expect_success()
-        .unwrap();
-    let token = run
-        .place
-        .token(attribute(&secret_id.output, "secret_id"))
-        .unwrap();
+    let shown = printed_by(&["state", "show", "-no-color", "tollgate_key.it"]);
+    let token = run.place.token(attribute(&shown, "secret_id")).unwrap();
+    printed.push(shown);
     declare(&terraform, &changed());
-    terraform
-        .run(&["plan", "-out=saved"])
-        .unwrap()
-        .expect_success()
-        .unwrap();
-    printed.push(
-        terraform
-            .run(&["show", "-json", "saved"])
-            .unwrap()
-            .expect_success()
-            .unwrap()
-            .output,
-    );
-    printed.push(
-        terraform
-            .run(&["apply", "-no-color", "saved"])
-            .unwrap()
-            .expect_success()
-            .unwrap()
-            .output,
-    );
-    printed.push(
-        terraform
-            .run(&["show", "-json"])
-            .unwrap()
-            .expect_success()
-            .unwrap()
-            .output,
-    );
+    printed.push(printed_by(&["plan", "-no-color", "-out=saved"]));
+    printed.push(printed_by(&["show", "-json", "saved"]));
+    printed.push(printed_by(&["apply", "-no-color", "saved"]));
+    printed.push(printed_by(&["show", "-json"]));
     terraform.destroy(&[]).unwrap();
 
     assert_eq!(token.expose().len(), "tg_test_".len() + 12 + 1 + 43 + 6);

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
-use tollgate_store::backend::{StoreError, TokenOwner, TokenPlace};
+use tollgate_store::backend::{Expected, StoreError, TokenOwner, TokenPlace};
 use tollgate_store::document::{
     Document, DocumentKey, KEY_CIDRS_MAX, KEY_QUOTAS_MAX, KEY_SCOPES_MAX, KeyVersion, Kind,
     METADATA_CHARS_MAX, METADATA_ENTRIES_MAX, Revision, Spec,
@@ -73,8 +73,9 @@ impl Resource for Key {
             return Ok(Fields::new());
         };
         let id = &key_id(store, name);
-        let place = store.backend.write_token(TokenOwner { name, id }, &token);
-        place.await.map(place_attributes)
+        let owner = TokenOwner::Key { name, id };
+        let written = store.backend.write_token(owner, &token, &Expected::Absent);
+        written.await.map(place_attributes)
     }
 
     /// Takes the id and the versions over from the document as it stands.
@@ -118,7 +119,10 @@ impl Resource for Key {
 
     async fn beside(&self, store: &Store, name: &Name) -> Result<Beside, StoreError> {
         let id = &key_id(store, name);
-        let place = store.backend.token_place(TokenOwner { name, id }).await?;
+        let place = store
+            .backend
+            .token_place(TokenOwner::Key { name, id })
+            .await?;
         Ok(match place {
             Some(place) => Beside {
                 attributes: place_attributes(place),
@@ -133,7 +137,10 @@ impl Resource for Key {
 
     async fn before_delete(&self, store: &Store, name: &Name) -> Result<(), StoreError> {
         let id = &key_id(store, name);
-        store.backend.delete_token(TokenOwner { name, id }).await
+        store
+            .backend
+            .delete_token(TokenOwner::Key { name, id })
+            .await
     }
 }
 

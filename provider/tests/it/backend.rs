@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tollgate_store::Secret;
 use tollgate_store::backend::{
-    Backend, Cursor, Depth, Expected, Load, Memory, StoreError, TokenOwner, TokenPlace,
+    Backend, Change, Cursor, Depth, Expected, KeptToken, Load, Memory, StoreError, TokenOwner,
+    TokenPlace,
 };
-use tollgate_store::document::{Document, DocumentKey, Entry, Revision};
+use tollgate_store::document::{DocumentKey, Entry, Revision};
 
 use crate::terraform::{Terraform, namespace};
 
@@ -120,26 +121,37 @@ impl Backend for Unreliable {
         self.call("read", self.store.read(key)).await
     }
 
-    async fn write(
-        &self,
-        document: &Document,
-        expected: &Expected,
-    ) -> Result<Revision, StoreError> {
-        self.call("write", self.store.write(document, expected))
-            .await
+    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        self.call("list", self.store.list()).await
     }
 
-    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
-        self.call("delete", self.store.delete(key, expected)).await
+    async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
+        let count = changes.len();
+        let is_removal = |change: &Change| matches!(change, Change::Delete { .. });
+        let name = if changes.iter().all(is_removal) {
+            "delete"
+        } else {
+            "write"
+        };
+        let outcomes = self.call(name, async { Ok(self.store.commit(changes).await) });
+        match outcomes.await {
+            Ok(outcomes) => outcomes,
+            Err(error) => vec![Err(error); count],
+        }
     }
 
     async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError> {
-        self.call("write_token", self.store.write_token(owner, token))
-            .await
+        let written = self.store.write_token(owner, token, expected);
+        self.call("write_token", written).await
+    }
+
+    async fn read_token(&self, owner: TokenOwner<'_>) -> Result<Option<KeptToken>, StoreError> {
+        self.call("read_token", self.store.read_token(owner)).await
     }
 
     async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {

@@ -136,7 +136,7 @@ async fn a_missing_token_is_a_warning_with_a_remedy() {
     let terraform = Terraform::new().await;
     let created = create(&terraform).await;
     let id = KeyId::derive(&namespace(), &name());
-    let owner = TokenOwner {
+    let owner = TokenOwner::Key {
         name: &name(),
         id: &id,
     };

@@ -26,6 +26,16 @@ pub enum StoreError {
         /// The store.
         place: String,
     },
+    /// Another token is kept than the one that was to be replaced.
+    #[error(
+        "the {owner} in {place} was written by somebody else meanwhile: nothing was written; plan again"
+    )]
+    TokenStands {
+        /// Whose token.
+        owner: String,
+        /// The store.
+        place: String,
+    },
     /// Nothing was ever written to the namespace, or all of it was removed.
     #[error("{place} holds nothing: run `terraform apply` for it, or check the namespace's name")]
     NoNamespace {

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::standing::{Standing, draw_revision};
-use super::{Backend, Cursor, Depth, Expected, Load, StoreError, TokenOwner, TokenPlace};
-use crate::document::{Document, DocumentId, DocumentKey, Entry, Revision};
+use super::{
+    Backend, Change, Cursor, Depth, Expected, KeptToken, Load, StoreError, TokenOwner, TokenPlace,
+};
+use crate::document::{DocumentId, DocumentKey, Entry, Revision};
 use crate::{Name, Namespace, Secret};
 
 /// A namespace in memory; its clones share it, like two processes that use one store.
@@ -21,7 +23,8 @@ pub struct Memory {
 struct State {
     changes: u64,
     documents: BTreeMap<DocumentId, serde_json::Value>,
-    tokens: BTreeMap<Name, Secret>,
+    /// By what they are the tokens of.
+    tokens: BTreeMap<String, (Secret, Revision)>,
 }
 
 impl Memory {
@@ -44,7 +47,22 @@ impl Memory {
     /// The token kept for a key.
     #[must_use]
     pub fn token(&self, key: &Name) -> Option<Secret> {
-        self.state().tokens.get(key).cloned()
+        let state = self.state();
+        let kept = state
+            .tokens
+            .get(&format!("token of key {:?}", key.as_str()));
+        kept.map(|(token, _)| token.clone())
+    }
+
+    /// Every token and page of tokens that is kept.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<Secret> {
+        let state = self.state();
+        state
+            .tokens
+            .values()
+            .map(|(token, _)| token.clone())
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -52,9 +70,36 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn make(&self, change: Change) -> Result<Option<Revision>, StoreError> {
+        let mut state = self.state();
+        match change {
+            Change::Write { document, expected } => {
+                let key = document.key();
+                let id = DocumentId::from(key.clone());
+                let standing = state.standing(&id);
+                standing.admit_write(&key, &expected, || self.place())?;
+                let revision = draw_revision(|| self.place())?;
+                state.changes += 1;
+                state
+                    .documents
+                    .insert(id, Entry::json(&document, &revision));
+                Ok(Some(revision))
+            }
+            Change::Delete { key, expected } => {
+                let id = DocumentId::from(key.clone());
+                let standing = state.standing(&id);
+                if standing.admit_delete(&key, &expected, || self.place())? {
+                    state.changes += 1;
+                    state.documents.remove(&id);
+                }
+                Ok(None)
+            }
+        }
+    }
+
     fn token_place_of(&self, owner: TokenOwner<'_>) -> TokenPlace {
         TokenPlace {
-            secret_id: format!("memory/{}/token/{}", self.namespace, owner.name),
+            secret_id: format!("memory/{}/{owner}", self.namespace),
             secret_arn: None,
         }
     }
@@ -66,6 +111,13 @@ impl State {
             None => Standing::Nothing,
             Some(json) => Standing::Document(Entry::parse(id.clone(), json.clone()).revision),
         }
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        self.documents
+            .iter()
+            .map(|(id, json)| Entry::parse(id.clone(), json.clone()))
+            .collect()
     }
 }
 
@@ -86,12 +138,12 @@ impl Backend for Memory {
                 place: self.place(),
             });
         }
-        let entries = state
-            .documents
-            .iter()
-            .map(|(id, json)| Entry::parse(id.clone(), json.clone()))
-            .collect();
+        let entries = state.entries();
         Ok(Some(Load { entries, cursor }))
+    }
+
+    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.state().entries())
     }
 
     async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, StoreError> {
@@ -100,54 +152,50 @@ impl Backend for Memory {
         Ok(json.map(|json| Entry::parse(id, json)))
     }
 
-    async fn write(
-        &self,
-        document: &Document,
-        expected: &Expected,
-    ) -> Result<Revision, StoreError> {
-        let key = document.key();
-        let id = DocumentId::from(key.clone());
-        let mut state = self.state();
-        state
-            .standing(&id)
-            .admit_write(&key, expected, || self.place())?;
-        let revision = draw_revision(|| self.place())?;
-        state.changes += 1;
-        state.documents.insert(id, Entry::json(document, &revision));
-        Ok(revision)
-    }
-
-    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
-        let id = DocumentId::from(key.clone());
-        let mut state = self.state();
-        if state
-            .standing(&id)
-            .admit_delete(key, expected, || self.place())?
-        {
-            state.changes += 1;
-            state.documents.remove(&id);
-        }
-        Ok(())
+    async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
+        changes
+            .into_iter()
+            .map(|change| self.make(change))
+            .collect()
     }
 
     async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError> {
-        self.state()
+        let mut state = self.state();
+        let standing = state.tokens.get(&owner.to_string());
+        if !expected.is(standing.map(|(_, revision)| revision)) {
+            return Err(StoreError::TokenStands {
+                owner: owner.to_string(),
+                place: self.place(),
+            });
+        }
+        let revision = draw_revision(|| self.place())?;
+        state
             .tokens
-            .insert(owner.name.clone(), token.clone());
+            .insert(owner.to_string(), (token.clone(), revision));
         Ok(self.token_place_of(owner))
     }
 
+    async fn read_token(&self, owner: TokenOwner<'_>) -> Result<Option<KeptToken>, StoreError> {
+        let kept = self.state().tokens.get(&owner.to_string()).cloned();
+        Ok(kept.map(|(token, revision)| KeptToken {
+            token,
+            revision,
+            place: self.token_place_of(owner),
+        }))
+    }
+
     async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {
-        let kept = self.state().tokens.contains_key(owner.name);
+        let kept = self.state().tokens.contains_key(&owner.to_string());
         Ok(kept.then(|| self.token_place_of(owner)))
     }
 
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
-        self.state().tokens.remove(owner.name);
+        self.state().tokens.remove(&owner.to_string());
         Ok(())
     }
 }

@@ -61,13 +61,85 @@ pub enum Expected {
     Revision(Revision),
 }
 
-/// The key that a token belongs to.
-#[derive(Debug, Clone, Copy)]
-pub struct TokenOwner<'a> {
-    /// The key's name.
-    pub name: &'a Name,
-    /// The key's id.
-    pub id: &'a KeyId,
+impl Expected {
+    /// Whether what stands is what the writer believes; `None` is nothing.
+    pub(crate) fn is(&self, standing: Option<&Revision>) -> bool {
+        match self {
+            Self::Absent => standing.is_none(),
+            Self::Revision(believed) => standing == Some(believed),
+        }
+    }
+}
+
+/// One change of a namespace, to be committed together with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The document, where `expected` still stands.
+    Write {
+        /// What is to stand.
+        document: Document,
+        /// What the writer believes to stand.
+        expected: Expected,
+    },
+    /// No document, where that revision still stands.
+    Delete {
+        /// Which document.
+        key: DocumentKey,
+        /// What the writer believes to stand.
+        expected: Revision,
+    },
+}
+
+/// Whose tokens are kept in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenOwner<'a> {
+    /// A key: its newest token.
+    Key {
+        /// The key's name.
+        name: &'a Name,
+        /// The key's id.
+        id: &'a KeyId,
+    },
+    /// Some of a key set's keys: a JSON object that maps names to tokens.
+    Page {
+        /// The set's name.
+        set: &'a Name,
+        /// Which partition of the set.
+        generation: u32,
+        /// Which page of that partition, counted from zero.
+        page: u32,
+    },
+}
+
+/// Prints as `token of key "acme-ci"`.
+impl fmt::Display for TokenOwner<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key { name, .. } => write!(formatter, "token of key {:?}", name.as_str()),
+            Self::Page {
+                set,
+                generation,
+                page,
+            } => {
+                let set = set.as_str();
+                write!(
+                    formatter,
+                    "page {generation}.{page} of the tokens of key_set {set:?}"
+                )
+            }
+        }
+    }
+}
+
+/// A token, or a page of them, as it is kept.
+#[derive(Debug, Clone)]
+pub struct KeptToken {
+    /// The token.
+    pub token: Secret,
+    /// What a writer names who replaces it.
+    pub revision: Revision,
+    /// Where it is.
+    pub place: TokenPlace,
 }
 
 /// Where a client reads its own token.
@@ -91,29 +163,76 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// where `since` is `None`, and empty otherwise.
     async fn poll(&self, since: Option<&Cursor>, depth: Depth) -> Result<Option<Load>, StoreError>;
 
-    /// Reads one document, good or broken; `None` where there is none.
+    /// Everything that the namespace holds, good and broken, in no order; nothing where nothing was ever written.
+    ///
+    /// Meant to be asked often: what others wrote in the last ten seconds may be missing, what this process wrote is
+    /// there.
+    async fn list(&self) -> Result<Vec<Entry>, StoreError>;
+
+    /// Reads one document, good or broken; `None` where there is none. As recent as [`Backend::list`].
     async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, StoreError>;
 
-    /// Writes one document where `expected` still stands, and returns the revision that it then has.
+    /// Makes several changes, each by itself, with as few calls as can be; the outcomes are in the order of the changes.
     ///
     /// What others wrote to other documents meanwhile is kept. [`StoreError::AlreadyExists`] or
-    /// [`StoreError::Conflict`] where something else stands there.
-    async fn write(&self, document: &Document, expected: &Expected)
-    -> Result<Revision, StoreError>;
+    /// [`StoreError::Conflict`] where something else stands in a document's place. A written document's revision is
+    /// returned; a removed one has none, and one that is gone already is no error.
+    async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>>;
+
+    /// Writes one document where `expected` still stands, and returns the revision that it then has.
+    async fn write(
+        &self,
+        document: &Document,
+        expected: &Expected,
+    ) -> Result<Revision, StoreError> {
+        let change = Change::Write {
+            document: document.clone(),
+            expected: expected.clone(),
+        };
+        match self.commit(vec![change]).await.pop() {
+            Some(Ok(Some(revision))) => Ok(revision),
+            Some(Err(error)) => Err(error),
+            _ => Err(no_outcome(self.place())),
+        }
+    }
 
     /// Removes one document where `expected` still stands; one that is gone already is no error.
-    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError>;
+    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
+        let change = Change::Delete {
+            key: key.clone(),
+            expected: expected.clone(),
+        };
+        match self.commit(vec![change]).await.pop() {
+            Some(outcome) => outcome.map(drop),
+            None => Err(no_outcome(self.place())),
+        }
+    }
 
-    /// Keeps a key's token where only its client reads it, in place of an earlier one.
+    /// Keeps a token where only its client reads it, in place of what is `expected` to be kept.
+    /// [`StoreError::TokenStands`] where something else is.
     async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError>;
 
-    /// Where a key's token is kept; `None` where there is none. Reads no token.
+    /// Reads a token; `None` where none is kept.
+    async fn read_token(&self, owner: TokenOwner<'_>) -> Result<Option<KeptToken>, StoreError>;
+
+    /// Where a token is kept; `None` where none is. Reads no token. What was removed a few minutes ago may still be
+    /// told of.
     async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError>;
 
-    /// Removes a key's token; one that is gone already is no error.
+    /// Removes a token; one that is gone already is no error.
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError>;
+}
+
+/// A backend that broke the promise of [`Backend::commit`].
+fn no_outcome(place: String) -> StoreError {
+    StoreError::Failed {
+        place,
+        action: "to write".to_owned(),
+        cause: "it did not say what came of it".to_owned(),
+    }
 }

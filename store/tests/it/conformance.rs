@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tollgate_store::Secret;
-use tollgate_store::backend::{Backend, Cursor, Depth, Expected, Load, StoreError, TokenOwner};
+use tollgate_store::backend::{
+    Backend, Change, Cursor, Depth, Expected, Load, StoreError, TokenOwner,
+};
 use tollgate_store::document::{DocumentId, Entry, Kind, Revision};
 
 use crate::sample::{key, key_id, name, scope, upstream};
@@ -34,6 +36,8 @@ pub(crate) async fn hold<P: Place>(new_place: impl Fn() -> P) {
     a_signal_tells_of_every_change(&new_place()).await;
     another_process_sees_what_was_written(&new_place()).await;
     tokens_are_kept_apart_and_never_polled(&new_place()).await;
+    a_token_is_only_written_over_the_one_that_is_expected(&new_place()).await;
+    many_changes_are_committed_each_by_itself(&new_place()).await;
     a_broken_document_hides_no_other(&new_place()).await;
 }
 
@@ -51,6 +55,7 @@ async fn a_namespace_starts_missing_and_ends_empty(place: &dyn Place) {
 
     assert_eq!(names(&full), ["a"]);
     assert!(emptied.entries.is_empty());
+    assert_eq!(backend.list().await.unwrap(), []);
     let error = backend.poll(None, Depth::Signal).await.unwrap_err();
     assert!(matches!(error, StoreError::NoNamespace { .. }), "{error}");
 }
@@ -207,7 +212,7 @@ async fn tokens_are_kept_apart_and_never_polled(place: &dyn Place) {
     let backend = place.open().await;
     let owner_name = name("Team/acme:ci");
     let id = key_id("Team/acme:ci");
-    let owner = TokenOwner {
+    let owner = TokenOwner::Key {
         name: &owner_name,
         id: &id,
     };
@@ -215,20 +220,102 @@ async fn tokens_are_kept_apart_and_never_polled(place: &dyn Place) {
     assert_eq!(backend.token_place(owner).await.unwrap(), None);
     backend.delete_token(owner).await.unwrap();
 
-    let written = backend.write_token(owner, &token("one")).await.unwrap();
-    let again = backend.write_token(owner, &token("two")).await.unwrap();
+    let absent = Expected::Absent;
+    let written = backend.write_token(owner, &token("one"), &absent).await;
+    let first = backend.read_token(owner).await.unwrap().unwrap();
+    let expected = Expected::Revision(first.revision.clone());
+    let again = backend.write_token(owner, &token("two"), &expected).await;
     create(&backend, "a").await;
     let found = load(&backend, None).await;
 
+    let (written, again) = (written.unwrap(), again.unwrap());
     assert_eq!(written, again);
+    assert_eq!(first.token.expose(), "canary-one");
+    assert_eq!(first.place, written);
     assert_eq!(backend.token_place(owner).await.unwrap(), Some(again));
     assert_eq!(names(&found), ["a"]);
-    assert!(!format!("{found:?}{backend:?}").contains("canary"));
+    assert!(!format!("{found:?}{backend:?}{first:?}").contains("canary"));
 
     backend.delete_token(owner).await.unwrap();
     assert_eq!(backend.token_place(owner).await.unwrap(), None);
-    backend.write_token(owner, &token("three")).await.unwrap();
+    assert!(backend.read_token(owner).await.unwrap().is_none());
+    let again = backend.write_token(owner, &token("three"), &absent).await;
+    again.unwrap();
     backend.delete_token(owner).await.unwrap();
+}
+
+async fn a_token_is_only_written_over_the_one_that_is_expected(place: &dyn Place) {
+    let backend = place.open().await;
+    let set = name("Team/partners:all");
+    let owner = TokenOwner::Page {
+        set: &set,
+        generation: 1,
+        page: 0,
+    };
+    let other = TokenOwner::Page {
+        set: &set,
+        generation: 1,
+        page: 1,
+    };
+    let token = |text: &str| Secret::new(text.to_owned());
+    let absent = Expected::Absent;
+    let first = backend.write_token(owner, &token("one"), &absent).await;
+    first.unwrap();
+    let stale = backend.read_token(owner).await.unwrap().unwrap().revision;
+    let stale = Expected::Revision(stale);
+    let second = backend.write_token(owner, &token("two"), &stale).await;
+    second.unwrap();
+
+    let created = backend.write_token(owner, &token("three"), &absent).await;
+    let replaced = backend.write_token(owner, &token("four"), &stale).await;
+    let missing = backend.write_token(other, &token("five"), &stale).await;
+
+    for refused in [created, replaced, missing] {
+        assert!(
+            matches!(refused, Err(StoreError::TokenStands { .. })),
+            "{refused:?}"
+        );
+    }
+    let kept = backend.read_token(owner).await.unwrap().unwrap();
+    assert_eq!(kept.token.expose(), "two");
+    assert!(backend.read_token(other).await.unwrap().is_none());
+    backend.delete_token(owner).await.unwrap();
+}
+
+async fn many_changes_are_committed_each_by_itself(place: &dyn Place) {
+    let backend = place.open().await;
+    let (old, stale) = (create(&backend, "old").await, create(&backend, "a").await);
+    let write = |text: &str, port, expected| Change::Write {
+        document: upstream(text, port),
+        expected,
+    };
+    let delete = |text: &str, expected: &Revision| Change::Delete {
+        key: key(Kind::Upstream, text),
+        expected: expected.clone(),
+    };
+    let expected = Expected::Revision(stale.clone());
+    backend.write(&upstream("a", 2), &expected).await.unwrap();
+    let mut changes: Vec<Change> = (0..40)
+        .map(|number| write(&format!("new-{number}"), 1, Expected::Absent))
+        .collect();
+    changes.push(write("a", 3, Expected::Revision(stale)));
+    changes.push(write("old", 2, Expected::Absent));
+    changes.push(delete("old", &old));
+    changes.push(delete("never", &old));
+
+    let outcomes = backend.commit(changes).await;
+
+    let (new, rest) = outcomes.split_at(40);
+    assert!(new.iter().all(|outcome| matches!(outcome, Ok(Some(_)))));
+    assert!(matches!(rest[0], Err(StoreError::Conflict { .. })));
+    assert!(matches!(rest[1], Err(StoreError::AlreadyExists { .. })));
+    assert!(matches!(rest[2..], [Ok(None), Ok(None)]));
+    let listed = backend.list().await.unwrap();
+    let other = place.open().await.list().await.unwrap();
+    assert_eq!((listed.len(), other.len()), (41, 41));
+    assert_eq!(read(&backend, "a").await.document, Ok(upstream("a", 2)));
+    let new = read(&backend, "new-7").await;
+    assert_eq!(new.revision, *outcomes[7].as_ref().unwrap());
 }
 
 async fn a_broken_document_hides_no_other(place: &dyn Place) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tollgate_store::Secret;
-use tollgate_store::backend::{Backend, Depth, Location, StoreError, TokenOwner, open};
+use tollgate_store::backend::{Backend, Depth, Expected, Location, StoreError, TokenOwner, open};
 use tollgate_store::document::{DocumentId, Kind};
 
 use crate::conformance::{self, Place, create, load, names, poll, read, remove};
@@ -72,13 +72,16 @@ async fn a_token_is_for_its_owners_eyes_only() {
     let folder = Folder::new();
     let backend = folder.open().await;
     let (owner_name, id) = (name("acme"), key_id("acme"));
-    let owner = TokenOwner {
+    let owner = TokenOwner::Key {
         name: &owner_name,
         id: &id,
     };
 
     let token = Secret::new("hush".to_owned());
-    let place = backend.write_token(owner, &token).await.unwrap();
+    let place = backend
+        .write_token(owner, &token, &Expected::Absent)
+        .await
+        .unwrap();
 
     assert_eq!(fs::read_to_string(&place.secret_id).unwrap(), "hush");
     assert_eq!(mode(Path::new(&place.secret_id)), 0o600);
@@ -297,7 +300,7 @@ async fn a_file_planted_where_a_token_is_prepared_is_not_written_through() {
     let folder = Folder::new();
     let backend = folder.open().await;
     let (owner_name, id) = (name("acme"), key_id("acme"));
-    let owner = TokenOwner {
+    let owner = TokenOwner::Key {
         name: &owner_name,
         id: &id,
     };
@@ -307,7 +310,10 @@ async fn a_file_planted_where_a_token_is_prepared_is_not_written_through() {
     std::os::unix::fs::symlink(&elsewhere, tokens.join(".acme.unfinished")).unwrap();
 
     let token = Secret::new("hush".to_owned());
-    let place = backend.write_token(owner, &token).await.unwrap();
+    let place = backend
+        .write_token(owner, &token, &Expected::Absent)
+        .await
+        .unwrap();
 
     assert!(!elsewhere.exists());
     assert_eq!(fs::read_to_string(&place.secret_id).unwrap(), "hush");

@@ -10,7 +10,7 @@ use super::index::name_is_taken;
 use super::layout::{ShardNumber, VALUE_BYTES_MAX};
 use super::patience::Patience;
 use super::secrets::{NewSecret, Value, Written};
-use super::shard::{Change, Place, Shard};
+use super::shard::{Edit, Place, Shard};
 use super::slot::{Seen, Slot, Waiting};
 use crate::backend::StoreError;
 use crate::backend::standing::draw_revision;
@@ -28,7 +28,7 @@ impl Store {
     pub(super) async fn change(
         self: &Arc<Self>,
         key: DocumentKey,
-        change: Change,
+        change: Edit,
     ) -> Result<(), StoreError> {
         let number = ShardNumber::of(&key);
         let (done, outcome) = oneshot::channel();
@@ -118,7 +118,7 @@ impl Store {
         closed: &Value,
         group: &[Waiting],
     ) -> Result<Option<Outcomes>, StoreError> {
-        let removes = |waiting: &Waiting| matches!(waiting.change, Change::Delete { .. });
+        let removes = |waiting: &Waiting| matches!(waiting.change, Edit::Delete { .. });
         if group.iter().all(removes) {
             self.finish_closing(closed, self.slot(number)?).await?;
         } else {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use crate::Namespace;
+use crate::backend::TokenOwner;
 use crate::document::DocumentKey;
+use crate::{KeyId, Namespace};
 
 /// The version of this layout, in the value of the index and of every shard.
 pub(super) const FORMAT: u64 = 1;
@@ -18,6 +19,8 @@ pub(super) const VALUE_BYTES_MAX: usize = 65_536;
 pub(super) const SHARD_TAG: &str = "shard-";
 /// The tag of a token's secret that names its key.
 pub(super) const KEY_TAG: &str = "tollgate-key";
+/// The tag of a page of tokens that names its key set.
+pub(super) const KEY_SET_TAG: &str = "tollgate-key-set";
 
 /// One of a namespace's shards: `0..SHARDS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +52,7 @@ impl ShardNumber {
 /// The names of one namespace's secrets.
 #[derive(Debug)]
 pub(super) struct Names {
+    namespace: Namespace,
     prefix: String,
 }
 
@@ -56,6 +60,7 @@ impl Names {
     /// The names in `namespace`.
     pub(super) fn new(namespace: &Namespace) -> Self {
         Self {
+            namespace: namespace.clone(),
             prefix: format!("tollgate/{namespace}"),
         }
     }
@@ -70,9 +75,20 @@ impl Names {
         format!("{}/{}", self.prefix, number.tag())
     }
 
-    /// The secret that holds one client's token.
-    pub(super) fn token(&self, id: &crate::KeyId) -> String {
-        format!("{}/token/{id}", self.prefix)
+    /// The secret that holds one client's token, or a page of a key set's.
+    pub(super) fn token(&self, owner: TokenOwner<'_>) -> String {
+        match owner {
+            TokenOwner::Key { id, .. } => format!("{}/token/{id}", self.prefix),
+            TokenOwner::Page {
+                set,
+                generation,
+                page,
+            } => {
+                // A set's name may hold what a secret's may not.
+                let set = KeyId::derive(&self.namespace, set);
+                format!("{}/tokens/{set}/{generation}/{page}", self.prefix)
+            }
+        }
     }
 
     /// The value of the index.

@@ -45,13 +45,14 @@ use async_trait::async_trait;
 use self::index::Index;
 use self::layout::{Names, ShardNumber};
 use self::secrets::Secrets;
-use self::shard::Change;
+use self::shard::Edit;
 use self::slot::{Seen, Slot};
 use super::standing::draw_revision;
 use super::{
-    Backend, Cursor, Depth, Expected, Load, SecretsManager, StoreError, TokenOwner, TokenPlace,
+    Backend, Change, Cursor, Depth, Expected, KeptToken, Load, SecretsManager, StoreError,
+    TokenOwner, TokenPlace,
 };
-use crate::document::{Document, DocumentKey, Entry, Revision};
+use crate::document::{DocumentKey, Entry, Revision};
 use crate::{Namespace, Secret};
 
 /// One namespace in Secrets Manager.
@@ -126,6 +127,25 @@ impl Store {
             .ok_or_else(|| self.corrupt(&self.names.shard(number), "no such shard".to_owned()))
     }
 
+    async fn make(self: &Arc<Self>, change: Change) -> Result<Option<Revision>, StoreError> {
+        match change {
+            Change::Write { document, expected } => {
+                let revision = draw_revision(|| self.place().to_owned())?;
+                let edit = Edit::Write {
+                    json: Entry::json(&document, &revision),
+                    revision: revision.clone(),
+                    expected,
+                };
+                self.change(document.key(), edit).await?;
+                Ok(Some(revision))
+            }
+            Change::Delete { key, expected } => {
+                self.change(key, Edit::Delete { expected }).await?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Reads one shard, once for all who ask at about the same time.
     async fn seen(&self, number: ShardNumber) -> Result<Seen, StoreError> {
         let slot = self.slot(number)?;
@@ -178,34 +198,37 @@ impl Backend for Aws {
         }
     }
 
-    async fn write(
-        &self,
-        document: &Document,
-        expected: &Expected,
-    ) -> Result<Revision, StoreError> {
-        let revision = draw_revision(|| self.place())?;
-        let change = Change::Write {
-            json: Entry::json(document, &revision),
-            revision: revision.clone(),
-            expected: expected.clone(),
-        };
-        self.store.change(document.key(), change).await?;
-        Ok(revision)
+    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        for number in ShardNumber::all() {
+            match self.store.seen(number).await? {
+                Seen::Absent => {}
+                Seen::Shard { shard, .. } => entries.extend(shard.entries()),
+                Seen::Corrupt { cause, .. } => {
+                    let secret = self.store.names.shard(number);
+                    return Err(self.store.corrupt(&secret, cause));
+                }
+            }
+        }
+        Ok(entries)
     }
 
-    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
-        let change = Change::Delete {
-            expected: expected.clone(),
-        };
-        self.store.change(key.clone(), change).await
+    async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
+        let made = changes.into_iter().map(|change| self.store.make(change));
+        futures_util::future::join_all(made).await
     }
 
     async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError> {
-        self.store.write_token(owner, token).await
+        self.store.write_token(owner, token, expected).await
+    }
+
+    async fn read_token(&self, owner: TokenOwner<'_>) -> Result<Option<KeptToken>, StoreError> {
+        self.store.read_token(owner).await
     }
 
     async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {

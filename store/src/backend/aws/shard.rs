@@ -12,7 +12,7 @@ use crate::document::{DocumentId, DocumentKey, Entry, Revision};
 
 /// What a writer wants done to one document.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum Edit {
     /// The document's JSON with that revision, where `expected` stands.
     Write {
         json: Value,
@@ -106,7 +106,7 @@ impl Shard {
     pub(super) fn apply(
         &mut self,
         key: &DocumentKey,
-        change: &Change,
+        change: &Edit,
         place: &Place<'_>,
     ) -> Result<bool, StoreError> {
         let standing = match self.entry(key) {
@@ -115,17 +115,17 @@ impl Shard {
         };
         let store = || place.store.to_owned();
         match change {
-            Change::Write { revision, .. }
+            Edit::Write { revision, .. }
                 if standing == Standing::Document(Some(revision.clone())) =>
             {
                 Ok(false)
             }
-            Change::Write { json, expected, .. } => {
+            Edit::Write { json, expected, .. } => {
                 standing.admit_write(key, expected, store)?;
                 self.insert(key.clone().into(), json.clone(), place)?;
                 Ok(true)
             }
-            Change::Delete { expected } => {
+            Edit::Delete { expected } => {
                 let standing = standing.admit_delete(key, expected, store)?;
                 if standing {
                     self.documents.remove(&DocumentId::from(key.clone()));
@@ -203,14 +203,14 @@ mod tests {
         }
     }
 
-    fn write(name: &str, description_bytes: usize) -> (DocumentKey, Change) {
+    fn write(name: &str, description_bytes: usize) -> (DocumentKey, Edit) {
         let key = key(name);
         let spec = json!({"targets": ["http://a"]});
         let document = Document::parse(&key, spec).unwrap();
         let revision = Revision::draw().unwrap();
         let mut json = Entry::json(&document, &revision);
         json["spec"]["description"] = "x".repeat(description_bytes).into();
-        let change = Change::Write {
+        let change = Edit::Write {
             json,
             revision,
             expected: Expected::Absent,

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::secrets::Value;
-use super::shard::{Change, Shard};
+use super::shard::{Edit, Shard};
 use crate::backend::StoreError;
 use crate::document::DocumentKey;
 
@@ -29,7 +29,7 @@ pub(super) enum Seen {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) key: DocumentKey,
-    pub(super) change: Change,
+    pub(super) change: Edit,
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
 }
 

@@ -4,39 +4,56 @@ use std::time::Duration;
 
 use super::Store;
 use super::index::name_is_taken;
-use super::layout::KEY_TAG;
+use super::layout::{KEY_SET_TAG, KEY_TAG};
 use super::patience::Patience;
-use super::secrets::{NewSecret, Written};
+use super::secrets::{NewSecret, Value, Written};
 use crate::Secret;
-use crate::backend::{StoreError, TokenOwner, TokenPlace};
+use crate::backend::{Expected, KeptToken, StoreError, TokenOwner, TokenPlace};
+use crate::document::Revision;
 
 /// How long the name of a removed token may stay taken.
 const LEAVING_MAX: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// Makes the token's secret, or gives it another version.
+    /// Makes the token's secret, or gives it another version in place of the one that is expected.
     pub(super) async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError> {
-        let name = self.names.token(owner.id);
+        let name = self.names.token(owner);
         let new = NewSecret {
             name: &name,
-            description: format!(
-                "Tollgate: the token of key {:?} in namespace {:?}",
-                owner.name.as_str(),
-                self.namespace()
-            ),
+            description: format!("Tollgate: the {owner} in namespace {:?}", self.namespace()),
             text: token.expose(),
-            tags: vec![(KEY_TAG.to_owned(), owner.name.to_string())],
+            tags: vec![owner_tag(owner)],
         };
         let mut patience = Patience::lasting(LEAVING_MAX);
         loop {
-            if let Some(arn) = self.secrets.put(&name, token.expose()).await? {
-                return Ok(place(name, arn));
+            let standing = self.secrets.value(&name).await?;
+            let revision = standing.as_ref().map(revision);
+            match standing
+                .as_ref()
+                .filter(|value| value.text.as_deref() == Some(token.expose()))
+            {
+                // An earlier attempt, whose answer was lost.
+                Some(value) if patience.attempts() > 1 => {
+                    return Ok(place(name, value.arn.clone()));
+                }
+                _ if expected.is(revision.as_ref()) => {}
+                _ => {
+                    return Err(StoreError::TokenStands {
+                        owner: owner.to_string(),
+                        place: self.place().to_owned(),
+                    });
+                }
             }
-            if let Written::Done(value) = self.secrets.create(&new).await? {
+            let written = match &standing {
+                Some(standing) => self.secrets.swap(standing, token.expose()).await?,
+                None => self.secrets.create(&new).await?,
+            };
+            if let Written::Done(value) = written {
                 return Ok(place(name, value.arn));
             }
             if !patience.again().await {
@@ -45,20 +62,52 @@ impl Store {
         }
     }
 
+    /// The token, if there is one.
+    pub(super) async fn read_token(
+        &self,
+        owner: TokenOwner<'_>,
+    ) -> Result<Option<KeptToken>, StoreError> {
+        let name = self.names.token(owner);
+        let Some(value) = self.secrets.value(&name).await? else {
+            return Ok(None);
+        };
+        let revision = revision(&value);
+        let Some(text) = value.text else {
+            return Err(self.corrupt(&name, "it is binary".to_owned()));
+        };
+        Ok(Some(KeptToken {
+            token: Secret::new(text),
+            revision,
+            place: place(name, value.arn),
+        }))
+    }
+
     /// Where the token is, if it is.
     pub(super) async fn token_place(
         &self,
         owner: TokenOwner<'_>,
     ) -> Result<Option<TokenPlace>, StoreError> {
-        let name = self.names.token(owner.id);
+        let name = self.names.token(owner);
         let description = self.secrets.describe(&name).await?;
         Ok(description.map(|description| place(name, description.arn)))
     }
 
     /// Removes the token for good.
     pub(super) async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
-        self.secrets.remove(&self.names.token(owner.id)).await
+        self.secrets.remove(&self.names.token(owner)).await
     }
+}
+
+/// By which a person finds the secret.
+fn owner_tag(owner: TokenOwner<'_>) -> (String, String) {
+    match owner {
+        TokenOwner::Key { name, .. } => (KEY_TAG.to_owned(), name.to_string()),
+        TokenOwner::Page { set, .. } => (KEY_SET_TAG.to_owned(), set.to_string()),
+    }
+}
+
+fn revision(value: &Value) -> Revision {
+    Revision::from_text(value.version.clone())
 }
 
 fn place(secret_id: String, arn: String) -> TokenPlace {

@@ -5,6 +5,7 @@
 //! <root>/<namespace>/lock                held by the one who writes
 //! <root>/<namespace>/<kind>/<name>.json  one document
 //! <root>/<namespace>/token/<name>        one client's token, for its owner's eyes only
+//! <root>/<namespace>/tokens/<set>.<generation>.<page>  tokens of a key set, likewise
 //! ```
 //!
 //! Readers take no lock: every file is replaced as a whole. A namespace's folder goes with its last document.
@@ -14,6 +15,7 @@ mod names;
 mod scan;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +23,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use self::files::Access;
+use super::digest::Digest;
 use super::standing::{Standing, draw_revision};
-use super::{Backend, Cursor, Depth, Expected, Load, StoreError, TokenOwner, TokenPlace};
+use super::{
+    Backend, Change, Cursor, Depth, Expected, KeptToken, Load, StoreError, TokenOwner, TokenPlace,
+};
 use crate::document::{Document, DocumentId, DocumentKey, Entry, Revision};
 use crate::{Namespace, Secret};
 
 const LOCK: &str = "lock";
 const REVISION: &str = "revision";
-const TOKENS: &str = "token";
+/// The folders that hold tokens: of keys, and of key sets.
+const TOKENS: [&str; 2] = ["token", "tokens"];
 
 /// One namespace in a folder.
 #[derive(Debug)]
@@ -88,34 +94,44 @@ impl Backend for Directory {
             .await
     }
 
-    async fn write(
-        &self,
-        document: &Document,
-        expected: &Expected,
-    ) -> Result<Revision, StoreError> {
-        let (document, expected) = (document.clone(), expected.clone());
-        self.run(move |tree| tree.locked(|| tree.write(&document, &expected)))
+    async fn list(&self) -> Result<Vec<Entry>, StoreError> {
+        self.run(|tree| scan::everything(&tree.namespace).map(|(entries, _)| entries))
             .await
     }
 
-    async fn delete(&self, key: &DocumentKey, expected: &Revision) -> Result<(), StoreError> {
-        let (key, expected) = (key.clone(), expected.clone());
-        self.run(move |tree| tree.remove(|| tree.delete(&key, &expected)))
-            .await
+    async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
+        let count = changes.len();
+        let outcomes = self.run(move |tree| Ok(tree.commit(&changes))).await;
+        outcomes.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     async fn write_token(
         &self,
         owner: TokenOwner<'_>,
         token: &Secret,
+        expected: &Expected,
     ) -> Result<TokenPlace, StoreError> {
-        let (path, token) = (self.tree.token_path(owner), token.clone());
+        let (path, text) = (self.tree.token_path(owner), owner.to_string());
+        let (token, expected) = (token.clone(), expected.clone());
         self.run(move |tree| {
-            let token = token.expose().as_bytes();
-            tree.locked(|| files::replace(&path, token, Access::Owner))?;
+            tree.locked(|| {
+                let standing = kept_token(&path)?.map(|kept| kept.revision);
+                if !expected.is(standing.as_ref()) {
+                    return Err(StoreError::TokenStands {
+                        owner: text,
+                        place: tree.place.clone(),
+                    });
+                }
+                files::replace(&path, token.expose().as_bytes(), Access::Owner)
+            })?;
             Ok(token_place(&path))
         })
         .await
+    }
+
+    async fn read_token(&self, owner: TokenOwner<'_>) -> Result<Option<KeptToken>, StoreError> {
+        let path = self.tree.token_path(owner);
+        self.run(move |_| kept_token(&path)).await
     }
 
     async fn token_place(&self, owner: TokenOwner<'_>) -> Result<Option<TokenPlace>, StoreError> {
@@ -129,8 +145,13 @@ impl Backend for Directory {
 
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
         let path = self.tree.token_path(owner);
-        self.run(move |tree| tree.remove(|| files::remove(&path)))
-            .await
+        self.run(move |tree| {
+            if tree.is_missing() {
+                return Ok(());
+            }
+            tree.locked(|| files::remove(&path))
+        })
+        .await
     }
 }
 
@@ -167,6 +188,28 @@ impl Tree {
         Ok((since != Some(&cursor)).then_some(Load { entries, cursor }))
     }
 
+    /// Makes changes under one lock.
+    fn commit(&self, changes: &[Change]) -> Vec<Result<Option<Revision>, StoreError>> {
+        let is_removal = |change: &Change| matches!(change, Change::Delete { .. });
+        if changes.iter().all(is_removal) && self.is_missing() {
+            return vec![Ok(None); changes.len()];
+        }
+        let made = self.locked(|| Ok(changes.iter().map(|change| self.make(change)).collect()));
+        made.unwrap_or_else(|error| vec![Err(error); changes.len()])
+    }
+
+    /// Whether there is no folder: nothing needs to be made to remove something from it.
+    fn is_missing(&self) -> bool {
+        matches!(self.namespace.try_exists(), Ok(false))
+    }
+
+    fn make(&self, change: &Change) -> Result<Option<Revision>, StoreError> {
+        match change {
+            Change::Write { document, expected } => self.write(document, expected).map(Some),
+            Change::Delete { key, expected } => self.delete(key, expected).map(|()| None),
+        }
+    }
+
     fn write(&self, document: &Document, expected: &Expected) -> Result<Revision, StoreError> {
         let key = document.key();
         let path = self.document_path(&key);
@@ -196,15 +239,6 @@ impl Tree {
         self.remove_empty_folders();
         drop(lock);
         result
-    }
-
-    /// Does `work` that only removes: where there is no folder, nothing is made for it.
-    fn remove(&self, work: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
-        match self.namespace.try_exists() {
-            Ok(true) => self.locked(work),
-            Ok(false) => Ok(()),
-            Err(error) => Err(files::failure(&self.namespace, "read", error)),
-        }
     }
 
     /// Once a process is enough: listing a large folder at every write would cost more than the write.
@@ -266,9 +300,38 @@ impl Tree {
     }
 
     fn token_path(&self, owner: TokenOwner<'_>) -> PathBuf {
-        let file_name = names::encode(owner.name.as_str());
-        self.namespace.join(TOKENS).join(file_name)
+        let [keys, sets] = TOKENS;
+        match owner {
+            TokenOwner::Key { name, .. } => {
+                self.namespace.join(keys).join(names::encode(name.as_str()))
+            }
+            TokenOwner::Page {
+                set,
+                generation,
+                page,
+            } => {
+                let set = names::encode(set.as_str());
+                let file_name = format!("{set}.{generation}.{page}");
+                self.namespace.join(sets).join(file_name)
+            }
+        }
     }
+}
+
+/// The token in a file; its revision derives from it.
+fn kept_token(path: &Path) -> Result<Option<KeptToken>, StoreError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(files::failure(path, "read", error)),
+    };
+    let mut digest = Digest::default();
+    digest.add(&text);
+    Ok(Some(KeptToken {
+        token: Secret::new(text),
+        revision: Revision::from_text(digest.text()),
+        place: token_place(path),
+    }))
 }
 
 fn token_place(path: &Path) -> TokenPlace {

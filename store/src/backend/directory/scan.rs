@@ -124,7 +124,9 @@ fn parse(id: DocumentId, content: Content) -> Entry {
 
 fn kind_folders(namespace: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let mut found = list(namespace)?;
-    found.retain(|(name, path)| name != TOKENS && !name.starts_with('.') && path.is_dir());
+    found.retain(|(name, path)| {
+        !TOKENS.contains(&name.as_str()) && !name.starts_with('.') && path.is_dir()
+    });
     Ok(found)
 }
 

@@ -169,13 +169,16 @@ async fn a_token_is_a_secret_of_its_own_that_names_its_key() {
     let Some(place) = localstack() else { return };
     let backend = place.open().await;
     let (owner_name, id) = (name("Team/acme:ci"), key_id("Team/acme:ci"));
-    let owner = TokenOwner {
+    let owner = TokenOwner::Key {
         name: &owner_name,
         id: &id,
     };
 
     let token = Secret::new("hush".to_owned());
-    let kept = backend.write_token(owner, &token).await.unwrap();
+    let kept = backend
+        .write_token(owner, &token, &Expected::Absent)
+        .await
+        .unwrap();
 
     let own = format!("token/{id}");
     assert_eq!(kept.secret_id, place.secret(&own));

@@ -11,13 +11,17 @@ mod config;
 mod connection;
 mod diagnostic;
 mod failure;
+mod identity;
 mod plan;
 mod private;
 mod read;
+mod references;
 mod resource;
 mod resources;
 mod schema;
 mod service;
+mod store;
+mod timeouts;
 pub mod value;
 mod wire;
 
@@ -29,7 +33,8 @@ use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
 
 use connection::Connection;
-use resource::{ResourceType, Store};
+use resource::ResourceType;
+use store::Store;
 
 /// The provider's version, which is the binary's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

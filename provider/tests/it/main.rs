@@ -15,6 +15,8 @@ mod keys;
 mod life;
 mod mistakes;
 mod protocol;
+mod references;
+mod rotation;
 mod samples;
 mod schema;
 mod terraform;

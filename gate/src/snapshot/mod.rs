@@ -24,7 +24,7 @@ pub struct Snapshot {
 /// A document that stays out of a snapshot, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// The document.
+    /// The document; of one key of a set, what would be the key's own: `key "<set>/<key>"`.
     pub id: DocumentId,
     /// What is wrong with it, or with a document that it names.
     pub reason: String,

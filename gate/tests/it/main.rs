@@ -13,7 +13,10 @@
 mod authorize;
 mod documents;
 mod identify;
+mod imported;
+mod key_sets;
 mod meter;
+mod principals;
 mod snapshot;
 mod target;
 mod traversal;

@@ -56,6 +56,9 @@ pub enum Malformed {
     /// CONNECT opens a tunnel and TRACE echoes credentials.
     #[error("the methods CONNECT and TRACE are never let through")]
     MethodRefused,
+    /// The method is no token (RFC 9110, section 9.1).
+    #[error("the method is not one: it must be letters, like GET")]
+    MethodInvalid,
     /// No host is named.
     #[error("the request names no host")]
     HostMissing,
@@ -103,6 +106,7 @@ impl Malformed {
     pub fn code(self) -> &'static str {
         match self {
             Self::MethodRefused => "method_refused",
+            Self::MethodInvalid => "method_invalid",
             Self::HostMissing => "host_missing",
             Self::HostInvalid => "host_invalid",
             Self::HostAmbiguous => "host_ambiguous",

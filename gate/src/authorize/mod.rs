@@ -27,7 +27,11 @@ impl Grants {
     }
 
     /// The first of `scopes` that allows the request, by its most specific path.
-    fn find<'s>(&self, scopes: &'s [Arc<ScopeRule>], target: &Target) -> Option<&'s ScopeRule> {
+    pub(crate) fn find<'s>(
+        &self,
+        scopes: &'s [Arc<ScopeRule>],
+        target: &Target,
+    ) -> Option<&'s ScopeRule> {
         let find = |tables: &HashMap<u32, RequestTable<()>>| first(scopes, tables, target);
         self.0.find(target.path(), find)
     }

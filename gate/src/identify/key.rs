@@ -37,6 +37,18 @@ impl Keys {
         self.rules.len()
     }
 
+    /// The key of that id.
+    pub(crate) fn by_id(&self, id: KeyId) -> Option<&KeyRule> {
+        self.rules.get(&id)
+    }
+
+    /// The key of that name, found by looking at each. Where a key of a set is called what a key that stands by itself
+    /// is called, it is the latter.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&KeyRule> {
+        let called_so = self.rules.values().filter(|rule| &*rule.name == name);
+        called_so.min_by_key(|rule| (rule.is_in_set, rule.id))
+    }
+
     /// The key and the version of it that `token` is.
     pub(super) fn verify(&self, token: &str) -> Result<(&KeyRule, &Version), CredentialFault> {
         match token::key_id(token) {
@@ -81,6 +93,7 @@ impl Keys {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Credential<'d> {
     pub(crate) id: KeyId,
+    pub(crate) is_in_set: bool,
     pub(crate) enabled: bool,
     pub(crate) not_before: Option<&'d Timestamp>,
     pub(crate) expires_at: Option<&'d Timestamp>,
@@ -92,6 +105,7 @@ pub(crate) struct Credential<'d> {
 #[derive(Debug)]
 pub(crate) struct KeyRule {
     id: KeyId,
+    is_in_set: bool,
     enabled: bool,
     /// Of a key of a set: `<set>/<key>`.
     name: Box<str>,
@@ -108,6 +122,7 @@ impl KeyRule {
         let allowed = credential.allowed_cidrs;
         Self {
             id: credential.id,
+            is_in_set: credential.is_in_set,
             enabled: credential.enabled,
             name: name.into(),
             versions: Versions::new(credential.versions),
@@ -116,6 +131,20 @@ impl KeyRule {
             allowed: allowed.map(|cidrs| cidrs.iter().cloned().collect()),
             access,
         }
+    }
+
+    /// A key without a name that may do what `access` says and is good at any time and from anywhere. No token is its.
+    pub(crate) fn plain(access: &Arc<Access>) -> Self {
+        let credential = Credential {
+            id: KeyId::NONE,
+            is_in_set: false,
+            enabled: true,
+            not_before: None,
+            expires_at: None,
+            allowed_cidrs: None,
+            versions: &[],
+        };
+        Self::new("", &credential, Arc::clone(access))
     }
 
     pub(crate) fn id(&self) -> KeyId {
@@ -128,6 +157,11 @@ impl KeyRule {
 
     pub(crate) fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The token that opens for longest.
+    pub(super) fn longest(&self) -> &Version {
+        self.versions.longest()
     }
 
     /// Whether the key opens anything now, from there and by that token.

@@ -45,6 +45,12 @@ impl<'s> Principal<'s> {
     pub(crate) fn access(self) -> &'s Access {
         self.key.access()
     }
+
+    /// Whoever bears a good token of that key, of which none is at hand: the one that opens for longest is assumed.
+    pub(crate) fn assumed(key: &'s KeyRule, address: IpAddr, now: Now) -> Result<Self, Refusal> {
+        key.check(key.longest(), address, now.wall)?;
+        Ok(Self { key })
+    }
 }
 
 impl Snapshot {

@@ -55,4 +55,13 @@ impl Versions {
             found.or(fits.then_some(version))
         })
     }
+
+    /// The one that opens for longest.
+    pub(super) fn longest(&self) -> &Version {
+        let end = |version: &&Version| version.expires_at.unwrap_or(jiff::Timestamp::MAX);
+        let older = self.older.iter().max_by_key(end);
+        older
+            .filter(|older| end(older) > end(&&self.newest))
+            .unwrap_or(&self.newest)
+    }
 }

@@ -17,6 +17,7 @@ mod imported;
 mod key_sets;
 mod meter;
 mod principals;
+mod simulate;
 mod snapshot;
 mod target;
 mod traversal;

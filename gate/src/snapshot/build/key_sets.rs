@@ -75,6 +75,7 @@ fn of_part<'e>(
         claim: declared.claim(set),
         credential: Credential {
             id: set.key_id(name, key),
+            is_in_set: true,
             enabled: set.enabled && declared.enabled,
             not_before: declared.not_before.as_ref(),
             expires_at: declared.expires_at.as_ref(),

@@ -51,12 +51,32 @@ pub(super) fn rules<'e>(documents: &mut Documents<'e>, rules: &Rules<'e>) -> Key
     Keys::new(good, imported)
 }
 
+/// What each principal may do by a key that narrows nothing.
+pub(super) fn principals(
+    documents: &Documents<'_>,
+    rules: &Rules<'_>,
+) -> BTreeMap<Name, Arc<Access>> {
+    let access = |name: &Name| {
+        let claim = Claim {
+            principal: Some(name),
+            scopes: None,
+            roles: None,
+            quotas: None,
+        };
+        let access = rules.access(&claim, documents).ok()?;
+        Some((name.clone(), Arc::new(access)))
+    };
+    let names = rules.principals.keys();
+    names.filter_map(|name| access(name)).collect()
+}
+
 fn alone<'e>(keys: &BTreeMap<&'e Name, &'e Key>) -> Vec<Candidate<'e>> {
     let candidate = |(name, key): (&&'e Name, &&'e Key)| Candidate {
         name: name.as_str().into(),
         claim: key.claim(),
         credential: Credential {
             id: key.id,
+            is_in_set: false,
             enabled: key.enabled,
             not_before: key.not_before.as_ref(),
             expires_at: key.expires_at.as_ref(),

@@ -33,6 +33,7 @@ impl Snapshot {
             keys,
             grants: grants(&documents.scopes, &rules.scopes),
             routes,
+            principals: keys::principals(&documents, &rules),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,
         };

@@ -19,11 +19,11 @@ pub(super) struct Rules<'e> {
     pub(super) scopes: BTreeMap<&'e Name, Arc<ScopeRule>>,
     quotas: BTreeMap<&'e Name, Arc<QuotaRule>>,
     roles: BTreeMap<&'e Name, Scopes>,
-    principals: BTreeMap<&'e Name, Standing>,
+    pub(super) principals: BTreeMap<&'e Name, Standing>,
 }
 
 /// A principal, and what it may do.
-struct Standing {
+pub(super) struct Standing {
     rule: Arc<PrincipalRule>,
     scopes: Scopes,
     quotas: Quotas,

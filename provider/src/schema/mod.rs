@@ -46,6 +46,7 @@ pub(crate) struct Attribute {
     pub(crate) local: bool,
     description: &'static str,
     text: Option<Text>,
+    keys: Option<fn(&str) -> Result<(), String>>,
     bounds: Option<RangeInclusive<u32>>,
     count: Option<RangeInclusive<usize>>,
 }
@@ -136,6 +137,7 @@ impl Attribute {
             local: false,
             description: "",
             text: None,
+            keys: None,
             bounds: None,
             count: None,
         }
@@ -212,6 +214,12 @@ impl Attribute {
             check: Box::new(move |text| parse(text).map(drop)),
             same: Box::new(move |one, other| read(one).is_some_and(|one| read(other) == Some(one))),
         })
+    }
+
+    /// Every key of the map must be one that `parse` reads.
+    pub(crate) fn check_keys(mut self, parse: fn(&str) -> Result<(), String>) -> Self {
+        self.keys = Some(parse);
+        self
     }
 
     /// It must be a whole number within these bounds.

@@ -11,6 +11,7 @@
 mod backend;
 mod configuration;
 mod failures;
+mod key_sets;
 mod keys;
 mod life;
 mod mistakes;

@@ -1,0 +1,13 @@
+# The token, while Terraform runs: neither the plan nor the state keeps it.
+#
+# `ephemeral.tollgate_key.acme.token` may be given to what keeps nothing either: a write-only argument of a resource, or
+# the configuration of another provider.
+ephemeral "tollgate_key" "acme" {
+  name = "acme-ci"
+}
+
+# A key of a key set.
+ephemeral "tollgate_key" "device" {
+  name    = "device-0001"
+  key_set = "devices"
+}

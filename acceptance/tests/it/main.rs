@@ -15,3 +15,4 @@ mod plugin;
 mod secrecy;
 mod stores;
 mod tour;
+mod upgrade;

@@ -34,6 +34,10 @@ impl Schema {
 
 /// One attribute; made by [`Attribute::required`], [`Attribute::optional`] or [`Attribute::computed`].
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the protocol's flags, each by itself"
+)]
 pub(crate) struct Attribute {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
@@ -46,7 +50,7 @@ pub(crate) struct Attribute {
     pub(crate) local: bool,
     description: &'static str,
     text: Option<Text>,
-    keys: Option<fn(&str) -> Result<(), String>>,
+    keys: Option<TextCheck>,
     bounds: Option<RangeInclusive<u32>>,
     count: Option<RangeInclusive<usize>>,
 }
@@ -217,7 +221,7 @@ impl Attribute {
     }
 
     /// Every key of the map must be one that `parse` reads.
-    pub(crate) fn check_keys(mut self, parse: fn(&str) -> Result<(), String>) -> Self {
+    pub(crate) fn check_keys(mut self, parse: TextCheck) -> Self {
         self.keys = Some(parse);
         self
     }
@@ -251,6 +255,7 @@ impl Attribute {
     }
 }
 
+type TextCheck = fn(&str) -> Result<(), String>;
 type Check = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 type Same = dyn Fn(&str, &str) -> bool + Send + Sync;
 

@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use serde_json::{Map, Value, json};
 use tollgate_store::document::Entry;
 
@@ -262,7 +260,7 @@ fn a_key_of_a_set_imports_tokens_too() {
 }
 
 #[test]
-fn ten_thousand_keys_of_a_set_build_fast() {
+fn ten_thousand_keys_of_a_set_are_ten_thousand_keys() {
     let versions = json!([{
         "version": 1,
         "sha256": "a".repeat(64),
@@ -279,19 +277,7 @@ fn ten_thousand_keys_of_a_set_build_fast() {
         entries.push(part(&format!("partners/3/{number}"), &keys));
     }
 
-    let started = now();
     let snapshot = build(&entries);
-    let took = started.elapsed();
 
     assert_eq!(snapshot.keys_len(), 10_000);
-    // Unoptimised, on a busy machine.
-    assert!(took < Duration::from_secs(3), "{took:?}");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long it takes is what is tested"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -2,15 +2,20 @@
 //! documents in a store. The binary beside this library only carries it to Terraform.
 //!
 //! `value` and `plan` are the only places that know of unknown values. `resources` says what each kind of resource
-//! holds; `apply` and `read` do the work for all of them.
+//! holds; `apply` and `read` do the work for all of them. `data` and `ephemeral` say what can be asked, and `source` asks
+//! it.
 
+mod answers;
 mod apply;
 mod calls;
 mod clock;
 mod config;
 mod connection;
+mod data;
 mod diagnostic;
+mod ephemeral;
 mod failure;
+mod functions;
 mod plan;
 mod private;
 mod read;
@@ -18,6 +23,7 @@ mod resource;
 mod resources;
 mod schema;
 mod service;
+mod source;
 pub mod value;
 mod wire;
 
@@ -29,7 +35,9 @@ use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
 
 use connection::Connection;
+use functions::Function;
 use resource::{ResourceType, Store};
+use source::SourceType;
 
 /// The provider's version, which is the binary's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -38,6 +46,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug)]
 pub struct TollgateProvider {
     resources: BTreeMap<String, ResourceType>,
+    data_sources: BTreeMap<String, SourceType>,
+    ephemeral_resources: BTreeMap<String, SourceType>,
+    functions: BTreeMap<&'static str, Function>,
     connection: Mutex<Connection>,
     /// Cancelled and made anew when Terraform asks to stop: calls in flight end, later ones are served.
     stop: Mutex<CancellationToken>,
@@ -49,6 +60,9 @@ impl TollgateProvider {
     pub fn new() -> Self {
         Self {
             resources: resources::all(),
+            data_sources: data::all(),
+            ephemeral_resources: ephemeral::all(),
+            functions: functions::all(),
             connection: Mutex::new(Connection::None),
             stop: Mutex::default(),
         }

@@ -35,6 +35,11 @@ pub(crate) fn all() -> BTreeMap<String, ResourceType> {
         .collect()
 }
 
+/// The resource `tollgate_key`, for whoever tells of keys.
+pub(crate) fn key() -> ResourceType {
+    ResourceType::new(Box::new(key::Key))
+}
+
 /// The name that every resource has.
 fn name() -> Attribute {
     Attribute::required("name", Type::String)

@@ -168,8 +168,26 @@ impl Attribute {
         self
     }
 
+    /// The same, as the provider tells it of something that is declared elsewhere; `None` where it is only written.
+    pub(crate) fn answered(self) -> Option<Self> {
+        if self.write_only {
+            return None;
+        }
+        let shape = match self.shape {
+            Shape::Nested(nesting, inner) => {
+                let inner = inner.into_iter().filter_map(Self::answered);
+                Shape::Nested(nesting, inner.collect())
+            }
+            plain @ Shape::Plain(_) => plain,
+        };
+        Some(Self {
+            sensitive: self.sensitive,
+            description: self.description,
+            ..Self::computed(self.name, shape)
+        })
+    }
+
     /// Terraform hides it in its output.
-    #[cfg(test)]
     pub(crate) fn sensitive(mut self) -> Self {
         self.sensitive = true;
         self

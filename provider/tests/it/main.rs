@@ -8,12 +8,16 @@
     reason = "a test that meets what it did not expect fails there"
 )]
 
+mod asking;
 mod backend;
 mod configuration;
+mod ephemerals;
 mod failures;
+mod functions;
 mod keys;
 mod life;
 mod mistakes;
+mod policies;
 mod protocol;
 mod samples;
 mod schema;

@@ -3,11 +3,10 @@
 use proptest::prelude::*;
 use tollgate_proto::tfplugin6::provider_server::Provider;
 use tollgate_proto::tfplugin6::{
-    Diagnostic, DynamicValue, RawState, apply_resource_change, call_function, configure_provider,
-    get_functions, get_metadata, get_provider_schema, get_resource_identity_schemas,
-    import_resource_state, move_resource_state, plan_action, plan_resource_change,
-    read_data_source, read_resource, upgrade_resource_state, validate_data_resource_config,
-    validate_ephemeral_resource_config, validate_resource_config,
+    Diagnostic, DynamicValue, RawState, apply_resource_change, configure_provider, get_metadata,
+    get_provider_schema, get_resource_identity_schemas, import_resource_state, move_resource_state,
+    plan_action, plan_resource_change, read_data_source, read_resource, upgrade_resource_state,
+    validate_data_resource_config, validate_ephemeral_resource_config, validate_resource_config,
 };
 use tollgate_provider::TollgateProvider;
 use tollgate_provider::value::{Type, Value, decode, encode};
@@ -38,22 +37,14 @@ async fn the_capabilities_are_those_that_the_provider_has() {
 }
 
 #[tokio::test]
-async fn there_are_no_functions_and_no_identities() {
+async fn there_are_no_identities() {
     let provider = TollgateProvider::new();
 
-    let functions = provider.get_functions(Request::new(get_functions::Request {}));
     let identities = provider
         .get_resource_identity_schemas(Request::new(get_resource_identity_schemas::Request {}));
-    let called = provider.call_function(Request::new(call_function::Request {
-        name: "key_id".to_owned(),
-        arguments: Vec::new(),
-    }));
 
-    assert!(functions.await.unwrap().into_inner().functions.is_empty());
     let identities = identities.await.unwrap().into_inner();
     assert!(identities.identity_schemas.is_empty() && identities.diagnostics.is_empty());
-    let error = called.await.unwrap().into_inner().error.unwrap();
-    assert_eq!(error.text, "The provider tollgate has no function key_id.");
 }
 
 #[tokio::test]
@@ -139,9 +130,9 @@ async fn an_unknown_resource_is_a_diagnostic_of_every_call() {
 }
 
 #[tokio::test]
-async fn a_data_source_an_ephemeral_resource_and_a_move_are_refused_in_words() {
+async fn an_unknown_data_source_or_ephemeral_resource_and_a_move_are_refused_in_words() {
     let provider = TollgateProvider::new();
-    let type_name = || "tollgate_key".to_owned();
+    let type_name = || "tollgate_moat".to_owned();
 
     let validated = provider.validate_data_resource_config(Request::new(
         validate_data_resource_config::Request {
@@ -167,15 +158,15 @@ async fn a_data_source_an_ephemeral_resource_and_a_move_are_refused_in_words() {
     for (problems, expected) in [
         (
             validated.await.unwrap().into_inner().diagnostics,
-            "There is no data source tollgate_key",
+            "There is no data source tollgate_moat",
         ),
         (
             read.await.unwrap().into_inner().diagnostics,
-            "There is no data source tollgate_key",
+            "There is no data source tollgate_moat",
         ),
         (
             ephemeral.await.unwrap().into_inner().diagnostics,
-            "There is no ephemeral resource tollgate_key",
+            "There is no ephemeral resource tollgate_moat",
         ),
         (
             moved.await.unwrap().into_inner().diagnostics,

@@ -1,0 +1,133 @@
+//! `tollgate_key`: a key that is declared elsewhere.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use tollgate_store::Name;
+use tollgate_store::document::{Document, DocumentKey, Kind};
+
+use super::inventory;
+use crate::diagnostic::{Diagnostic, Path};
+use crate::failure::{broken, failure};
+use crate::resource::{Fields, ResourceType, Store};
+use crate::resources;
+use crate::schema::{Attribute, Schema};
+use crate::source::{Answer, Source, question};
+use crate::value::Type;
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    resource: ResourceType,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    name: Name,
+    key_set: Option<Name>,
+}
+
+impl Key {
+    pub(super) fn new() -> Self {
+        Self {
+            resource: resources::key(),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Key {
+    fn name(&self) -> &'static str {
+        "key"
+    }
+
+    fn schema(&self) -> Schema {
+        let mut attributes = vec![
+            Attribute::required("name", Type::String)
+                .check(Name::parse)
+                .describe("The key's name."),
+            Attribute::optional("key_set", Type::String)
+                .check(Name::parse)
+                .describe("The key set that it belongs to. None where left out: a `tollgate_key`."),
+        ];
+        attributes.extend(answered(&self.resource));
+        Schema {
+            description: "A key that is declared elsewhere: what it may do, and where its client reads the token. The \
+                          token itself is no part of it.",
+            attributes,
+        }
+    }
+
+    async fn answer(&self, store: &Store, config: Fields) -> Result<Answer, Diagnostic> {
+        let Question { name, key_set } = question(config)?;
+        match key_set {
+            None => self.own(store, name).await,
+            Some(set) => self.of_set(store, &set, &name).await,
+        }
+    }
+}
+
+impl Key {
+    async fn own(&self, store: &Store, name: Name) -> Result<Answer, Diagnostic> {
+        let kind = Kind::Key;
+        let key = DocumentKey { kind, name };
+        let entry = store.backend.read(&key).await;
+        let entry = entry.map_err(|error| failure(&key, "read", &error))?;
+        let Some(entry) = entry else {
+            return Err(no_such_key(store, &key.name, None));
+        };
+        let document = entry
+            .document
+            .map_err(|problem| broken(store, &key, &problem))?;
+        let beside = self.resource.resource.beside(store, &key.name).await;
+        let beside = beside.map_err(|error| failure(&key, "read completely", &error))?;
+        Ok(Answer {
+            attributes: self.attributes(&document, beside.attributes),
+            warnings: beside.missing.into_iter().collect(),
+        })
+    }
+
+    async fn of_set(&self, store: &Store, set: &Name, name: &Name) -> Result<Answer, Diagnostic> {
+        let (keys, _) = inventory::keys(&inventory::entries(store).await?);
+        let found = keys
+            .into_iter()
+            .find(|found| found.set.as_ref() == Some(set) && found.document.name() == name);
+        match found {
+            Some(found) => Ok(self.attributes(&found.document, Fields::new()).into()),
+            None => Err(no_such_key(store, name, Some(set))),
+        }
+    }
+
+    fn attributes(&self, document: &Document, beside: Fields) -> Fields {
+        let mut attributes = self.resource.resource.attributes(document);
+        attributes.extend(beside);
+        attributes
+    }
+}
+
+/// The attributes of the resource, as answers.
+pub(super) fn answered(resource: &ResourceType) -> impl Iterator<Item = Attribute> {
+    let schema = resource.resource.schema().attributes.into_iter();
+    schema
+        .filter(|attribute| attribute.name != "name")
+        .filter_map(Attribute::answered)
+}
+
+/// There is no such key; `set` is the key set that it was sought in.
+pub(crate) fn no_such_key(store: &Store, name: &Name, set: Option<&Name>) -> Diagnostic {
+    let place = store.backend.place();
+    let (key, kind) = match set {
+        None => (format!("key {:?}", name.as_str()), "tollgate_key"),
+        Some(set) => (
+            format!("key {:?} in key set {:?}", name.as_str(), set.as_str()),
+            "tollgate_key_set",
+        ),
+    };
+    Diagnostic::error(
+        format!("There is no {key}"),
+        format!(
+            "{place} holds no {key}. Check the name and the provider's namespace; where a {kind} of this configuration \
+             makes it, name it by that resource's attribute, so that Terraform makes it first."
+        ),
+    )
+    .at(Path::attribute("name"))
+}

@@ -1,0 +1,22 @@
+//! The data sources: one file and one line each.
+
+mod iam_policy;
+mod inventory;
+mod key;
+
+use std::collections::BTreeMap;
+
+pub(crate) use key::no_such_key;
+
+use crate::source::{Source, SourceType};
+
+/// Every data source by its name in HCL.
+pub(crate) fn all() -> BTreeMap<String, SourceType> {
+    let sources: [Box<dyn Source>; 2] =
+        [Box::new(iam_policy::IamPolicy), Box::new(key::Key::new())];
+    sources
+        .into_iter()
+        .map(SourceType::new)
+        .map(|kind| (kind.type_name(), kind))
+        .collect()
+}

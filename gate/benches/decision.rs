@@ -115,7 +115,9 @@ fn key(index: usize) -> (Entry, Client) {
     let key = Key {
         id,
         environment: Environment::default(),
-        scopes: [self::name(&format!("team-{team}:read"))].into(),
+        principal: None,
+        scopes: Some([self::name(&format!("team-{team}:read"))].into()),
+        roles: None,
         quotas: Some([self::name("free")].into()),
         enabled: true,
         not_before: None,
@@ -126,6 +128,9 @@ fn key(index: usize) -> (Entry, Client) {
             version: 1,
             sha256: Verifier::of(token.expose()),
             created_at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
+            expires_at: None,
+            imported: false,
+            pending: false,
         }],
     };
     let path = format!("/v1/team-{team}/orders/{index}?page=2");

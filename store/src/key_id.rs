@@ -14,8 +14,8 @@ const DIGITS: [u8; 62] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 /// A key's public id: 12 base62 characters, shown in logs and inside the token.
 ///
-/// It derives from the namespace and the key's name, so that a create which was interrupted and is run again finds
-/// the token that it had written.
+/// It derives from the namespace and the key's name, of a set's key also from the set's, so that a create which was
+/// interrupted and is run again finds the token that it had written.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct KeyId([u8; KEY_ID_CHARS]);
@@ -24,12 +24,32 @@ impl KeyId {
     /// The id of the key `name` in `namespace`.
     #[must_use]
     pub fn derive(namespace: &Namespace, name: &Name) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"tollgate key id\0")
-            .chain_update(namespace.as_str())
-            .chain_update(b"\0")
-            .chain_update(name.as_str())
-            .finalize();
+        Self::from_digest(
+            Sha256::new()
+                .chain_update(b"tollgate key id\0")
+                .chain_update(namespace.as_str())
+                .chain_update(b"\0")
+                .chain_update(name.as_str()),
+        )
+    }
+
+    /// The id of the key `key` of the set `set` in `namespace`. No key that stands by itself has the same, whatever
+    /// it is called.
+    #[must_use]
+    pub fn derive_in_set(namespace: &Namespace, set: &Name, key: &Name) -> Self {
+        Self::from_digest(
+            Sha256::new()
+                .chain_update(b"tollgate key set key id\0")
+                .chain_update(namespace.as_str())
+                .chain_update(b"\0")
+                .chain_update(set.as_str())
+                .chain_update(b"\0")
+                .chain_update(key.as_str()),
+        )
+    }
+
+    fn from_digest(digest: Sha256) -> Self {
+        let digest = digest.finalize();
         let mut number = digest
             .iter()
             .take(16)
@@ -108,6 +128,33 @@ mod tests {
         );
         assert_ne!(prod, test);
         assert_eq!(KeyId::parse(prod.as_str()), Ok(prod));
+    }
+
+    #[test]
+    fn a_key_of_a_set_has_another_id_than_the_same_key_elsewhere() {
+        let namespace = Namespace::parse("prod").unwrap();
+        let name = |text| Name::parse(text).unwrap();
+        let ids = [
+            KeyId::derive_in_set(&namespace, &name("partners"), &name("acme")),
+            KeyId::derive_in_set(&namespace, &name("clients"), &name("acme")),
+            KeyId::derive_in_set(&namespace, &name("partners/acme"), &name("acme")),
+            KeyId::derive(&namespace, &name("acme")),
+            KeyId::derive(&namespace, &name("partners/acme")),
+        ];
+
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+    }
+
+    #[test]
+    fn ids_never_change_since_tokens_hold_them() {
+        let namespace = Namespace::parse("prod").unwrap();
+        let name = |text| Name::parse(text).unwrap();
+
+        let alone = KeyId::derive(&namespace, &name("acme-ci"));
+        let in_set = KeyId::derive_in_set(&namespace, &name("partners"), &name("acme-ci"));
+        assert_eq!(alone.as_str(), "bfRjcrR7CKhD");
+        assert_eq!(in_set.as_str(), "MQy0mawimLc6");
     }
 
     #[test]

@@ -47,12 +47,23 @@ impl Problem {
         self
     }
 
-    /// The place in one text: `grants[0].path`; empty for the whole document.
+    /// The same problem, one entry of a map deeper: `field["key"]…`.
+    #[must_use]
+    pub fn within_entry(mut self, field: &str, key: &str) -> Self {
+        let outer = [Step::Field(field.to_owned()), Step::Field(key.to_owned())];
+        self.path.splice(0..0, outer);
+        self
+    }
+
+    /// The place in one text: `grants[0].path`, `keys["acme-ci"].scopes`; empty for the whole document.
     #[must_use]
     pub fn place(&self) -> String {
         let mut place = String::new();
         for step in &self.path {
             match step {
+                Step::Field(name) if !is_word(name) => {
+                    place.extend(["[", &format!("{name:?}"), "]"]);
+                }
                 Step::Field(name) if place.is_empty() => place.push_str(name),
                 Step::Field(name) => {
                     place.push('.');
@@ -63,6 +74,12 @@ impl Problem {
         }
         place
     }
+}
+
+/// Whether a name can follow a dot, as the names of all fields can.
+fn is_word(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 impl fmt::Display for Problem {
@@ -104,5 +121,17 @@ mod tests {
         let problem = Problem::field("path", "must start with '/'").within("grants", 2);
 
         assert_eq!(problem.to_string(), "grants[2].path: must start with '/'");
+    }
+
+    #[test]
+    fn an_entry_of_a_map_reads_as_one_where_its_key_is_no_word() {
+        let place = |key| {
+            Problem::field("scopes", "")
+                .within_entry("keys", key)
+                .place()
+        };
+
+        assert_eq!(place("acme"), "keys.acme.scopes");
+        assert_eq!(place("acme.ci/1"), "keys[\"acme.ci/1\"].scopes");
     }
 }

@@ -19,6 +19,10 @@ use crate::{Environment, KeyId, Secret};
 /// The most characters a token of our own may have.
 pub const TOKEN_CHARS_MAX: usize =
     3 + crate::name::ENVIRONMENT_CHARS_MAX + 1 + KEY_ID_CHARS + 1 + SECRET_CHARS + CHECKSUM_CHARS;
+/// The fewest characters of a token that was made elsewhere: a shorter one could be guessed.
+pub const IMPORTED_CHARS_MIN: usize = 20;
+/// The most characters of a token that was made elsewhere.
+pub const IMPORTED_CHARS_MAX: usize = 512;
 const SECRET_BYTES: usize = 32;
 const SECRET_CHARS: usize = 43;
 const CHECKSUM_CHARS: usize = 6;
@@ -63,6 +67,23 @@ pub fn key_id(token: &str) -> Option<KeyId> {
     KeyId::parse(id).ok()
 }
 
+/// Checks a token that was made elsewhere: a request must be able to bear it, and nobody to guess it. The error does
+/// not show it.
+pub fn check_imported(token: &str) -> Result<(), String> {
+    let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_visible && (IMPORTED_CHARS_MIN..=IMPORTED_CHARS_MAX).contains(&token.len()) {
+        return Ok(());
+    }
+    let what = if is_visible {
+        format!("this one has {}", token.len())
+    } else {
+        "this one holds others".to_owned()
+    };
+    Err(format!(
+        "a token must have {IMPORTED_CHARS_MIN} to {IMPORTED_CHARS_MAX} visible ASCII characters without spaces: {what}"
+    ))
+}
+
 /// The SHA-256 of a token's whole text: what the store keeps and a proxy compares, in constant time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -73,6 +94,20 @@ impl Verifier {
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Reads a verifier; the error says how one is written, and does not show the text: it could be a token.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut bytes = [0; 32];
+        let lower_case = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if text.len() != 64 || !lower_case {
+            return Err(bad_verifier());
+        }
+        for (slot, index) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            let pair = text.get(index..index + 2).ok_or_else(bad_verifier)?;
+            *slot = u8::from_str_radix(pair, 16).map_err(|_| bad_verifier())?;
+        }
+        Ok(Self(bytes))
     }
 
     /// Whether both are the same, in a time that does not depend on where they differ.
@@ -101,21 +136,15 @@ impl From<Verifier> for String {
 }
 
 impl TryFrom<String> for Verifier {
-    type Error = &'static str;
+    type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const EXPECTED: &str = "a verifier must be a SHA-256 in 64 lower-case hexadecimal digits";
-        let mut bytes = [0; 32];
-        let lower_case = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if text.len() != 64 || !lower_case {
-            return Err(EXPECTED);
-        }
-        for (slot, index) in bytes.iter_mut().zip((0..64).step_by(2)) {
-            let pair = text.get(index..index + 2).ok_or(EXPECTED)?;
-            *slot = u8::from_str_radix(pair, 16).map_err(|_| EXPECTED)?;
-        }
-        Ok(Self(bytes))
+        Self::parse(&text)
     }
+}
+
+fn bad_verifier() -> String {
+    "a verifier must be a SHA-256 in 64 lower-case hexadecimal digits".to_owned()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -214,6 +243,28 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Verifier>(&json).unwrap(), verifier);
         assert!(serde_json::from_str::<Verifier>("\"BA7816\"").is_err());
+    }
+
+    #[test]
+    fn a_token_from_elsewhere_is_long_enough_and_one_word() {
+        for token in [
+            "x".repeat(20),
+            "~!@#$%^&*()_+{}|:\"<>?".to_owned(),
+            "x".repeat(512),
+        ] {
+            assert_eq!(check_imported(&token), Ok(()), "{token}");
+        }
+        for (token, what) in [
+            ("x".repeat(19), "this one has 19"),
+            ("x".repeat(513), "this one has 513"),
+            ("x".repeat(19) + " x", "this one holds others"),
+            ("x".repeat(19) + "\n", "this one holds others"),
+            ("ä".repeat(20), "this one holds others"),
+        ] {
+            let error = check_imported(&token).unwrap_err();
+            assert!(error.ends_with(what), "{error}");
+            assert!(!error.contains(&token), "{error}");
+        }
     }
 
     proptest! {

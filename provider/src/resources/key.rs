@@ -254,6 +254,9 @@ fn version(sha256: Verifier) -> KeyVersion {
         version: 1,
         sha256,
         created_at: clock::now().into(),
+        expires_at: None,
+        imported: false,
+        pending: false,
     }
 }
 
@@ -267,6 +270,9 @@ fn show_version(version: &KeyVersion) -> Json {
         version,
         sha256,
         created_at,
+        expires_at: _,
+        imported: _,
+        pending: _,
     } = version;
     json!({"version": version, "created_at": created_at, "fingerprint": sha256.fingerprint()})
 }

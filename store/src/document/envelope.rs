@@ -165,9 +165,3 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
     let name = Name::parse(&name).map_err(Problem::whole)?;
     Document::parse(&DocumentKey { kind, name }, spec)
 }
-
-impl Serialize for Kind {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}

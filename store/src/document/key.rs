@@ -4,20 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Declaration, Kind, Spec, check_count};
+use super::check::{check_count, check_lifetime, check_metadata, check_set, enabled, is_unset};
+use super::{Claim, Declaration, Kind, Spec};
 use crate::token::Verifier;
 use crate::{Cidr, Environment, KeyId, Name, Problem, Timestamp};
 
-/// The most scopes of one key.
-pub const KEY_SCOPES_MAX: usize = 100;
-/// The most quotas of one key.
-pub const KEY_QUOTAS_MAX: usize = 8;
 /// The most address blocks of one key.
 pub const KEY_CIDRS_MAX: usize = 64;
-/// The most entries of a key's metadata.
-pub const METADATA_ENTRIES_MAX: usize = 16;
-/// The most characters of one metadata key or value.
-pub const METADATA_CHARS_MAX: usize = 256;
 /// The most versions that a key may have at once.
 pub const KEY_VERSIONS_MAX: usize = 8;
 
@@ -30,9 +23,16 @@ pub struct Key {
     /// The environment that the token shows.
     #[serde(default)]
     pub environment: Environment,
-    /// The scopes it holds: 1 to 100.
-    pub scopes: BTreeSet<Name>,
-    /// The quotas it is counted by; none where left out.
+    /// The principal that it acts as; where left out it stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Name>,
+    /// The scopes it holds, 1 to 100; of a principal's key, what it is narrowed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<BTreeSet<Name>>,
+    /// The roles it has, 1 to 32; never beside a principal, which has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<BTreeSet<Name>>,
+    /// The quotas it is counted by, beside its principal's; none where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<BTreeSet<Name>>,
     /// Whether it opens anything.
@@ -64,55 +64,39 @@ pub struct KeyVersion {
     pub sha256: Verifier,
     /// When it was made.
     pub created_at: Timestamp,
+    /// From when on this token opens nothing any more, whatever becomes of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether the token was made elsewhere: it holds no id, and is found by its hash.
+    #[serde(default, skip_serializing_if = "is_unset")]
+    pub imported: bool,
+    /// Whether the token is still on its way to the client. It opens like any other.
+    #[serde(default, skip_serializing_if = "is_unset")]
+    pub pending: bool,
 }
 
-fn enabled() -> bool {
-    true
+impl Key {
+    /// As whom it acts, what it may do, and what counts it.
+    #[must_use]
+    pub fn claim(&self) -> Claim<'_> {
+        Claim {
+            principal: self.principal.as_ref(),
+            scopes: self.scopes.as_ref(),
+            roles: self.roles.as_ref(),
+            quotas: self.quotas.as_ref(),
+        }
+    }
 }
 
 impl Declaration for Key {
     const KIND: Kind = Kind::Key;
 
     fn check(&self) -> Result<(), Problem> {
-        check_count("scopes", Some(self.scopes.len()), KEY_SCOPES_MAX)?;
-        check_count(
-            "quotas",
-            self.quotas.as_ref().map(BTreeSet::len),
-            KEY_QUOTAS_MAX,
-        )?;
-        check_count(
-            "allowed_cidrs",
-            self.allowed_cidrs.as_ref().map(BTreeSet::len),
-            KEY_CIDRS_MAX,
-        )?;
-        check_count(
-            "metadata",
-            self.metadata.as_ref().map(BTreeMap::len),
-            METADATA_ENTRIES_MAX,
-        )?;
+        self.claim().check()?;
+        check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
+        check_metadata(self.metadata.as_ref())?;
         check_count("versions", Some(self.versions.len()), KEY_VERSIONS_MAX)?;
-        if let (Some(start), Some(end)) = (&self.not_before, &self.expires_at)
-            && start.at() >= end.at()
-        {
-            return Err(Problem::field(
-                "expires_at",
-                format!("{end} must be later than not_before, {start}"),
-            ));
-        }
-        let long = |text: &&String| text.chars().count() > METADATA_CHARS_MAX;
-        if let Some(text) = self
-            .metadata
-            .iter()
-            .flatten()
-            .flat_map(|(key, value)| [key, value])
-            .find(long)
-        {
-            let start: String = text.chars().take(20).collect();
-            let message =
-                format!("\"{start}…\" is too long: at most {METADATA_CHARS_MAX} characters");
-            return Err(Problem::field("metadata", message));
-        }
-        Ok(())
+        check_lifetime(self.not_before.as_ref(), self.expires_at.as_ref())
     }
 }
 

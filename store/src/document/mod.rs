@@ -4,100 +4,43 @@
 //! made it. Its parts are validated types, so that whoever holds a [`Document`] never checks again. Documents grant
 //! and never deny: leaving a bad one out can only narrow access.
 
+mod check;
+mod claim;
 mod envelope;
 mod key;
+mod key_set;
+mod kind;
+mod principal;
 mod proxy;
 mod quota;
+mod reference;
+mod role;
 mod route;
 mod scope;
 mod upstream;
 
-use std::fmt;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
+pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
-pub use key::{
-    KEY_CIDRS_MAX, KEY_QUOTAS_MAX, KEY_SCOPES_MAX, KEY_VERSIONS_MAX, Key, KeyVersion,
-    METADATA_CHARS_MAX, METADATA_ENTRIES_MAX,
+pub use key::{KEY_CIDRS_MAX, KEY_VERSIONS_MAX, Key, KeyVersion};
+pub use key_set::{
+    KEY_SET_NAME_CHARS_MAX, KEY_SET_PAGES_MAX, KEY_SET_PARTS_MAX, KeySet, KeySetPart,
+    PART_KEYS_MAX, PartName, SetKey,
 };
+pub use kind::{DocumentKey, Kind};
+pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
 pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
+pub use reference::Reference;
+pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::Route;
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
 pub use upstream::{TARGETS_MAX, Timeouts, Upstream};
 
 use crate::{Name, Problem};
-
-/// What kind of thing a document declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Methods, hosts and paths that a credential may be given.
-    Scope,
-    /// Limits on requests over time.
-    Quota,
-    /// A client's key: its verifiers and what it may do.
-    Key,
-    /// Servers that answer behind the proxies.
-    Upstream,
-    /// Which requests go to which upstream.
-    Route,
-    /// A deployment of proxies.
-    Proxy,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Scope,
-        Self::Quota,
-        Self::Key,
-        Self::Upstream,
-        Self::Route,
-        Self::Proxy,
-    ];
-
-    /// Its name in JSON, in file names and in messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scope => "scope",
-            Self::Quota => "quota",
-            Self::Key => "key",
-            Self::Upstream => "upstream",
-            Self::Route => "route",
-            Self::Proxy => "proxy",
-        }
-    }
-
-    /// The kind of that name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// What a document is found by: its kind and its name. Prints as `key "acme-ci"`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DocumentKey {
-    /// The kind.
-    pub kind: Kind,
-    /// The name, unique within the kind.
-    pub name: Name,
-}
-
-impl fmt::Display for DocumentKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {:?}", self.kind, self.name.as_str())
-    }
-}
 
 /// What a document declares, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,8 +49,16 @@ pub enum Spec {
     Scope(Scope),
     /// See [`Quota`].
     Quota(Quota),
+    /// See [`Role`].
+    Role(Role),
+    /// See [`Principal`].
+    Principal(Principal),
     /// See [`Key`].
     Key(Key),
+    /// See [`KeySet`].
+    KeySet(KeySet),
+    /// See [`KeySetPart`].
+    KeySetPart(KeySetPart),
     /// See [`Upstream`].
     Upstream(Upstream),
     /// See [`Route`].
@@ -123,6 +74,11 @@ pub trait Declaration: Serialize + DeserializeOwned + Into<Spec> {
 
     /// Checks what one field's type can't: counts, and fields that depend on each other.
     fn check(&self) -> Result<(), Problem>;
+
+    /// Checks what a name of this kind must be beyond being a name.
+    fn check_name(_name: &Name) -> Result<(), Problem> {
+        Ok(())
+    }
 
     /// Reads a `spec`: unknown fields, bad values and contradictions are a problem at their place.
     fn parse(spec: serde_json::Value) -> Result<Self, Problem> {
@@ -142,6 +98,7 @@ pub struct Document {
 impl Document {
     /// Names a declaration, if it is valid.
     pub fn new<D: Declaration>(name: Name, declaration: D) -> Result<Self, Problem> {
+        D::check_name(&name)?;
         declaration.check()?;
         Ok(Self {
             name,
@@ -151,17 +108,25 @@ impl Document {
 
     /// Reads a `spec` of the given kind.
     pub fn parse(key: &DocumentKey, spec: serde_json::Value) -> Result<Self, Problem> {
-        let spec = match key.kind {
-            Kind::Scope => Scope::parse(spec)?.into(),
-            Kind::Quota => Quota::parse(spec)?.into(),
-            Kind::Key => Key::parse(spec)?.into(),
-            Kind::Upstream => Upstream::parse(spec)?.into(),
-            Kind::Route => Route::parse(spec)?.into(),
-            Kind::Proxy => Proxy::parse(spec)?.into(),
-        };
+        match key.kind {
+            Kind::Scope => Self::read::<Scope>(key, spec),
+            Kind::Quota => Self::read::<Quota>(key, spec),
+            Kind::Role => Self::read::<Role>(key, spec),
+            Kind::Principal => Self::read::<Principal>(key, spec),
+            Kind::Key => Self::read::<Key>(key, spec),
+            Kind::KeySet => Self::read::<KeySet>(key, spec),
+            Kind::KeySetPart => Self::read::<KeySetPart>(key, spec),
+            Kind::Upstream => Self::read::<Upstream>(key, spec),
+            Kind::Route => Self::read::<Route>(key, spec),
+            Kind::Proxy => Self::read::<Proxy>(key, spec),
+        }
+    }
+
+    fn read<D: Declaration>(key: &DocumentKey, spec: serde_json::Value) -> Result<Self, Problem> {
+        D::check_name(&key.name)?;
         Ok(Self {
             name: key.name.clone(),
-            spec,
+            spec: D::parse(spec)?.into(),
         })
     }
 
@@ -183,7 +148,11 @@ impl Document {
         match &self.spec {
             Spec::Scope(_) => Kind::Scope,
             Spec::Quota(_) => Kind::Quota,
+            Spec::Role(_) => Kind::Role,
+            Spec::Principal(_) => Kind::Principal,
             Spec::Key(_) => Kind::Key,
+            Spec::KeySet(_) => Kind::KeySet,
+            Spec::KeySetPart(_) => Kind::KeySetPart,
             Spec::Upstream(_) => Kind::Upstream,
             Spec::Route(_) => Kind::Route,
             Spec::Proxy(_) => Kind::Proxy,
@@ -205,26 +174,15 @@ impl Serialize for Spec {
         match self {
             Self::Scope(scope) => scope.serialize(serializer),
             Self::Quota(quota) => quota.serialize(serializer),
+            Self::Role(role) => role.serialize(serializer),
+            Self::Principal(principal) => principal.serialize(serializer),
             Self::Key(key) => key.serialize(serializer),
+            Self::KeySet(set) => set.serialize(serializer),
+            Self::KeySetPart(part) => part.serialize(serializer),
             Self::Upstream(upstream) => upstream.serialize(serializer),
             Self::Route(route) => route.serialize(serializer),
             Self::Proxy(proxy) => proxy.serialize(serializer),
         }
-    }
-}
-
-/// Checks that a list or set has `1..=most` elements where it is given.
-fn check_count(field: &str, count: Option<usize>, most: usize) -> Result<(), Problem> {
-    match count {
-        Some(0) => Err(Problem::field(
-            field,
-            "must not be empty: give at least one, or leave it out",
-        )),
-        Some(count) if count > most => Err(Problem::field(
-            field,
-            format!("has {count} elements, at most {most} are allowed"),
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Declaration, Kind, Spec, check_count};
+use super::check::check_count;
+use super::{Declaration, Kind, Spec};
 use crate::{Cidr, Description, ListenAddress, Problem};
 
 /// The most addresses that one proxy listens on.

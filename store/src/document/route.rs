@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::check_count;
 use super::scope::MATCHERS_MAX;
-use super::{Declaration, Kind, Spec, check_count};
+use super::{Declaration, Kind, Spec};
 use crate::{Description, HostPattern, Method, Name, PathPattern, Problem};
 
 /// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.

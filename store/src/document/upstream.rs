@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Declaration, Kind, Spec, check_count};
+use super::check::check_count;
+use super::{Declaration, Kind, Spec};
 use crate::{Description, Problem, TargetUrl, Timeout};
 
 /// The most targets of one upstream.

@@ -51,6 +51,8 @@ impl<'e> Documents<'e> {
             Spec::Upstream(upstream) => drop(self.upstreams.insert(name, upstream)),
             Spec::Route(route) => drop(self.routes.insert(name, route)),
             Spec::Proxy(proxy) => drop(self.proxies.insert(name, proxy)),
+            // Nothing is decided by them yet.
+            Spec::Role(_) | Spec::Principal(_) | Spec::KeySet(_) | Spec::KeySetPart(_) => {}
         }
     }
 

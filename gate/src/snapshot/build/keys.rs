@@ -28,7 +28,7 @@ pub(super) fn rules(
         let access = match twins.get(name) {
             Some(twin) => Err(has_the_id_of(key.id, twin)),
             None => shared
-                .entry((&key.scopes, key.quotas.as_ref()))
+                .entry(key.claim())
                 .or_insert_with(|| access(key, documents, (scopes, quotas)))
                 .clone(),
         };
@@ -63,10 +63,14 @@ fn access(
     documents: &Documents<'_>,
     (scopes, quotas): (&Scopes<'_>, &Quotas<'_>),
 ) -> Result<Arc<Access>, String> {
+    if key.principal.is_some() || key.roles.is_some() {
+        return Err("names a principal or roles, which this build doesn't serve yet".to_owned());
+    }
     let none = BTreeSet::new();
     let named = key.quotas.as_ref().unwrap_or(&none);
+    let own = key.scopes.as_ref().unwrap_or(&none);
     Ok(Arc::new(Access {
-        scopes: resolve(&key.scopes, scopes)
+        scopes: resolve(own, scopes)
             .map_err(|name| format!("names {}", documents.missing(Kind::Scope, name)))?,
         quotas: resolve(named, quotas)
             .map_err(|name| format!("names {}", documents.missing(Kind::Quota, name)))?,

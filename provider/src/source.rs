@@ -137,3 +137,63 @@ impl SourceType {
         given.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Attribute, Presence, Shape};
+    use crate::{data, ephemeral};
+
+    fn each(attributes: &[Attribute], visit: &mut impl FnMut(&Attribute)) {
+        for attribute in attributes {
+            visit(attribute);
+            if let Shape::Nested(_, inner) = &attribute.shape {
+                each(inner, visit);
+            }
+        }
+    }
+
+    #[test]
+    fn terraform_accepts_every_schema_and_people_can_read_it() {
+        for (name, source) in data::all().into_iter().chain(ephemeral::all()) {
+            assert!(source.schema.description.ends_with('.'), "{name}");
+            each(&source.schema.attributes, &mut |attribute| {
+                let place = format!("{name}: {}", attribute.name);
+                assert!(!attribute.replaces && !attribute.write_only, "{place}");
+                let has_default = attribute.default.is_some();
+                assert!(
+                    !has_default || attribute.presence == Presence::Optional,
+                    "{place}"
+                );
+            });
+            let block = Message::from(&source.schema).block.unwrap();
+            for attribute in block.attributes {
+                let ends = attribute.description.ends_with(['.', ')']);
+                assert!(ends, "{name}: {}", attribute.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_data_source_has_a_token_or_anything_else_to_hide() {
+        for (name, source) in data::all() {
+            each(&source.schema.attributes, &mut |attribute| {
+                assert!(!attribute.sensitive, "{name}: {}", attribute.name);
+                assert!(
+                    !attribute.name.contains("token"),
+                    "{name}: {}",
+                    attribute.name
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn an_ephemeral_token_is_hidden() {
+        let sources = ephemeral::all();
+        let key = &sources["tollgate_key"].schema;
+        let token = key.attributes.iter().find(|one| one.name == "token");
+
+        assert!(token.unwrap().sensitive);
+    }
+}

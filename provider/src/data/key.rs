@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use tollgate_store::Name;
-use tollgate_store::document::{Document, DocumentKey, Kind};
+use tollgate_store::backend::{TokenOwner, TokenPlace};
+use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::{KeyId, Name};
 
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
@@ -78,29 +79,31 @@ impl Key {
         let document = entry
             .document
             .map_err(|problem| broken(store, &key, &problem))?;
-        let beside = self.resource.resource.beside(store, &key.name).await;
-        let beside = beside.map_err(|error| failure(&key, "read completely", &error))?;
-        Ok(Answer {
-            attributes: self.attributes(&document, beside.attributes),
-            warnings: beside.missing.into_iter().collect(),
-        })
+        let id = &KeyId::derive(&store.namespace, &key.name);
+        let name = &key.name;
+        let place = store
+            .backend
+            .token_place(TokenOwner::Key { name, id })
+            .await;
+        let place = place.map_err(|error| failure(&key, "read completely", &error))?;
+        let mut attributes = self.resource.resource.attributes(&document);
+        if let Some(TokenPlace {
+            secret_id,
+            secret_arn,
+        }) = place
+        {
+            attributes.insert("secret_id".to_owned(), secret_id.into());
+            attributes.insert("secret_arn".to_owned(), secret_arn.into());
+        }
+        Ok(attributes.into())
     }
 
     async fn of_set(&self, store: &Store, set: &Name, name: &Name) -> Result<Answer, Diagnostic> {
-        let (keys, _) = inventory::keys(&inventory::entries(store).await?);
-        let found = keys
-            .into_iter()
-            .find(|found| found.set.as_ref() == Some(set) && found.document.name() == name);
-        match found {
-            Some(found) => Ok(self.attributes(&found.document, Fields::new()).into()),
+        let entries = inventory::entries(store).await?;
+        match inventory::find(&entries, set, name) {
+            Some(document) => Ok(self.resource.resource.attributes(&document).into()),
             None => Err(no_such_key(store, name, Some(set))),
         }
-    }
-
-    fn attributes(&self, document: &Document, beside: Fields) -> Fields {
-        let mut attributes = self.resource.resource.attributes(document);
-        attributes.extend(beside);
-        attributes
     }
 }
 

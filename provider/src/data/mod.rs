@@ -1,8 +1,9 @@
 //! The data sources: one file and one line each.
 
 mod iam_policy;
-mod inventory;
+pub(crate) mod inventory;
 mod key;
+mod keys;
 
 use std::collections::BTreeMap;
 
@@ -12,8 +13,11 @@ use crate::source::{Source, SourceType};
 
 /// Every data source by its name in HCL.
 pub(crate) fn all() -> BTreeMap<String, SourceType> {
-    let sources: [Box<dyn Source>; 2] =
-        [Box::new(iam_policy::IamPolicy), Box::new(key::Key::new())];
+    let sources: [Box<dyn Source>; 3] = [
+        Box::new(iam_policy::IamPolicy),
+        Box::new(key::Key::new()),
+        Box::new(keys::Keys::new()),
+    ];
     sources
         .into_iter()
         .map(SourceType::new)

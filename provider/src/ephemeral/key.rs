@@ -7,7 +7,8 @@ use tollgate_store::document::{DocumentKey, Kind};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name, Secret};
 
-use crate::data::no_such_key;
+use super::pages;
+use crate::data::{inventory, no_such_key};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::failure;
 use crate::resource::{Fields, Store};
@@ -22,6 +23,7 @@ pub(super) struct Key;
 #[derive(Deserialize)]
 struct Question {
     name: Name,
+    key_set: Option<Name>,
 }
 
 #[async_trait]
@@ -38,6 +40,11 @@ impl Source for Key {
                 Attribute::required("name", Type::String)
                     .check(Name::parse)
                     .describe("The key's name."),
+                Attribute::optional("key_set", Type::String)
+                    .check(Name::parse)
+                    .describe(
+                        "The key set that it belongs to. None where left out: a `tollgate_key`.",
+                    ),
                 Attribute::computed("token", Type::String)
                     .sensitive()
                     .describe("The token that the client sends."),
@@ -49,24 +56,45 @@ impl Source for Key {
     }
 
     async fn answer(&self, store: &Store, config: Fields) -> Result<Answer, Diagnostic> {
-        let Question { name } = question(config)?;
-        let id = KeyId::derive(&store.namespace, &name);
-        let kind = Kind::Key;
-        let key = DocumentKey { kind, name };
-        let failed = |error| failure(&key, "opened", &error);
-        let entry = store.backend.read(&key).await.map_err(failed)?;
-        if entry.is_none() {
-            return Err(no_such_key(store, &key.name, None));
-        }
-        let owner = TokenOwner::Key {
-            name: &key.name,
-            id: &id,
+        let Question { name, key_set } = question(config)?;
+        let (id, token) = match &key_set {
+            None => own(store, &name).await?,
+            Some(set) => of_set(store, set, &name).await?,
         };
-        match store.backend.read_token(owner).await.map_err(failed)? {
-            Some(kept) => Ok(opened(id, &kept.token).into()),
-            None => Err(no_token(store, &key)),
-        }
+        let token = token.ok_or_else(|| no_token(store, &name, key_set.as_ref()))?;
+        Ok(opened(id, &token).into())
     }
+}
+
+/// The id of a key that stands by itself, and its token as far as it is there.
+async fn own(store: &Store, name: &Name) -> Result<(KeyId, Option<Secret>), Diagnostic> {
+    let id = &KeyId::derive(&store.namespace, name);
+    let key = DocumentKey {
+        kind: Kind::Key,
+        name: name.clone(),
+    };
+    let failed = |error| failure(&key, "opened", &error);
+    let entry = store.backend.read(&key).await.map_err(failed)?;
+    if entry.is_none() {
+        return Err(no_such_key(store, name, None));
+    }
+    let kept = store.backend.read_token(TokenOwner::Key { name, id }).await;
+    Ok((*id, kept.map_err(failed)?.map(|kept| kept.token)))
+}
+
+/// The same of a key set's key.
+async fn of_set(
+    store: &Store,
+    set: &Name,
+    name: &Name,
+) -> Result<(KeyId, Option<Secret>), Diagnostic> {
+    let entries = inventory::entries(store).await?;
+    let header = inventory::key_set(&entries, set);
+    let Some(header) = header.filter(|_| inventory::find(&entries, set, name).is_some()) else {
+        return Err(no_such_key(store, name, Some(set)));
+    };
+    let token = pages::token(store, (set, header), name).await?;
+    Ok((header.key_id(set, name), token))
 }
 
 fn opened(id: KeyId, token: &Secret) -> Fields {
@@ -78,14 +106,21 @@ fn opened(id: KeyId, token: &Secret) -> Fields {
     ])
 }
 
-fn no_token(store: &Store, key: &DocumentKey) -> Diagnostic {
+fn no_token(store: &Store, name: &Name, set: Option<&Name>) -> Diagnostic {
     let place = store.backend.place();
+    let (key, kind) = match set {
+        None => (format!("key {:?}", name.as_str()), "tollgate_key"),
+        Some(set) => (
+            format!("key {:?} in key set {:?}", name.as_str(), set.as_str()),
+            "tollgate_key_set",
+        ),
+    };
     Diagnostic::error(
         format!("The token of {key} is missing"),
         format!(
             "{place} holds {key} but not its token: it was removed there, and nobody can read it again. To make a new \
              one, replace the key where it is declared: `terraform apply -replace=ADDRESS`, where ADDRESS is that \
-             tollgate_key's."
+             {kind}'s."
         ),
     )
     .at(Path::attribute("name"))

@@ -7,9 +7,9 @@ use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name};
 
 use crate::backend::{Fault, Unreliable};
-use crate::samples;
 use crate::terraform::{Terraform, namespace};
 use crate::words::texts;
+use crate::{samples, sets};
 
 const KEY: &str = "tollgate_key";
 
@@ -103,4 +103,72 @@ async fn a_store_that_fails_is_an_error() {
             "Key \"acme-ci\" was not opened"
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_of_a_set_is_found_on_whichever_page_has_its_token() {
+    let terraform = Terraform::new().await;
+    let token = sets::partners(&terraform.store).await;
+
+    let asked = json!({"name": "c", "key_set": "partners"});
+    let opened = terraform.open(KEY, &asked).await.answer();
+
+    assert!(opened.attribute("token") == &Value::from(token.expose()));
+    assert_eq!(
+        opened.attribute("id").as_str(),
+        Some(sets::id("c").as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_set_without_the_key_or_its_token_says_so() {
+    let terraform = Terraform::new().await;
+    sets::partners(&terraform.store).await;
+    sets::write_page(&terraform.store, 1, &json!({})).await;
+    let summary = async |name: &str, set: &str| {
+        let asked = json!({"name": name, "key_set": set});
+        terraform.open(KEY, &asked).await.diagnostics[0]
+            .summary
+            .clone()
+    };
+
+    for (name, set, expected) in [
+        (
+            "c",
+            "partners",
+            "The token of key \"c\" in key set \"partners\" is missing",
+        ),
+        (
+            "x",
+            "partners",
+            "There is no key \"x\" in key set \"partners\"",
+        ),
+        (
+            "z",
+            "partners",
+            "There is no key \"z\" in key set \"partners\"",
+        ),
+        ("a", "others", "There is no key \"a\" in key set \"others\""),
+    ] {
+        assert_eq!(summary(name, set).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_broken_page_is_named_without_what_it_holds() {
+    let terraform = Terraform::new().await;
+    sets::partners(&terraform.store).await;
+    sets::write_page(&terraform.store, 0, &json!("tg_live_something")).await;
+
+    let asked = json!({"name": "c", "key_set": "partners"});
+    let opened = terraform.open(KEY, &asked).await;
+
+    assert_eq!(
+        texts(&opened.diagnostics),
+        [
+            "error @\nA page of the tokens of key_set \"partners\" is broken\nWhat memory/prod/page 2.0 of the tokens of \
+             key_set \"partners\" holds must be a JSON object that maps the names of keys to their tokens, and is \
+             something else: somebody changed it by hand. Put back what it held before."
+        ]
+    );
 }

@@ -7,6 +7,7 @@
     reason = "a test that can't go on should panic"
 )]
 
+mod asking;
 mod bad_input;
 mod concurrency;
 mod everything;

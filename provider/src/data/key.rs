@@ -15,6 +15,10 @@ use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
 use crate::value::Type;
 
+/// What to do where Terraform asks too early.
+const MADE_BY_THE_SAME_APPLY: &str = "where a resource of this configuration makes it, name that one in depends_on, so \
+                                      that Terraform makes it first";
+
 /// One key.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -74,7 +78,7 @@ impl Key {
         let entry = store.backend.read(&key).await;
         let entry = entry.map_err(|error| failure(&key, "read", &error))?;
         let Some(entry) = entry else {
-            return Err(no_such_key(store, &key.name, None));
+            return Err(no_such_key(store, &key.name, None, MADE_BY_THE_SAME_APPLY));
         };
         let document = entry
             .document
@@ -102,7 +106,7 @@ impl Key {
         let entries = inventory::entries(store).await?;
         match inventory::find(&entries, set, name) {
             Some(document) => Ok(self.resource.resource.attributes(&document).into()),
-            None => Err(no_such_key(store, name, Some(set))),
+            None => Err(no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY)),
         }
     }
 }
@@ -116,21 +120,26 @@ pub(super) fn answered(resource: &ResourceType) -> impl Iterator<Item = Attribut
 }
 
 /// There is no such key; `set` is the key set that it was sought in.
-pub(crate) fn no_such_key(store: &Store, name: &Name, set: Option<&Name>) -> Diagnostic {
+pub(crate) fn no_such_key(
+    store: &Store,
+    name: &Name,
+    set: Option<&Name>,
+    remedy: &str,
+) -> Diagnostic {
     let place = store.backend.place();
-    let (key, kind) = match set {
-        None => (format!("key {:?}", name.as_str()), "tollgate_key"),
-        Some(set) => (
-            format!("key {:?} in key set {:?}", name.as_str(), set.as_str()),
-            "tollgate_key_set",
-        ),
-    };
+    let key = called(name, set);
     Diagnostic::error(
         format!("There is no {key}"),
-        format!(
-            "{place} holds no {key}. Check the name and the provider's namespace; where a {kind} of this configuration \
-             makes it, name it by that resource's attribute, so that Terraform makes it first."
-        ),
+        format!("{place} holds no {key}. Check the name and the provider's namespace; {remedy}."),
     )
     .at(Path::attribute("name"))
+}
+
+/// How a key is called in messages: `key "acme-ci"`, or `key "acme-ci" in key set "partners"`.
+pub(crate) fn called(name: &Name, set: Option<&Name>) -> String {
+    let name = name.as_str();
+    match set {
+        None => format!("key {name:?}"),
+        Some(set) => format!("key {name:?} in key set {:?}", set.as_str()),
+    }
 }

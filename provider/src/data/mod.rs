@@ -7,7 +7,7 @@ mod keys;
 
 use std::collections::BTreeMap;
 
-pub(crate) use key::no_such_key;
+pub(crate) use key::{called, no_such_key};
 
 use crate::source::{Source, SourceType};
 

@@ -8,13 +8,18 @@ use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name, Secret};
 
 use super::pages;
-use crate::data::{inventory, no_such_key};
+use crate::data::{called, inventory, no_such_key};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::failure;
 use crate::resource::{Fields, Store};
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
 use crate::value::Type;
+
+/// What to do where Terraform asks too early. It opens whatever has a known configuration, also before it makes what is
+/// named in `depends_on`.
+const MADE_BY_THE_SAME_APPLY: &str = "where a resource of this configuration makes it, give fingerprint that resource's \
+                                      own, so that Terraform makes it first";
 
 /// A key's token.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub(super) struct Key;
 struct Question {
     name: Name,
     key_set: Option<Name>,
+    fingerprint: Option<String>,
 }
 
 #[async_trait]
@@ -49,20 +55,39 @@ impl Source for Key {
                     .sensitive()
                     .describe("The token that the client sends."),
                 Attribute::computed("id", Type::String).describe("The key's public id."),
-                Attribute::computed("fingerprint", Type::String)
-                    .describe("The first 16 hexadecimal digits of the token's SHA-256."),
+                Attribute::optional("fingerprint", Type::String)
+                    .filled()
+                    .describe(
+                        "The first 16 hexadecimal digits of the token's SHA-256. Where the same apply makes or rotates \
+                         the key, give it the resource's `fingerprint`: then Terraform waits for it, and any other \
+                         token is an error.",
+                    ),
             ],
         }
     }
 
     async fn answer(&self, store: &Store, config: Fields) -> Result<Answer, Diagnostic> {
-        let Question { name, key_set } = question(config)?;
+        let Question {
+            name,
+            key_set,
+            fingerprint,
+        } = question(config)?;
         let (id, token) = match &key_set {
             None => own(store, &name).await?,
             Some(set) => of_set(store, set, &name).await?,
         };
-        let token = token.ok_or_else(|| no_token(store, &name, key_set.as_ref()))?;
-        Ok(opened(id, &token).into())
+        let key = called(&name, key_set.as_ref());
+        let token = token.ok_or_else(|| no_token(store, &key))?;
+        let found = Verifier::of(token.expose()).fingerprint();
+        if fingerprint.is_some_and(|expected| expected != found) {
+            return Err(another_token(store, &key, &found));
+        }
+        Ok(Fields::from_iter([
+            ("token".to_owned(), token.expose().into()),
+            ("id".to_owned(), id.as_str().into()),
+            ("fingerprint".to_owned(), found.into()),
+        ])
+        .into())
     }
 }
 
@@ -76,7 +101,7 @@ async fn own(store: &Store, name: &Name) -> Result<(KeyId, Option<Secret>), Diag
     let failed = |error| failure(&key, "opened", &error);
     let entry = store.backend.read(&key).await.map_err(failed)?;
     if entry.is_none() {
-        return Err(no_such_key(store, name, None));
+        return Err(no_such_key(store, name, None, MADE_BY_THE_SAME_APPLY));
     }
     let kept = store.backend.read_token(TokenOwner::Key { name, id }).await;
     Ok((*id, kept.map_err(failed)?.map(|kept| kept.token)))
@@ -91,37 +116,29 @@ async fn of_set(
     let entries = inventory::entries(store).await?;
     let header = inventory::key_set(&entries, set);
     let Some(header) = header.filter(|_| inventory::find(&entries, set, name).is_some()) else {
-        return Err(no_such_key(store, name, Some(set)));
+        return Err(no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY));
     };
     let token = pages::token(store, (set, header), name).await?;
     Ok((header.key_id(set, name), token))
 }
 
-fn opened(id: KeyId, token: &Secret) -> Fields {
-    let fingerprint = Verifier::of(token.expose()).fingerprint();
-    Fields::from_iter([
-        ("token".to_owned(), token.expose().into()),
-        ("id".to_owned(), id.as_str().into()),
-        ("fingerprint".to_owned(), fingerprint.into()),
-    ])
-}
-
-fn no_token(store: &Store, name: &Name, set: Option<&Name>) -> Diagnostic {
+fn no_token(store: &Store, key: &str) -> Diagnostic {
     let place = store.backend.place();
-    let (key, kind) = match set {
-        None => (format!("key {:?}", name.as_str()), "tollgate_key"),
-        Some(set) => (
-            format!("key {:?} in key set {:?}", name.as_str(), set.as_str()),
-            "tollgate_key_set",
-        ),
-    };
     Diagnostic::error(
         format!("The token of {key} is missing"),
         format!(
-            "{place} holds {key} but not its token: it was removed there, and nobody can read it again. To make a new \
-             one, replace the key where it is declared: `terraform apply -replace=ADDRESS`, where ADDRESS is that \
-             {kind}'s."
+            "{place} holds {key} but not its token: it was removed there, or was made elsewhere and never came here. \
+             Nobody can read it again. To make a new one, replace the key where it is declared."
         ),
     )
     .at(Path::attribute("name"))
+}
+
+fn another_token(store: &Store, key: &str, found: &str) -> Diagnostic {
+    let place = store.backend.place();
+    let message = format!(
+        "The token that {place} holds for {key} has the fingerprint {found}: it was made anew meanwhile. Plan again; the \
+         resource's own fingerprint is then the same"
+    );
+    Diagnostic::invalid(Path::attribute("fingerprint"), &message)
 }

@@ -42,6 +42,7 @@ pub(crate) struct Attribute {
     pub(crate) sensitive: bool,
     pub(crate) write_only: bool,
     pub(crate) replaces: bool,
+    filled: bool,
     description: &'static str,
     text: Option<Text>,
     bounds: Option<RangeInclusive<u32>>,
@@ -127,6 +128,7 @@ impl Attribute {
             sensitive: false,
             write_only: false,
             replaces: false,
+            filled: false,
             description: "",
             text: None,
             bounds: None,
@@ -159,6 +161,12 @@ impl Attribute {
     /// The value that stands for null.
     pub(crate) fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
+        self
+    }
+
+    /// The provider fills it in where its author leaves it out.
+    pub(crate) fn filled(mut self) -> Self {
+        self.filled = true;
         self
     }
 
@@ -241,7 +249,7 @@ impl Attribute {
 
     /// Whether the provider may give it a value that its author did not.
     pub(crate) fn is_computed(&self) -> bool {
-        self.presence == Presence::Computed || self.default.is_some()
+        self.presence == Presence::Computed || self.default.is_some() || self.filled
     }
 
     fn text(mut self, text: Text) -> Self {

@@ -49,8 +49,8 @@ async fn a_key_that_is_not_there_can_not_be_opened() {
         texts(&opened.diagnostics),
         [
             "error @.name\nThere is no key \"acme-ci\"\nMemory, namespace \"prod\" holds no key \"acme-ci\". Check the name \
-             and the provider's namespace; where a tollgate_key of this configuration makes it, name it by that \
-             resource's attribute, so that Terraform makes it first."
+             and the provider's namespace; where a resource of this configuration makes it, give fingerprint that \
+             resource's own, so that Terraform makes it first."
         ]
     );
     assert_eq!(opened.value, None);
@@ -71,10 +71,36 @@ async fn a_key_without_a_token_says_how_to_make_one() {
         texts(&opened.diagnostics),
         [
             "error @.name\nThe token of key \"acme-ci\" is missing\nMemory, namespace \"prod\" holds key \"acme-ci\" but not \
-             its token: it was removed there, and nobody can read it again. To make a new one, replace the key where it \
-             is declared: `terraform apply -replace=ADDRESS`, where ADDRESS is that tollgate_key's."
+             its token: it was removed there, or was made elsewhere and never came here. Nobody can read it again. To \
+             make a new one, replace the key where it is declared."
         ]
     );
+}
+
+#[tokio::test]
+async fn a_token_of_another_fingerprint_than_was_asked_for_is_refused() {
+    let terraform = Terraform::new().await;
+    create(&terraform).await;
+    let token = terraform
+        .store
+        .token(&Name::parse("acme-ci").unwrap())
+        .unwrap();
+    let fingerprint = Verifier::of(token.expose()).fingerprint();
+    let asked = |fingerprint: &str| json!({"name": "acme-ci", "fingerprint": fingerprint});
+
+    let same = terraform.open(KEY, &asked(&fingerprint)).await;
+    let other = terraform.open(KEY, &asked("0123456789abcdef")).await;
+
+    assert_eq!(same.diagnostics, []);
+    assert_eq!(
+        texts(&other.diagnostics),
+        [format!(
+            "error @.fingerprint\nInvalid fingerprint\nThe token that memory, namespace \"prod\" holds for key \"acme-ci\" \
+             has the fingerprint {fingerprint}: it was made anew meanwhile. Plan again; the resource's own fingerprint is \
+             then the same."
+        )]
+    );
+    assert_eq!(other.value, None);
 }
 
 #[tokio::test]

@@ -99,14 +99,14 @@ async fn a_key_that_is_not_there_is_an_error() {
         (
             json!({"name": "acme"}),
             "error @.name\nThere is no key \"acme\"\nMemory, namespace \"prod\" holds no key \"acme\". Check the name and the \
-             provider's namespace; where a tollgate_key of this configuration makes it, name it by that resource's \
-             attribute, so that Terraform makes it first.",
+             provider's namespace; where a resource of this configuration makes it, name that one in depends_on, so that \
+             Terraform makes it first.",
         ),
         (
             json!({"name": "z", "key_set": "partners"}),
             "error @.name\nThere is no key \"z\" in key set \"partners\"\nMemory, namespace \"prod\" holds no key \"z\" in key \
-             set \"partners\". Check the name and the provider's namespace; where a tollgate_key_set of this \
-             configuration makes it, name it by that resource's attribute, so that Terraform makes it first.",
+             set \"partners\". Check the name and the provider's namespace; where a resource of this configuration \
+             makes it, name that one in depends_on, so that Terraform makes it first.",
         ),
     ] {
         let Asked { value, diagnostics } = terraform.ask(KEY, &asked).await;

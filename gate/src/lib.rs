@@ -8,6 +8,7 @@ mod authorize;
 mod identify;
 mod meter;
 mod refusal;
+mod simulate;
 mod snapshot;
 mod target;
 
@@ -17,6 +18,7 @@ pub use authorize::Grant;
 pub use identify::Principal;
 pub use meter::{Admission, Meter, SUBJECTS_MAX};
 pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
+pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};
 pub use target::{PATH_BYTES_MAX, Target};
 

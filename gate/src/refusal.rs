@@ -56,6 +56,9 @@ pub enum Malformed {
     /// CONNECT opens a tunnel and TRACE echoes credentials.
     #[error("the methods CONNECT and TRACE are never let through")]
     MethodRefused,
+    /// The method is no token (RFC 9110, section 9.1).
+    #[error("the method is not one: it must be letters, like GET")]
+    MethodInvalid,
     /// No host is named.
     #[error("the request names no host")]
     HostMissing,
@@ -103,6 +106,7 @@ impl Malformed {
     pub fn code(self) -> &'static str {
         match self {
             Self::MethodRefused => "method_refused",
+            Self::MethodInvalid => "method_invalid",
             Self::HostMissing => "host_missing",
             Self::HostInvalid => "host_invalid",
             Self::HostAmbiguous => "host_ambiguous",
@@ -130,8 +134,8 @@ pub enum CredentialFault {
     /// There are two or more: which one counts would be a guess.
     #[error("the request bears more than one credential")]
     Several,
-    /// It is no token: another scheme, another shape, or a wrong checksum.
-    #[error("the credential is not a token of this kind")]
+    /// It is no token: another scheme, another shape, or a wrong checksum; nor is it one that a key imported.
+    #[error("the credential is not a token of this kind, nor one that was imported")]
     Malformed,
     /// No key has its id.
     #[error("no key has the id {key}")]
@@ -151,6 +155,12 @@ pub enum CredentialFault {
         /// The key.
         key: KeyId,
     },
+    /// The principal that the key acts as is switched off.
+    #[error("the principal of key {key} is disabled")]
+    PrincipalDisabled {
+        /// The key.
+        key: KeyId,
+    },
     /// The key opens nothing yet.
     #[error("key {key} is valid from {at} on")]
     NotYetValid {
@@ -162,6 +172,14 @@ pub enum CredentialFault {
     /// The key opens nothing any more.
     #[error("key {key} expired at {at}")]
     Expired {
+        /// The key.
+        key: KeyId,
+        /// Since when.
+        at: jiff::Timestamp,
+    },
+    /// The token opens nothing any more, though its key has others.
+    #[error("the token of key {key} expired at {at}")]
+    TokenExpired {
         /// The key.
         key: KeyId,
         /// Since when.
@@ -188,8 +206,10 @@ impl CredentialFault {
             Self::Unknown { .. } => "credential_unknown",
             Self::Wrong { .. } => "credential_wrong",
             Self::Disabled { .. } => "credential_disabled",
+            Self::PrincipalDisabled { .. } => "principal_disabled",
             Self::NotYetValid { .. } => "credential_not_yet_valid",
             Self::Expired { .. } => "credential_expired",
+            Self::TokenExpired { .. } => "credential_token_expired",
             Self::Address { .. } => "credential_address",
         }
     }
@@ -202,8 +222,10 @@ impl CredentialFault {
             Self::Unknown { key }
             | Self::Wrong { key }
             | Self::Disabled { key }
+            | Self::PrincipalDisabled { key }
             | Self::NotYetValid { key, .. }
             | Self::Expired { key, .. }
+            | Self::TokenExpired { key, .. }
             | Self::Address { key, .. } => Some(key),
         }
     }
@@ -221,4 +243,14 @@ pub struct OverQuota {
     pub window: Duration,
     /// The time until one request fits, if no other comes first.
     pub retry_after: Duration,
+}
+
+impl OverQuota {
+    /// The time until one request fits, in whole seconds: rounded up, so that who waits as long never comes too early,
+    /// and at least one.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> u64 {
+        let part = u64::from(self.retry_after.subsec_nanos() > 0);
+        (self.retry_after.as_secs() + part).max(1)
+    }
 }

@@ -70,8 +70,9 @@ impl Gateway {
             peer,
             authority: authority.map(ToOwned::to_owned),
             request_id,
-            key: principal.name(),
+            key: principal.key_name(),
             key_id: principal.key_id(),
+            principal: principal.name(),
         };
         let request = vouched(request, &voucher);
         generation

@@ -17,6 +17,7 @@ use crate::peer::{Peer, X_FORWARDED_FOR};
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_TOLLGATE_KEY: HeaderName = HeaderName::from_static("x-tollgate-key");
 const X_TOLLGATE_KEY_ID: HeaderName = HeaderName::from_static("x-tollgate-key-id");
+const X_TOLLGATE_PRINCIPAL: HeaderName = HeaderName::from_static("x-tollgate-principal");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -90,9 +91,11 @@ pub struct Voucher<'a> {
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// The key's name.
-    pub key: &'a Name,
+    pub key: &'a str,
     /// The key's id.
     pub key_id: KeyId,
+    /// The principal that the key acts as, where there is one.
+    pub principal: Option<&'a Name>,
 }
 
 /// Makes a client's headers those that the upstream gets. `Host` is left to the connection.
@@ -197,8 +200,11 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
     headers.insert(X_REQUEST_ID, voucher.request_id.clone());
-    insert_text(headers, X_TOLLGATE_KEY, voucher.key.as_str());
+    insert_text(headers, X_TOLLGATE_KEY, voucher.key);
     insert_text(headers, X_TOLLGATE_KEY_ID, voucher.key_id.as_str());
+    if let Some(principal) = voucher.principal {
+        insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
+    }
     insert_text(
         headers,
         X_FORWARDED_FOR,

@@ -183,7 +183,7 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
 
 /// `RateLimit` and `RateLimit-Policy` as of the IETF's draft-ietf-httpapi-ratelimit-headers, and `Retry-After`.
 fn add_rate_limit(over: &OverQuota, headers: &mut HeaderMap) {
-    let wait = seconds_rounded_up(over.retry_after).max(1);
+    let wait = over.retry_after_seconds();
     let policy = format!(
         "\"{}\";q={};w={}",
         over.quota,
@@ -291,8 +291,10 @@ mod tests {
             CredentialFault::Malformed,
             CredentialFault::Wrong { key },
             CredentialFault::Disabled { key },
+            CredentialFault::PrincipalDisabled { key },
             CredentialFault::NotYetValid { key, at },
             CredentialFault::Expired { key, at },
+            CredentialFault::TokenExpired { key, at },
             CredentialFault::Address { key, address },
         ] {
             let other = answer(decision(fault));

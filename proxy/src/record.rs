@@ -58,7 +58,8 @@ pub(crate) struct Facts {
     pub(crate) bytes_out: u64,
     pub(crate) duration_ms: f64,
     pub(crate) upstream_ms: Option<f64>,
-    pub(crate) key: Option<Name>,
+    pub(crate) principal: Option<Name>,
+    pub(crate) key: Option<String>,
     pub(crate) key_id: Option<KeyId>,
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
@@ -160,7 +161,8 @@ impl Record {
 
     /// Notes who asks.
     pub fn principal(&mut self, principal: Principal<'_>) {
-        self.facts.key = Some(principal.name().clone());
+        self.facts.principal = principal.name().cloned();
+        self.facts.key = Some(principal.key_name().to_owned());
         self.facts.key_id = Some(principal.key_id());
     }
 
@@ -288,8 +290,8 @@ mod tests {
             serde_json::to_string(&facts).unwrap(),
             "{\"time\":\"2027-06-30T00:00:00.123Z\",\"request_id\":\"\",\"method\":\"GET\",\"host\":null,\
              \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"client\":null,\"user_agent\":null,\"status\":null,\
-             \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\"key\":null,\
-             \"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}"
+             \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\
+             \"principal\":null,\"key\":null,\"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}"
         );
     }
 

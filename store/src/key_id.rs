@@ -21,6 +21,9 @@ const DIGITS: [u8; 62] = *b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 pub struct KeyId([u8; KEY_ID_CHARS]);
 
 impl KeyId {
+    /// Stands where an id must stand and there is no key: twelve zeros, which no name derives in practice.
+    pub const NONE: Self = Self([b'0'; KEY_ID_CHARS]);
+
     /// The id of the key `name` in `namespace`.
     #[must_use]
     pub fn derive(namespace: &Namespace, name: &Name) -> Self {

@@ -27,17 +27,41 @@ impl Grants {
     }
 
     /// The first of `scopes` that allows the request, by its most specific path.
-    fn find<'s>(&self, scopes: &'s [Arc<ScopeRule>], target: &Target) -> Option<&'s ScopeRule> {
-        let allows = |tables: &HashMap<u32, RequestTable<()>>| {
-            let fits = |scope: &&Arc<ScopeRule>| {
-                tables
-                    .get(&scope.number)
-                    .is_some_and(|table| table.find(target).is_some())
-            };
-            scopes.iter().find(fits).map(Arc::as_ref)
-        };
-        self.0.find(target.path(), allows)
+    pub(crate) fn find<'s>(
+        &self,
+        scopes: &'s [Arc<ScopeRule>],
+        target: &Target,
+    ) -> Option<&'s ScopeRule> {
+        let find = |tables: &HashMap<u32, RequestTable<()>>| first(scopes, tables, target);
+        self.0.find(target.path(), find)
     }
+}
+
+/// The first of `scopes` whose table holds the request. The fewer of the two are looked through: a principal may hold
+/// thousands of scopes, and a path may be in as many.
+fn first<'s>(
+    scopes: &'s [Arc<ScopeRule>],
+    tables: &HashMap<u32, RequestTable<()>>,
+    target: &Target,
+) -> Option<&'s ScopeRule> {
+    if scopes.len() <= tables.len() {
+        let fits = |scope: &&Arc<ScopeRule>| {
+            tables
+                .get(&scope.number)
+                .is_some_and(|table| table.find(target).is_some())
+        };
+        return scopes.iter().find(fits).map(Arc::as_ref);
+    }
+    let held = |number: &u32| {
+        scopes
+            .binary_search_by_key(number, |scope| scope.number)
+            .ok()
+    };
+    let fitting = tables
+        .iter()
+        .filter(|(_, table)| table.find(target).is_some())
+        .filter_map(|(number, _)| held(number));
+    scopes.get(fitting.min()?).map(Arc::as_ref)
 }
 
 /// A route of this proxy.

@@ -1,28 +1,35 @@
 //! Callers that bear a token of a key.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tollgate_store::document::{Key, KeyVersion, Quota};
-use tollgate_store::token::{self, Verifier};
-use tollgate_store::{Cidr, KeyId, Name};
+use tollgate_store::document::KeyVersion;
+use tollgate_store::token::{self, IMPORTED_CHARS_MAX, Verifier};
+use tollgate_store::{Cidr, KeyId, Timestamp};
 
+use super::access::Access;
+use super::version::{Version, Versions};
 use crate::CredentialFault;
 
 /// Every key of a snapshot, by id.
 #[derive(Debug)]
 pub(crate) struct Keys {
     rules: HashMap<KeyId, KeyRule>,
+    /// The keys of tokens that were made elsewhere, and hold no id of ours.
+    imported: HashMap<Verifier, KeyId>,
     /// Stands in for the key of an unknown id, so that it costs what a wrong secret costs.
-    nobody: Verifiers,
+    nobody: Versions,
 }
 
 impl Keys {
-    pub(crate) fn new(rules: impl IntoIterator<Item = KeyRule>) -> Self {
+    /// `imported` names for each token from elsewhere the one key that it is of.
+    pub(crate) fn new(rules: Vec<KeyRule>, imported: HashMap<Verifier, KeyId>) -> Self {
         Self {
             rules: rules.into_iter().map(|rule| (rule.id, rule)).collect(),
-            nobody: Verifiers::new(&[]),
+            imported,
+            nobody: Versions::new(&[]),
         }
     }
 
@@ -30,27 +37,79 @@ impl Keys {
         self.rules.len()
     }
 
-    /// The key that `token` belongs to.
-    pub(super) fn verify(&self, token: &str) -> Result<&KeyRule, CredentialFault> {
-        let id = token::key_id(token).ok_or(CredentialFault::Malformed)?;
-        let rule = self.rules.get(&id);
-        let verifiers = rule.map_or(&self.nobody, |rule| &rule.verifiers);
-        let is_good = verifiers.fit(&Verifier::of(token));
-        match rule {
-            Some(rule) if is_good => Ok(rule),
-            Some(_) => Err(CredentialFault::Wrong { key: id }),
-            None => Err(CredentialFault::Unknown { key: id }),
+    /// The key of that id.
+    pub(crate) fn by_id(&self, id: KeyId) -> Option<&KeyRule> {
+        self.rules.get(&id)
+    }
+
+    /// The key of that name, found by looking at each. Where a key of a set is called what a key that stands by itself
+    /// is called, it is the latter.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&KeyRule> {
+        let called_so = self.rules.values().filter(|rule| &*rule.name == name);
+        called_so.min_by_key(|rule| (rule.is_in_set, rule.id))
+    }
+
+    /// The key and the version of it that `token` is.
+    pub(super) fn verify(&self, token: &str) -> Result<(&KeyRule, &Version), CredentialFault> {
+        match token::key_id(token) {
+            Some(id) => self.verify_own(id, token),
+            None => self.verify_foreign(token),
         }
     }
+
+    /// A token of our shape, which may have been made for another namespace and imported here.
+    fn verify_own(&self, id: KeyId, token: &str) -> Result<(&KeyRule, &Version), CredentialFault> {
+        let presented = Verifier::of(token);
+        let rule = self.rules.get(&id);
+        let version = rule
+            .map_or(&self.nobody, |rule| &rule.versions)
+            .fit(&presented);
+        if let (Some(rule), Some(version)) = (rule, version) {
+            return Ok((rule, version));
+        }
+        self.imported(&presented).ok_or(match rule {
+            Some(_) => CredentialFault::Wrong { key: id },
+            None => CredentialFault::Unknown { key: id },
+        })
+    }
+
+    fn verify_foreign(&self, token: &str) -> Result<(&KeyRule, &Version), CredentialFault> {
+        // Where nothing was imported, what has no shape is not worth a hash.
+        if self.imported.is_empty() || token.len() > IMPORTED_CHARS_MAX {
+            return Err(CredentialFault::Malformed);
+        }
+        self.imported(&Verifier::of(token))
+            .ok_or(CredentialFault::Malformed)
+    }
+
+    /// Found by hash, and compared once more like any other, in constant time.
+    fn imported(&self, presented: &Verifier) -> Option<(&KeyRule, &Version)> {
+        let rule = self.rules.get(self.imported.get(presented)?)?;
+        Some((rule, rule.versions.fit(presented)?))
+    }
+}
+
+/// What a document says of a key itself, wherever the key stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Credential<'d> {
+    pub(crate) id: KeyId,
+    pub(crate) is_in_set: bool,
+    pub(crate) enabled: bool,
+    pub(crate) not_before: Option<&'d Timestamp>,
+    pub(crate) expires_at: Option<&'d Timestamp>,
+    pub(crate) allowed_cidrs: Option<&'d BTreeSet<Cidr>>,
+    pub(crate) versions: &'d [KeyVersion],
 }
 
 /// What decides requests that bear one key.
 #[derive(Debug)]
 pub(crate) struct KeyRule {
     id: KeyId,
-    name: Name,
-    verifiers: Verifiers,
+    is_in_set: bool,
     enabled: bool,
+    /// Of a key of a set: `<set>/<key>`.
+    name: Box<str>,
+    versions: Versions,
     not_before: Option<jiff::Timestamp>,
     expires_at: Option<jiff::Timestamp>,
     /// `None`: every address.
@@ -59,35 +118,56 @@ pub(crate) struct KeyRule {
 }
 
 impl KeyRule {
-    pub(crate) fn new(name: &Name, key: &Key, access: Arc<Access>) -> Self {
-        let allowed = key.allowed_cidrs.as_ref();
+    pub(crate) fn new(name: &str, credential: &Credential<'_>, access: Arc<Access>) -> Self {
+        let allowed = credential.allowed_cidrs;
         Self {
-            id: key.id,
-            name: name.clone(),
-            verifiers: Verifiers::new(&key.versions),
-            enabled: key.enabled,
-            not_before: key.not_before.as_ref().map(tollgate_store::Timestamp::at),
-            expires_at: key.expires_at.as_ref().map(tollgate_store::Timestamp::at),
+            id: credential.id,
+            is_in_set: credential.is_in_set,
+            enabled: credential.enabled,
+            name: name.into(),
+            versions: Versions::new(credential.versions),
+            not_before: credential.not_before.map(Timestamp::at),
+            expires_at: credential.expires_at.map(Timestamp::at),
             allowed: allowed.map(|cidrs| cidrs.iter().cloned().collect()),
             access,
         }
     }
 
-    pub(super) fn id(&self) -> KeyId {
+    /// A key without a name that may do what `access` says and is good at any time and from anywhere. No token is its.
+    pub(crate) fn plain(access: &Arc<Access>) -> Self {
+        let credential = Credential {
+            id: KeyId::NONE,
+            is_in_set: false,
+            enabled: true,
+            not_before: None,
+            expires_at: None,
+            allowed_cidrs: None,
+            versions: &[],
+        };
+        Self::new("", &credential, Arc::clone(access))
+    }
+
+    pub(crate) fn id(&self) -> KeyId {
         self.id
     }
 
-    pub(super) fn name(&self) -> &Name {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn access(&self) -> &Access {
+    pub(crate) fn access(&self) -> &Access {
         &self.access
     }
 
-    /// Whether the key opens anything now and from there.
+    /// The token that opens for longest.
+    pub(super) fn longest(&self) -> &Version {
+        self.versions.longest()
+    }
+
+    /// Whether the key opens anything now, from there and by that token.
     pub(super) fn check(
         &self,
+        version: &Version,
         address: IpAddr,
         now: jiff::Timestamp,
     ) -> Result<(), CredentialFault> {
@@ -95,11 +175,17 @@ impl KeyRule {
         if !self.enabled {
             return Err(CredentialFault::Disabled { key });
         }
+        if self.access.principal.as_ref().is_some_and(|it| !it.enabled) {
+            return Err(CredentialFault::PrincipalDisabled { key });
+        }
         if let Some(at) = self.not_before.filter(|at| now < *at) {
             return Err(CredentialFault::NotYetValid { key, at });
         }
         if let Some(at) = self.expires_at.filter(|at| now >= *at) {
             return Err(CredentialFault::Expired { key, at });
+        }
+        if let Some(at) = version.expires_at().filter(|at| now >= *at) {
+            return Err(CredentialFault::TokenExpired { key, at });
         }
         let is_allowed = |cidrs: &[Cidr]| cidrs.iter().any(|cidr| cidr.contains(address));
         if !self.allowed.as_deref().is_none_or(is_allowed) {
@@ -107,52 +193,4 @@ impl KeyRule {
         }
         Ok(())
     }
-}
-
-/// The verifiers of a key's tokens; the newest, which most requests need, lies beside what else they need.
-#[derive(Debug)]
-struct Verifiers {
-    newest: Verifier,
-    older: Box<[Verifier]>,
-}
-
-impl Verifiers {
-    /// Of no versions, one that no token has: the empty text is none.
-    fn new(versions: &[KeyVersion]) -> Self {
-        let mut newest_first = versions.iter().rev().map(|version| version.sha256);
-        Self {
-            newest: newest_first.next().unwrap_or_else(|| Verifier::of("")),
-            older: newest_first.collect(),
-        }
-    }
-
-    /// Whether one fits. Every one is compared, whichever fits.
-    fn fit(&self, presented: &Verifier) -> bool {
-        let newest = self.newest.matches(presented);
-        let older = self.older.iter();
-        older.fold(newest, |fits, verifier| fits | verifier.matches(presented))
-    }
-}
-
-/// What a key may do; keys with the same scopes and quotas share one.
-#[derive(Debug)]
-pub(crate) struct Access {
-    /// In the order of their names.
-    pub(crate) scopes: Box<[Arc<ScopeRule>]>,
-    pub(crate) quotas: Box<[Arc<QuotaRule>]>,
-}
-
-/// A scope, by the number that its grants are filed under.
-#[derive(Debug)]
-pub(crate) struct ScopeRule {
-    pub(crate) number: u32,
-    pub(crate) name: Name,
-}
-
-/// A quota and its name.
-#[derive(Debug)]
-pub(crate) struct QuotaRule {
-    /// Shared with every count of the quota.
-    pub(crate) name: Arc<Name>,
-    pub(crate) quota: Quota,
 }

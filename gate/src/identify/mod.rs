@@ -1,14 +1,17 @@
 //! Who asks. Each way to tell has its own file.
 
+mod access;
 mod header;
 mod key;
+mod version;
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
 use tollgate_store::{KeyId, Name};
 
-pub(crate) use key::{Access, KeyRule, Keys, QuotaRule, ScopeRule};
+pub(crate) use access::{Access, PrincipalRule, QuotaRule, ScopeRule};
+pub(crate) use key::{Credential, KeyRule, Keys};
 
 use crate::{Now, Refusal, Snapshot};
 
@@ -25,15 +28,28 @@ impl<'s> Principal<'s> {
         self.key.id()
     }
 
-    /// The name of the key.
+    /// The name of the key; of a key of a set, `<set>/<key>`.
     #[must_use]
-    pub fn name(&self) -> &'s Name {
+    pub fn key_name(&self) -> &'s str {
         self.key.name()
+    }
+
+    /// The name of the principal that the key acts as; `None` where it stands alone, as its own.
+    #[must_use]
+    pub fn name(&self) -> Option<&'s Name> {
+        let principal = self.key.access().principal.as_ref();
+        principal.map(|principal| &*principal.name)
     }
 
     /// What the key may do.
     pub(crate) fn access(self) -> &'s Access {
         self.key.access()
+    }
+
+    /// Whoever bears a good token of that key, of which none is at hand: the one that opens for longest is assumed.
+    pub(crate) fn assumed(key: &'s KeyRule, address: IpAddr, now: Now) -> Result<Self, Refusal> {
+        key.check(key.longest(), address, now.wall)?;
+        Ok(Self { key })
     }
 }
 
@@ -48,8 +64,8 @@ impl Snapshot {
         now: Now,
     ) -> Result<Principal<'s>, Refusal> {
         let token = header::token(headers)?;
-        let key = self.keys.verify(token)?;
-        key.check(address, now.wall)?;
+        let (key, version) = self.keys.verify(token)?;
+        key.check(version, address, now.wall)?;
         Ok(Principal { key })
     }
 }

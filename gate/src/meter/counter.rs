@@ -13,7 +13,7 @@ use tollgate_store::{KeyId, Name};
 
 use super::ring::Ring;
 use crate::identify::QuotaRule;
-use crate::{Grant, OverQuota};
+use crate::{Grant, OverQuota, Principal};
 
 /// The bits of an IPv6 address that tell one subscriber from another: a /64.
 const SUBSCRIBER_BITS: u128 = !(u64::MAX as u128);
@@ -27,8 +27,10 @@ pub(super) struct Counted<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject<'a> {
-    /// A key, which stands alone and so is its own principal.
+    /// A key; one that stands alone is its own principal.
     Key(KeyId),
+    /// A principal. No key that stands alone is one, whatever its name.
+    Principal(Cow<'a, Arc<Name>>),
     Address(IpAddr),
     Route(Cow<'a, Name>),
     Proxy,
@@ -37,7 +39,8 @@ enum Subject<'a> {
 impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: IpAddr) -> Self {
         let subject = match rule.quota.each {
-            Each::Principal | Each::Key => Subject::Key(grant.principal().key_id()),
+            Each::Principal => Subject::principal(grant.principal()),
+            Each::Key => Subject::Key(grant.principal().key_id()),
             Each::Address => Subject::Address(subscriber(address)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
@@ -57,10 +60,20 @@ impl<'a> Counted<'a> {
             quota: Cow::Owned(Arc::clone(&self.quota)),
             subject: match &self.subject {
                 Subject::Key(id) => Subject::Key(*id),
+                Subject::Principal(name) => Subject::Principal(Cow::Owned(Arc::clone(name))),
                 Subject::Address(address) => Subject::Address(*address),
                 Subject::Route(name) => Subject::Route(Cow::Owned(Name::clone(name))),
                 Subject::Proxy => Subject::Proxy,
             },
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    fn principal(principal: Principal<'a>) -> Self {
+        match &principal.access().principal {
+            Some(rule) => Self::Principal(Cow::Borrowed(&rule.name)),
+            None => Self::Key(principal.key_id()),
         }
     }
 }

@@ -9,7 +9,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
 use crate::authorize::{Grants, Routes};
-use crate::identify::Keys;
+use crate::identify::{Access, Keys};
 
 /// Everything that decides requests: rules, never state.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub(crate) keys: Keys,
     pub(crate) grants: Grants,
     pub(crate) routes: Routes,
+    /// What each principal may do by a key that narrows nothing.
+    pub(crate) principals: BTreeMap<Name, Arc<Access>>,
     proxy: Option<Proxy>,
     upstreams: BTreeMap<Name, Arc<UpstreamRule>>,
 }
@@ -24,7 +26,7 @@ pub struct Snapshot {
 /// A document that stays out of a snapshot, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// The document.
+    /// The document; of one key of a set, what would be the key's own: `key "<set>/<key>"`.
     pub id: DocumentId,
     /// What is wrong with it, or with a document that it names.
     pub reason: String,

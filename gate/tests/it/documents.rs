@@ -38,6 +38,14 @@ pub(crate) fn route(name: &str, path: &str) -> Entry {
     entry("route", name, spec)
 }
 
+pub(crate) fn role(name: &str, scopes: &[&str]) -> Entry {
+    entry("role", name, json!({"scopes": scopes}))
+}
+
+pub(crate) fn principal(name: &str, fields: Value) -> Entry {
+    entry("principal", name, fields)
+}
+
 /// A proxy whose one route carries everything, and a scope `all` that allows it.
 pub(crate) fn open_world() -> Vec<Entry> {
     let listen = json!({"listen": [{"address": "127.0.0.1:80"}]});
@@ -59,7 +67,17 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(key: &str) -> Self {
         let namespace = Namespace::parse("test").unwrap();
-        let id = KeyId::derive(&namespace, &name(key));
+        Self::with_id(key, KeyId::derive(&namespace, &name(key)))
+    }
+
+    /// A client whose key stands in a set.
+    pub(crate) fn in_set(set: &str, key: &str) -> Self {
+        let namespace = Namespace::parse("test").unwrap();
+        let id = KeyId::derive_in_set(&namespace, &name(set), &name(key));
+        Self::with_id(key, id)
+    }
+
+    fn with_id(key: &str, id: KeyId) -> Self {
         Self {
             id,
             token: token::generate(&Environment::default(), id).unwrap(),
@@ -69,8 +87,14 @@ impl Caller {
 
     /// The key, with the fields of `more` besides its id and its token.
     pub(crate) fn key(&self, more: Value) -> Entry {
+        let mut spec = self.declared(more);
+        spec["id"] = json!(self.id);
+        entry("key", &self.name, spec)
+    }
+
+    /// What a set says of the key: its token, and the fields of `more`.
+    pub(crate) fn declared(&self, more: Value) -> Value {
         let mut spec = json!({
-            "id": self.id,
             "versions": [{
                 "version": 1,
                 "sha256": Verifier::of(self.token.expose()),
@@ -81,7 +105,7 @@ impl Caller {
             panic!("the fields of a key are an object")
         };
         spec.as_object_mut().unwrap().extend(more);
-        entry("key", &self.name, spec)
+        spec
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {

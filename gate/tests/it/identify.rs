@@ -19,10 +19,15 @@ fn fault_at(fields: Value, milliseconds: u64) -> Option<&'static str> {
     result.err().map(|refusal| refusal.code())
 }
 
-fn presented(token: &str) -> HeaderMap {
+pub(crate) fn presented(token: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("x-api-key", HeaderValue::from_str(token).unwrap());
     headers
+}
+
+fn version(number: u32, token: &Secret) -> Value {
+    let sha256 = Verifier::of(token.expose());
+    json!({"version": number, "sha256": sha256, "created_at": "2026-01-01T00:00:00Z"})
 }
 
 #[test]
@@ -35,7 +40,8 @@ fn a_good_token_is_its_keys() {
     for headers in [acme.headers(), presented(acme.token.expose())] {
         let principal = snapshot.identify(&headers, ADDRESS, at(0)).unwrap();
         assert_eq!(principal.key_id(), acme.id);
-        assert_eq!(principal.name().as_str(), "acme");
+        assert_eq!(principal.key_name(), "acme");
+        assert_eq!(principal.name(), None);
     }
 }
 
@@ -43,7 +49,6 @@ fn a_good_token_is_its_keys() {
 fn each_version_of_a_key_opens() {
     let acme = Caller::new("acme");
     let older = token::generate(&Environment::default(), acme.id).unwrap();
-    let version = |number: u32, token: &Secret| json!({"version": number, "sha256": Verifier::of(token.expose()), "created_at": "2026-01-01T00:00:00Z"});
     let mut entries = open_world();
     let versions = [version(1, &older), version(2, &acme.token)];
     entries.push(acme.key(json!({"scopes": ["all"], "versions": versions})));
@@ -56,6 +61,26 @@ fn each_version_of_a_key_opens() {
                 .is_ok()
         );
     }
+}
+
+#[test]
+fn a_token_expires_at_its_instant_and_the_keys_others_open_on() {
+    let acme = Caller::new("acme");
+    let older = token::generate(&Environment::default(), acme.id).unwrap();
+    let mut versions = json!([version(1, &older), version(2, &acme.token)]);
+    versions[0]["expires_at"] = json!("2026-06-01T00:00:01Z");
+    versions[1]["pending"] = json!(true);
+    let mut entries = open_world();
+    entries.push(acme.key(json!({"scopes": ["all"], "versions": versions})));
+    let snapshot = build(&entries);
+    let code = |token: &Secret, milliseconds| {
+        let found = snapshot.identify(&presented(token.expose()), ADDRESS, at(milliseconds));
+        found.err().map(|refusal| refusal.code())
+    };
+
+    assert_eq!(code(&older, 999), None);
+    assert_eq!(code(&older, 1000), Some("credential_token_expired"));
+    assert_eq!(code(&acme.token, 1000), None, "a pending token opens");
 }
 
 #[test]

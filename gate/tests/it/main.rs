@@ -13,7 +13,11 @@
 mod authorize;
 mod documents;
 mod identify;
+mod imported;
+mod key_sets;
 mod meter;
+mod principals;
+mod simulate;
 mod snapshot;
 mod target;
 mod traversal;

@@ -10,7 +10,7 @@ use crate::documents::*;
 
 const MINUTE: u64 = 60_000;
 
-fn quota(name: &str, each: &str, limits: &[(u32, &str)]) -> Entry {
+pub(crate) fn quota(name: &str, each: &str, limits: &[(u32, &str)]) -> Entry {
     let limits: Vec<Value> = limits
         .iter()
         .map(|(requests, per)| json!({"requests": requests, "per": per}))

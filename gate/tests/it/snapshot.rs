@@ -4,7 +4,7 @@ use tollgate_store::document::Entry;
 use crate::documents::*;
 
 /// What was rejected, as `kind "name": reason`.
-fn rejected(entries: &[Entry]) -> Vec<String> {
+pub(crate) fn rejected(entries: &[Entry]) -> Vec<String> {
     let (_, rejected) = build_with_rejected(entries);
     rejected
         .into_iter()
@@ -85,10 +85,10 @@ fn two_keys_with_one_id_are_both_left_out() {
         rejected(&entries),
         [
             format!(
-                "key \"acme\": key \"acme\" has the id {id}, which key \"copy\" has too: an id must be one key's"
+                "key \"acme\": key \"acme\" has the id {id}, which key \"copy\" has too: it must be one key's"
             ),
             format!(
-                "key \"copy\": key \"copy\" has the id {id}, which key \"acme\" has too: an id must be one key's"
+                "key \"copy\": key \"copy\" has the id {id}, which key \"acme\" has too: it must be one key's"
             ),
         ]
     );

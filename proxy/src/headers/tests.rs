@@ -16,17 +16,22 @@ fn map(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.collect()
 }
 
+fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
+    Voucher {
+        peer,
+        authority: Some("api.test".to_owned()),
+        request_id,
+        key: "acme",
+        key_id: KeyId::parse("abcdefghijkl").unwrap(),
+        principal: None,
+    }
+}
+
 /// What the upstream gets, apart from what it always gets.
 fn passed(is_trusted: bool, pairs: &[(&str, &str)]) -> Vec<String> {
     let mut headers = map(pairs);
-    let voucher = Voucher {
-        peer: &peer(is_trusted),
-        authority: Some("api.test".to_owned()),
-        request_id: &HeaderValue::from_static("r-1"),
-        key: &Name::parse("acme").unwrap(),
-        key_id: KeyId::parse("abcdefghijkl").unwrap(),
-    };
-    to_upstream(&mut headers, &voucher);
+    let request_id = HeaderValue::from_static("r-1");
+    to_upstream(&mut headers, &voucher(&peer(is_trusted), &request_id));
     let always = [
         "x-request-id: r-1",
         "x-tollgate-key: acme",
@@ -106,6 +111,7 @@ fn what_only_the_proxy_may_say_is_not_taken_from_a_stranger() {
             ("x_tollgate_key_id", "root"),
             ("x-tollgate_key", "root"),
             ("x-tollgate-role", "root"),
+            ("x-tollgate-principal", "root"),
             ("x-forwarded-for", "10.0.0.1"),
             ("x_forwarded_for", "10.0.0.1"),
             ("x-forwarded-proto", "https"),
@@ -119,6 +125,22 @@ fn what_only_the_proxy_may_say_is_not_taken_from_a_stranger() {
     );
 
     assert!(lines.is_empty(), "{lines:?}");
+}
+
+#[test]
+fn an_upstream_is_told_the_principal_that_a_key_acts_as() {
+    let mut headers = map(&[("x-tollgate-principal", "root")]);
+    let (peer, request_id) = (peer(true), HeaderValue::from_static("r-1"));
+    let name = Name::parse("acme-corp").unwrap();
+
+    let voucher = Voucher {
+        principal: Some(&name),
+        ..voucher(&peer, &request_id)
+    };
+    to_upstream(&mut headers, &voucher);
+
+    let told: Vec<_> = headers.get_all(X_TOLLGATE_PRINCIPAL).iter().collect();
+    assert_eq!(told, ["acme-corp"]);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use tollgate_store::Name;
 use tollgate_store::document::{
-    DocumentKey, Entry, Key, Kind, Proxy, Quota, Route, Scope, Spec, Upstream,
+    Document, DocumentId, DocumentKey, Entry, Key, KeySet, KeySetPart, Kind, PartName, Principal,
+    Proxy, Quota, Role, Route, Scope, Spec, Upstream,
 };
 
 use crate::Rejected;
@@ -16,65 +17,87 @@ use crate::Rejected;
 pub(super) struct Documents<'e> {
     pub(super) scopes: BTreeMap<&'e Name, &'e Scope>,
     pub(super) quotas: BTreeMap<&'e Name, &'e Quota>,
+    pub(super) roles: BTreeMap<&'e Name, &'e Role>,
+    pub(super) principals: BTreeMap<&'e Name, &'e Principal>,
     pub(super) keys: BTreeMap<&'e Name, &'e Key>,
+    pub(super) key_sets: BTreeMap<&'e Name, &'e KeySet>,
+    pub(super) parts: BTreeMap<PartName, &'e KeySetPart>,
     pub(super) upstreams: BTreeMap<&'e Name, &'e Upstream>,
     pub(super) routes: BTreeMap<&'e Name, &'e Route>,
     pub(super) proxies: BTreeMap<&'e Name, &'e Proxy>,
-    /// Kind and name of each that is broken.
-    broken: HashSet<(&'e str, &'e str)>,
+    /// What is left out, and why.
+    pub(super) rejected: Vec<Rejected>,
+    /// Kind and name of each that is left out.
+    bad: HashSet<DocumentId>,
 }
 
 impl<'e> Documents<'e> {
     /// Sorts the good from the broken.
-    pub(super) fn sort(entries: &'e [Entry], rejected: &mut Vec<Rejected>) -> Self {
+    pub(super) fn sort(entries: &'e [Entry]) -> Self {
         let mut documents = Self::default();
         for entry in entries {
             match &entry.document {
-                Ok(document) => documents.insert(document.name(), document.spec()),
-                Err(problem) => {
-                    documents.broken.insert((&entry.id.kind, &entry.id.name));
-                    rejected.push(Rejected {
-                        id: entry.id.clone(),
-                        reason: problem.to_string(),
-                    });
-                }
+                Ok(document) => documents.insert(document),
+                Err(problem) => documents.reject(entry.id.clone(), problem.to_string()),
             }
         }
         documents
     }
 
-    fn insert(&mut self, name: &'e Name, spec: &'e Spec) {
-        match spec {
+    fn insert(&mut self, document: &'e Document) {
+        let name = document.name();
+        match document.spec() {
             Spec::Scope(scope) => drop(self.scopes.insert(name, scope)),
             Spec::Quota(quota) => drop(self.quotas.insert(name, quota)),
+            Spec::Role(role) => drop(self.roles.insert(name, role)),
+            Spec::Principal(principal) => drop(self.principals.insert(name, principal)),
             Spec::Key(key) => drop(self.keys.insert(name, key)),
+            Spec::KeySet(set) => drop(self.key_sets.insert(name, set)),
+            Spec::KeySetPart(part) => match PartName::parse(name) {
+                Ok(place) => drop(self.parts.insert(place, part)),
+                Err(problem) => self.reject(document.key().into(), problem),
+            },
             Spec::Upstream(upstream) => drop(self.upstreams.insert(name, upstream)),
             Spec::Route(route) => drop(self.routes.insert(name, route)),
             Spec::Proxy(proxy) => drop(self.proxies.insert(name, proxy)),
-            // Nothing is decided by them yet.
-            Spec::Role(_) | Spec::Principal(_) | Spec::KeySet(_) | Spec::KeySetPart(_) => {}
         }
+    }
+
+    fn reject(&mut self, id: DocumentId, reason: String) {
+        self.bad.insert(id.clone());
+        self.rejected.push(Rejected { id, reason });
+    }
+
+    /// Leaves a document out because of what it says about another: `key "acme" names scope "x", which …`.
+    pub(super) fn leave_out(&mut self, kind: Kind, name: impl Into<String>, says: &str) {
+        let id = id(kind, name);
+        let reason = format!("{id} {says}");
+        self.reject(id, reason);
     }
 
     /// What a document names that is not among the good ones: `scope "x", which does not exist`.
     pub(super) fn missing(&self, kind: Kind, name: &Name) -> String {
-        let why = if self.broken.contains(&(kind.as_str(), name.as_str())) {
+        let key = DocumentKey {
+            kind,
+            name: name.clone(),
+        };
+        let why = if self.is_bad(kind, name.as_str()) {
             "was rejected"
         } else {
             "does not exist"
         };
-        format!("{kind} {:?}, which {why}", name.as_str())
+        format!("{key}, which {why}")
+    }
+
+    /// Whether there is such a document, but none that is good.
+    pub(super) fn is_bad(&self, kind: Kind, name: &str) -> bool {
+        self.bad.contains(&id(kind, name))
     }
 }
 
-/// A document that is left out, because of what it says about another: `key "acme" names scope "x", which …`.
-pub(super) fn left_out(kind: Kind, name: &Name, says: &str) -> Rejected {
-    let key = DocumentKey {
-        kind,
-        name: name.clone(),
-    };
-    Rejected {
-        reason: format!("{key} {says}"),
-        id: key.into(),
+fn id(kind: Kind, name: impl Into<String>) -> DocumentId {
+    DocumentId {
+        kind: kind.as_str().to_owned(),
+        name: name.into(),
     }
 }

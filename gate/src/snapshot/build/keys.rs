@@ -1,89 +1,136 @@
 //! Keys to rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tollgate_store::document::{Key, Kind};
+use tollgate_store::document::{Claim, Key, Kind};
+use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name};
 
-use super::documents::{Documents, left_out};
-use super::{Quotas, Scopes};
-use crate::Rejected;
-use crate::identify::{Access, KeyRule};
+use super::documents::Documents;
+use super::key_sets;
+use super::rules::Rules;
+use crate::identify::{Access, Credential, KeyRule, Keys};
 
-/// The rules of every good key.
-///
-/// A key that names what is missing is left out: without a scope it would open less than its author meant, without a
-/// quota it would be unlimited.
-pub(super) fn rules(
-    documents: &Documents<'_>,
-    (scopes, quotas): (&Scopes<'_>, &Quotas<'_>),
-    rejected: &mut Vec<Rejected>,
-) -> Vec<KeyRule> {
-    let twins = twins(&documents.keys);
-    let mut shared: HashMap<_, Result<Arc<Access>, String>> = HashMap::new();
-    let mut rules = Vec::with_capacity(documents.keys.len());
-    for (name, key) in &documents.keys {
-        let access = match twins.get(name) {
-            Some(twin) => Err(has_the_id_of(key.id, twin)),
+/// A key as it is declared, by itself or in a set.
+pub(super) struct Candidate<'e> {
+    /// Of a key of a set: `<set>/<key>`.
+    pub(super) name: Cow<'e, str>,
+    pub(super) claim: Claim<'e>,
+    pub(super) credential: Credential<'e>,
+}
+
+/// The rules of every good key. One that names what is missing is left out, as with roles and principals, and so is
+/// one that can't be told from another.
+pub(super) fn rules<'e>(documents: &mut Documents<'e>, rules: &Rules<'e>) -> Keys {
+    let mut candidates = alone(&documents.keys);
+    candidates.extend(key_sets::candidates(documents, rules));
+    let twins = twins(&candidates);
+    let mut shared: HashMap<Claim<'_>, Result<Arc<Access>, String>> = HashMap::new();
+    let mut good = Vec::with_capacity(candidates.len());
+    let mut imported = HashMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let access = match twins.get(&index) {
+            Some(says) => Err(says.clone()),
             None => shared
-                .entry(key.claim())
-                .or_insert_with(|| access(key, documents, (scopes, quotas)))
+                .entry(candidate.claim)
+                .or_insert_with(|| rules.access(&candidate.claim, documents).map(Arc::new))
                 .clone(),
         };
         match access {
-            Ok(access) => rules.push(KeyRule::new(name, key, access)),
-            Err(says) => rejected.push(left_out(Kind::Key, name, &says)),
+            Ok(access) => {
+                let id = candidate.credential.id;
+                imported.extend(foreign(candidate).map(|verifier| (verifier, id)));
+                good.push(KeyRule::new(&candidate.name, &candidate.credential, access));
+            }
+            Err(says) => documents.leave_out(Kind::Key, &*candidate.name, &says),
         }
     }
-    rules
+    Keys::new(good, imported)
 }
 
-/// The keys whose id another key has too, each with one such other: nobody can tell which was meant.
-fn twins<'e>(keys: &BTreeMap<&'e Name, &Key>) -> HashMap<&'e Name, &'e Name> {
-    let mut owners: HashMap<KeyId, &Name> = HashMap::with_capacity(keys.len());
+/// What each principal may do by a key that narrows nothing.
+pub(super) fn principals(
+    documents: &Documents<'_>,
+    rules: &Rules<'_>,
+) -> BTreeMap<Name, Arc<Access>> {
+    let access = |name: &Name| {
+        let claim = Claim {
+            principal: Some(name),
+            scopes: None,
+            roles: None,
+            quotas: None,
+        };
+        let access = rules.access(&claim, documents).ok()?;
+        Some((name.clone(), Arc::new(access)))
+    };
+    let names = rules.principals.keys();
+    names.filter_map(|name| access(name)).collect()
+}
+
+fn alone<'e>(keys: &BTreeMap<&'e Name, &'e Key>) -> Vec<Candidate<'e>> {
+    let candidate = |(name, key): (&&'e Name, &&'e Key)| Candidate {
+        name: name.as_str().into(),
+        claim: key.claim(),
+        credential: Credential {
+            id: key.id,
+            is_in_set: false,
+            enabled: key.enabled,
+            not_before: key.not_before.as_ref(),
+            expires_at: key.expires_at.as_ref(),
+            allowed_cidrs: key.allowed_cidrs.as_ref(),
+            versions: &key.versions,
+        },
+    };
+    keys.iter().map(candidate).collect()
+}
+
+/// The tokens of a key that were made elsewhere.
+fn foreign(candidate: &Candidate<'_>) -> impl Iterator<Item = Verifier> {
+    let versions = candidate.credential.versions.iter();
+    versions
+        .filter(|version| version.imported)
+        .map(|version| version.sha256)
+}
+
+/// What is wrong with the keys that nobody could tell from another, by their places in the list: neither is taken.
+fn twins(candidates: &[Candidate<'_>]) -> HashMap<usize, String> {
     let mut twins = HashMap::new();
-    for (name, key) in keys {
-        if let Some(owner) = owners.insert(key.id, name) {
-            twins.insert(owner, *name);
-            twins.insert(*name, owner);
+    let name = |index: usize| {
+        candidates
+            .get(index)
+            .map_or("", |candidate| &*candidate.name)
+    };
+    for (owner, index, what) in clashes(candidates) {
+        for (one, other) in [(owner, index), (index, owner)] {
+            let other = name(other);
+            twins.entry(one).or_insert_with(|| {
+                format!("has {what}, which key {other:?} has too: it must be one key's")
+            });
         }
     }
     twins
 }
 
-fn has_the_id_of(id: KeyId, twin: &Name) -> String {
-    let twin = twin.as_str();
-    format!("has the id {id}, which key {twin:?} has too: an id must be one key's")
-}
-
-fn access(
-    key: &Key,
-    documents: &Documents<'_>,
-    (scopes, quotas): (&Scopes<'_>, &Quotas<'_>),
-) -> Result<Arc<Access>, String> {
-    if key.principal.is_some() || key.roles.is_some() {
-        return Err("names a principal or roles, which this build doesn't serve yet".to_owned());
+/// Which two keys, by their places in the list, share what must be one key's.
+fn clashes(candidates: &[Candidate<'_>]) -> Vec<(usize, usize, String)> {
+    let mut ids: HashMap<KeyId, usize> = HashMap::with_capacity(candidates.len());
+    let mut tokens: HashMap<Verifier, usize> = HashMap::new();
+    let mut clashes = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let id = candidate.credential.id;
+        let owner = *ids.entry(id).or_insert(index);
+        if owner != index {
+            clashes.push((owner, index, format!("the id {id}")));
+        }
+        for verifier in foreign(candidate) {
+            let owner = *tokens.entry(verifier).or_insert(index);
+            if owner != index {
+                clashes.push((owner, index, "an imported token".to_owned()));
+            }
+        }
     }
-    let none = BTreeSet::new();
-    let named = key.quotas.as_ref().unwrap_or(&none);
-    let own = key.scopes.as_ref().unwrap_or(&none);
-    Ok(Arc::new(Access {
-        scopes: resolve(own, scopes)
-            .map_err(|name| format!("names {}", documents.missing(Kind::Scope, name)))?,
-        quotas: resolve(named, quotas)
-            .map_err(|name| format!("names {}", documents.missing(Kind::Quota, name)))?,
-    }))
-}
-
-/// What is named, in the order of the names; the first that is missing is the error.
-fn resolve<'n, R>(
-    names: &'n BTreeSet<Name>,
-    rules: &BTreeMap<&Name, Arc<R>>,
-) -> Result<Box<[Arc<R>]>, &'n Name> {
-    names
-        .iter()
-        .map(|name| rules.get(name).cloned().ok_or(name))
-        .collect()
+    clashes
 }

@@ -7,34 +7,34 @@ use hashbrown::HashMap;
 use tollgate_store::Name;
 use tollgate_store::document::{Kind, Upstream};
 
-use super::documents::{Documents, left_out};
+use super::documents::Documents;
+use crate::UpstreamRule;
 use crate::authorize::{RouteRule, Routes};
-use crate::{Rejected, UpstreamRule};
 
 /// The routes of `proxy`, and the upstreams that they name.
 pub(super) fn rules(
-    documents: &Documents<'_>,
+    documents: &mut Documents<'_>,
     proxy: &Name,
-    rejected: &mut Vec<Rejected>,
 ) -> (Routes, BTreeMap<Name, Arc<UpstreamRule>>) {
     let mut routes = Routes::default();
     let mut upstreams: BTreeMap<Name, Arc<UpstreamRule>> = BTreeMap::new();
     let mut taken = HashMap::new();
-    let ours = documents.routes.iter();
-    for (name, route) in ours.filter(|(_, route)| route.proxy == *proxy) {
+    let mut ours = std::mem::take(&mut documents.routes);
+    ours.retain(|_, route| route.proxy == *proxy);
+    for (name, route) in ours {
         let Some(upstream) = documents.upstreams.get(&route.upstream) else {
             let missing = documents.missing(Kind::Upstream, &route.upstream);
-            rejected.push(left_out(Kind::Route, name, &format!("names {missing}")));
+            documents.leave_out(Kind::Route, name.as_str(), &format!("names {missing}"));
             continue;
         };
         let requests = (&route.path, &route.hosts, &route.methods);
-        if let Err(taken) = taken.try_insert(requests, *name) {
+        if let Err(taken) = taken.try_insert(requests, name) {
             // The earlier by name keeps them, whichever was written first.
             let says = format!(
                 "matches the same requests as route {:?}",
                 taken.entry.get().as_str()
             );
-            rejected.push(left_out(Kind::Route, name, &says));
+            documents.leave_out(Kind::Route, name.as_str(), &says);
             continue;
         }
         let upstream = upstreams

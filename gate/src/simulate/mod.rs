@@ -1,0 +1,219 @@
+//! What would become of a request: the same straight line, with a caller who is named rather than proven.
+
+mod reason;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, Uri};
+use tollgate_store::{KeyId, Name};
+
+use crate::identify::KeyRule;
+use crate::{
+    Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal, Rejected, Snapshot, Target,
+};
+
+/// The most requests that one question may be about.
+pub const SIMULATED_REQUESTS_MAX: u32 = 10_000;
+
+/// A request that nobody sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    /// The method, like `GET`.
+    pub method: &'q str,
+    /// What it would be addressed to: a host, with or without a port.
+    pub host: &'q str,
+    /// The path, with or without a query.
+    pub path: &'q str,
+    /// Who would ask.
+    pub caller: Caller<'q>,
+    /// From where.
+    pub address: IpAddr,
+    /// When.
+    pub at: jiff::Timestamp,
+    /// How many such requests at that one moment, after none before: 1 to [`SIMULATED_REQUESTS_MAX`]. The last one is
+    /// decided; what is beyond the bounds is taken for the bound.
+    pub requests: u32,
+}
+
+/// Who would ask. Keys are taken to bear the one of their tokens that opens for longest.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller<'q> {
+    /// Who bears a token of the key with that id.
+    KeyId(KeyId),
+    /// Who bears a token of the key of that name, or of `<set>/<key>`.
+    KeyName(&'q str),
+    /// Who bears a token of a key of that principal, which narrows nothing and has no quotas of its own.
+    Principal(&'q Name),
+    /// Who bears nothing.
+    Nobody,
+}
+
+/// What would become of a request, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether it would be sent on.
+    pub allowed: bool,
+    /// The reason as one stable word: `allowed`, or the refusal's as it stands in the proxy's log.
+    pub code: &'static str,
+    /// The reason as a sentence.
+    pub reason: String,
+    /// The name of the key that would be taken for the caller's; of a key of a set, `<set>/<key>`.
+    pub key: Option<String>,
+    /// The principal that the caller would act as.
+    pub principal: Option<String>,
+    /// The scope that allows it.
+    pub scope: Option<String>,
+    /// The route that carries it.
+    pub route: Option<String>,
+    /// The upstream that would answer.
+    pub upstream: Option<String>,
+    /// The quotas that count the caller's requests, in the order of their names.
+    pub quotas: Vec<String>,
+    /// The quota that is used up.
+    pub quota: Option<String>,
+    /// How long to wait until that quota has room for one more, rounded up.
+    pub retry_after_seconds: Option<u64>,
+}
+
+/// Why it would not be sent on.
+enum Stop {
+    Refused(Refusal),
+    /// The proxy has no document, and answers that it is not ready.
+    NotReady,
+    /// There is no such key, or none that is good.
+    NoKey,
+    /// There is no such principal, or none that is good.
+    NoPrincipal,
+}
+
+impl<R: Into<Refusal>> From<R> for Stop {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl Stop {
+    /// The word that the proxy's log has for it.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::NotReady => "not_ready",
+            Self::NoKey => "credential_unknown",
+            Self::NoPrincipal => "principal_unknown",
+        }
+    }
+}
+
+/// What is known of a request so far.
+#[derive(Default)]
+struct Progress {
+    key: Option<String>,
+    principal: Option<String>,
+    /// The scopes that the caller holds.
+    held: Vec<String>,
+    scope: Option<String>,
+    route: Option<String>,
+    upstream: Option<String>,
+    quotas: Vec<String>,
+}
+
+impl Snapshot {
+    /// Decides a request that nobody sent, by what decides those that are: [`Target::parse`], the checks of a key,
+    /// [`Snapshot::authorize`] and [`Meter::admit`] on a meter that counted nothing before.
+    ///
+    /// `rejected` is what [`Snapshot::build`] left out: it tells why a key or a principal is not served.
+    #[must_use]
+    pub fn simulate(&self, question: &Question<'_>, rejected: &[Rejected]) -> Decision {
+        let mut progress = Progress::default();
+        let outcome = self.walk(question, &mut progress);
+        let reason = match &outcome {
+            Ok(()) => reason::allowed(question, &progress),
+            Err(stop) => reason::stopped(question, &progress, (stop, rejected)),
+        };
+        let over = match &outcome {
+            Err(Stop::Refused(Refusal::OverQuota(over))) => Some(over),
+            _ => None,
+        };
+        Decision {
+            allowed: outcome.is_ok(),
+            code: outcome.as_ref().err().map_or("allowed", Stop::code),
+            reason,
+            quota: over.map(|over| over.quota.to_string()),
+            retry_after_seconds: over.map(OverQuota::retry_after_seconds),
+            key: progress.key,
+            principal: progress.principal,
+            scope: progress.scope,
+            route: progress.route,
+            upstream: progress.upstream,
+            quotas: progress.quotas,
+        }
+    }
+
+    fn walk(&self, question: &Question<'_>, progress: &mut Progress) -> Result<(), Stop> {
+        let target = target(question)?;
+        if self.proxy().is_none() {
+            return Err(Stop::NotReady);
+        }
+        let address = question.address;
+        let now = Now {
+            wall: question.at,
+            monotonic: Duration::ZERO,
+        };
+        let key_of_principal;
+        let key = match question.caller {
+            // Who bears nothing is told so by the step that reads what one bears.
+            Caller::Nobody => {
+                return Ok(self.identify(&HeaderMap::new(), address, now).map(drop)?);
+            }
+            Caller::KeyId(id) => self.keys.by_id(id).ok_or(Stop::NoKey)?,
+            Caller::KeyName(name) => self.keys.by_name(name).ok_or(Stop::NoKey)?,
+            Caller::Principal(name) => {
+                let access = self.principals.get(name).ok_or(Stop::NoPrincipal)?;
+                key_of_principal = KeyRule::plain(access);
+                &key_of_principal
+            }
+        };
+        progress.caller(key);
+        let principal = Principal::assumed(key, address, now)?;
+        let scope = self.grants.find(&principal.access().scopes, &target);
+        progress.scope = scope.map(|scope| scope.name.to_string());
+        let grant = self.authorize(principal, &target)?;
+        progress.route = Some(grant.route().to_string());
+        progress.upstream = Some(grant.upstream().name.to_string());
+        admit(&grant, question.requests, (address, now)).map_err(Stop::from)
+    }
+}
+
+fn target(question: &Question<'_>) -> Result<Target, Refusal> {
+    let method =
+        Method::from_bytes(question.method.as_bytes()).map_err(|_| Malformed::MethodInvalid)?;
+    if !question.path.starts_with('/') {
+        return Err(Malformed::PathForm.into());
+    }
+    let uri = Uri::try_from(question.path).map_err(|_| Malformed::PathCharacter)?;
+    Target::parse(&method, Some(question.host), &uri)
+}
+
+/// What becomes of the last of `requests`.
+fn admit(grant: &Grant<'_>, requests: u32, (address, now): (IpAddr, Now)) -> Result<(), Refusal> {
+    let meter = Meter::default();
+    let admit = || meter.admit(grant, address, now).map(drop);
+    let earlier = requests.clamp(1, SIMULATED_REQUESTS_MAX) - 1;
+    let _ = (0..earlier).try_for_each(|_| admit());
+    admit()
+}
+
+impl Progress {
+    fn caller(&mut self, key: &KeyRule) {
+        let access = key.access();
+        // The made-up key of a principal has none.
+        self.key = Some(key.name().to_owned()).filter(|name| !name.is_empty());
+        let principal = access.principal.as_ref();
+        self.principal = principal.map(|principal| principal.name.to_string());
+        let scopes = access.scopes.iter();
+        self.held = scopes.map(|scope| scope.name.to_string()).collect();
+        let quotas = access.quotas.iter();
+        self.quotas = quotas.map(|quota| quota.name.to_string()).collect();
+    }
+}

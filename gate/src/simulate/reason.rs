@@ -1,0 +1,186 @@
+//! Decisions as sentences, for a person who wonders.
+
+use tollgate_store::Name;
+use tollgate_store::document::{Kind, PartName};
+
+use super::{Caller, Progress, Question, Stop};
+use crate::{CredentialFault, OverQuota, Refusal, Rejected};
+
+/// The most scopes that a sentence names.
+const SCOPES_NAMED_MAX: usize = 10;
+
+/// Why a request would be sent on.
+pub(super) fn allowed(question: &Question<'_>, progress: &Progress) -> String {
+    let (who, request) = (who(progress), request(question));
+    let scope = quoted(progress.scope.as_ref());
+    let route = quoted(progress.route.as_ref());
+    let upstream = quoted(progress.upstream.as_ref());
+    let counted = match progress.quotas.as_slice() {
+        [] => "no quota counts it".to_owned(),
+        [quota] => format!("quota {quota:?} counts it and has room"),
+        quotas => format!("quotas {} count it and have room", listed(quotas)),
+    };
+    format!(
+        "scope {scope} lets {who} send {request}, route {route} carries it to upstream {upstream}, and {counted}"
+    )
+}
+
+/// Why it would not.
+pub(super) fn stopped(
+    question: &Question<'_>,
+    progress: &Progress,
+    (stop, rejected): (&Stop, &[Rejected]),
+) -> String {
+    match stop {
+        Stop::Refused(refusal) => refused(question, progress, refusal),
+        Stop::NotReady => {
+            "the proxy itself has no document, or none that is good, and serves nothing".to_owned()
+        }
+        Stop::NoKey => match question.caller {
+            Caller::KeyName(name) => no_key(name, rejected),
+            Caller::KeyId(id) => format!("no key with the id {id} is served"),
+            Caller::Principal(_) | Caller::Nobody => "no such key is served".to_owned(),
+        },
+        Stop::NoPrincipal => match question.caller {
+            Caller::Principal(name) => no_principal(name, rejected),
+            _ => "no such principal is served".to_owned(),
+        },
+    }
+}
+
+fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> String {
+    let who = who(progress);
+    match refusal {
+        Refusal::Malformed(malformed) => format!("the request is malformed: {malformed}"),
+        Refusal::Unauthenticated(fault) => unauthenticated(question, progress, *fault),
+        Refusal::OutOfScope { .. } => {
+            let request = request(question);
+            match progress.held.as_slice() {
+                [] => format!("{who} holds no scope, and {request} needs one"),
+                [held] => format!("{who} holds scope {held:?}, which does not allow {request}"),
+                held => format!(
+                    "{who} holds the scopes {}, none of which allows {request}",
+                    listed(held)
+                ),
+            }
+        }
+        Refusal::NoRoute => format!(
+            "scope {} lets {who} send {}, but no route of this proxy carries it",
+            quoted(progress.scope.as_ref()),
+            request(question)
+        ),
+        Refusal::OverQuota(over) => over_quota(question, &who, over),
+        Refusal::Overloaded => refusal.to_string(),
+    }
+}
+
+fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: CredentialFault) -> String {
+    let who = who(progress);
+    let now = question.at;
+    match fault {
+        CredentialFault::Disabled { .. } => format!("{who} is disabled"),
+        CredentialFault::PrincipalDisabled { .. } => {
+            let principal = quoted(progress.principal.as_ref());
+            format!("principal {principal} is disabled, and with it every key that acts as it")
+        }
+        CredentialFault::NotYetValid { at, .. } => {
+            format!("{who} opens nothing before {at}, and it would be {now}")
+        }
+        CredentialFault::Expired { at, .. } => {
+            format!("{who} opens nothing since {at}, and it would be {now}")
+        }
+        CredentialFault::TokenExpired { at, .. } => {
+            format!("the last token of {who} opens nothing since {at}, and it would be {now}")
+        }
+        CredentialFault::Address { address, .. } => {
+            format!("{who} may not be used from {address}")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn over_quota(question: &Question<'_>, who: &str, over: &OverQuota) -> String {
+    let OverQuota {
+        quota,
+        limit,
+        window,
+        retry_after: _,
+    } = over;
+    format!(
+        "quota {:?} allows {limit} requests in {window:?}, which request {} of {who} at one moment exceeds; there is \
+         room for one more after {} s",
+        quota.as_str(),
+        question.requests,
+        over.retry_after_seconds()
+    )
+}
+
+fn no_key(name: &str, rejected: &[Rejected]) -> String {
+    let key = rejected.iter().find(|it| is(it, Kind::Key, name));
+    let is_set =
+        |it: &&Rejected| it.id.kind == Kind::KeySet.as_str() && is_set_of(&it.id.name, name);
+    if let Some(because) = key.or_else(|| rejected.iter().find(is_set)) {
+        return format!("key {name:?} is not served: {}", because.reason);
+    }
+    let is_part = |it: &&Rejected| {
+        let part = Name::parse(&it.id.name).and_then(|part| PartName::parse(&part));
+        it.id.kind == Kind::KeySetPart.as_str()
+            && part.is_ok_and(|part| is_set_of(part.set.as_str(), name))
+    };
+    match rejected.iter().find(is_part) {
+        Some(part) => format!(
+            "no key {name:?} is served: it may stand in {}, which is left out: {}",
+            part.id, part.reason
+        ),
+        None => format!("no key {name:?} is served: there is none of that name"),
+    }
+}
+
+/// Whether a key that is called `<set>/<key>` may be one of `set`.
+fn is_set_of(set: &str, key: &str) -> bool {
+    let rest = key.strip_prefix(set);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn no_principal(name: &Name, rejected: &[Rejected]) -> String {
+    let name = name.as_str();
+    match rejected.iter().find(|it| is(it, Kind::Principal, name)) {
+        Some(because) => format!("principal {name:?} is not served: {}", because.reason),
+        None => format!("no principal {name:?} is served: there is none of that name"),
+    }
+}
+
+fn is(rejected: &Rejected, kind: Kind, name: &str) -> bool {
+    rejected.id.kind == kind.as_str() && rejected.id.name == name
+}
+
+/// The caller: `key "acme-ci" of principal "acme"`.
+fn who(progress: &Progress) -> String {
+    match (&progress.key, &progress.principal) {
+        (Some(key), Some(principal)) => format!("key {key:?} of principal {principal:?}"),
+        (Some(key), None) => format!("key {key:?}"),
+        (None, Some(principal)) => format!("principal {principal:?}"),
+        (None, None) => "nobody".to_owned(),
+    }
+}
+
+/// The request without its query, which may hold what is nobody's business.
+fn request(question: &Question<'_>) -> String {
+    let path = question.path.split('?').next().unwrap_or_default();
+    format!("{} {}{path}", question.method, question.host)
+}
+
+fn quoted(name: Option<&String>) -> String {
+    name.map_or_else(|| "none".to_owned(), |name| format!("{name:?}"))
+}
+
+/// Names one after the other; the last ones by their number where there are many.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(SCOPES_NAMED_MAX);
+    let mut shown: Vec<_> = shown.map(|name| format!("{name:?}")).collect();
+    let more = names.len() - shown.len();
+    if more > 0 {
+        shown.push(format!("{more} others"));
+    }
+    shown.join(", ")
+}

@@ -1,0 +1,192 @@
+//! What keys name, resolved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tollgate_store::Name;
+use tollgate_store::document::{Claim, Kind, Principal, Quota, Scope};
+
+use super::documents::Documents;
+use crate::identify::{Access, PrincipalRule, QuotaRule, ScopeRule};
+
+/// Scopes by their numbers, which are in the order of their names.
+type Scopes = BTreeMap<u32, Arc<ScopeRule>>;
+/// Quotas by their names.
+type Quotas = BTreeMap<Arc<Name>, Arc<QuotaRule>>;
+
+/// What keys name, resolved: every one of it is good.
+pub(super) struct Rules<'e> {
+    pub(super) scopes: BTreeMap<&'e Name, Arc<ScopeRule>>,
+    quotas: BTreeMap<&'e Name, Arc<QuotaRule>>,
+    roles: BTreeMap<&'e Name, Scopes>,
+    pub(super) principals: BTreeMap<&'e Name, Standing>,
+}
+
+/// A principal, and what it may do.
+pub(super) struct Standing {
+    rule: Arc<PrincipalRule>,
+    scopes: Scopes,
+    quotas: Quotas,
+}
+
+impl<'e> Rules<'e> {
+    /// Resolves what stands below keys. A role that names what is missing is left out, and so is a principal: without
+    /// a scope it would open less than its author meant, without a quota it would be unlimited.
+    pub(super) fn new(documents: &mut Documents<'e>) -> Self {
+        let mut rules = Self {
+            scopes: scopes(&documents.scopes),
+            quotas: quotas(&documents.quotas),
+            roles: BTreeMap::new(),
+            principals: BTreeMap::new(),
+        };
+        for (name, role) in std::mem::take(&mut documents.roles) {
+            match rules.named_scopes(Some(&role.scopes), documents) {
+                Ok(scopes) => drop(rules.roles.insert(name, scopes)),
+                Err(says) => documents.leave_out(Kind::Role, name.as_str(), &says),
+            }
+        }
+        for (name, principal) in std::mem::take(&mut documents.principals) {
+            match rules.standing(name, principal, documents) {
+                Ok(standing) => drop(rules.principals.insert(name, standing)),
+                Err(says) => documents.leave_out(Kind::Principal, name.as_str(), &says),
+            }
+        }
+        rules
+    }
+
+    fn standing(
+        &self,
+        name: &Name,
+        principal: &Principal,
+        documents: &Documents<'_>,
+    ) -> Result<Standing, String> {
+        let rule = PrincipalRule {
+            name: Arc::new(name.clone()),
+            enabled: principal.enabled,
+        };
+        Ok(Standing {
+            rule: Arc::new(rule),
+            scopes: self.scopes_of_roles(principal.roles.as_ref(), documents)?,
+            quotas: self.named_quotas(principal.quotas.as_ref(), documents)?,
+        })
+    }
+
+    /// What a key with that claim may do; the error says what is wrong with it: `names scope "x", which …`.
+    pub(super) fn access(
+        &self,
+        claim: &Claim<'_>,
+        documents: &Documents<'_>,
+    ) -> Result<Access, String> {
+        claim
+            .check()
+            .map_err(|problem| format!("says too little or too much: {}", problem.message))?;
+        let mut scopes = self.named_scopes(claim.scopes, documents)?;
+        let mut quotas = self.named_quotas(claim.quotas, documents)?;
+        let Some(name) = claim.principal else {
+            scopes.extend(self.scopes_of_roles(claim.roles, documents)?);
+            return Ok(access(None, &scopes, &quotas));
+        };
+        let principal = self.principal(name, documents)?;
+        if claim.scopes.is_some() {
+            scopes.retain(|number, _| principal.scopes.contains_key(number));
+        } else {
+            scopes.clone_from(&principal.scopes);
+        }
+        quotas.extend(principal.quotas.clone());
+        Ok(access(Some(Arc::clone(&principal.rule)), &scopes, &quotas))
+    }
+
+    /// Whether everything exists that a set says for all its keys. What it lacks, its keys may add.
+    pub(super) fn check_names(
+        &self,
+        claim: &Claim<'_>,
+        documents: &Documents<'_>,
+    ) -> Result<(), String> {
+        if let Some(name) = claim.principal {
+            self.principal(name, documents)?;
+        }
+        self.named_scopes(claim.scopes, documents)?;
+        self.scopes_of_roles(claim.roles, documents)?;
+        self.named_quotas(claim.quotas, documents)?;
+        Ok(())
+    }
+
+    fn principal(&self, name: &Name, documents: &Documents<'_>) -> Result<&Standing, String> {
+        let standing = self.principals.get(name);
+        standing.ok_or_else(|| format!("names {}", documents.missing(Kind::Principal, name)))
+    }
+
+    fn named_scopes(
+        &self,
+        names: Option<&BTreeSet<Name>>,
+        documents: &Documents<'_>,
+    ) -> Result<Scopes, String> {
+        let rules = named((Kind::Scope, names), &self.scopes, documents)?;
+        let numbered = |rule: &Arc<ScopeRule>| (rule.number, Arc::clone(rule));
+        Ok(rules.into_iter().map(numbered).collect())
+    }
+
+    fn named_quotas(
+        &self,
+        names: Option<&BTreeSet<Name>>,
+        documents: &Documents<'_>,
+    ) -> Result<Quotas, String> {
+        let rules = named((Kind::Quota, names), &self.quotas, documents)?;
+        let by_name = |rule: &Arc<QuotaRule>| (Arc::clone(&rule.name), Arc::clone(rule));
+        Ok(rules.into_iter().map(by_name).collect())
+    }
+
+    fn scopes_of_roles(
+        &self,
+        names: Option<&BTreeSet<Name>>,
+        documents: &Documents<'_>,
+    ) -> Result<Scopes, String> {
+        let roles = named((Kind::Role, names), &self.roles, documents)?;
+        Ok(roles.into_iter().flat_map(Scopes::clone).collect())
+    }
+}
+
+/// What is named, in the order of the names; the first that is missing is the error.
+fn named<'r, R>(
+    (kind, names): (Kind, Option<&BTreeSet<Name>>),
+    rules: &'r BTreeMap<&Name, R>,
+    documents: &Documents<'_>,
+) -> Result<Vec<&'r R>, String> {
+    let rule = |name: &Name| {
+        let missing = || format!("names {}", documents.missing(kind, name));
+        rules.get(name).ok_or_else(missing)
+    };
+    names.into_iter().flatten().map(rule).collect()
+}
+
+fn access(principal: Option<Arc<PrincipalRule>>, scopes: &Scopes, quotas: &Quotas) -> Access {
+    Access {
+        principal,
+        scopes: scopes.values().cloned().collect(),
+        quotas: quotas.values().cloned().collect(),
+    }
+}
+
+fn scopes<'e>(documents: &BTreeMap<&'e Name, &Scope>) -> BTreeMap<&'e Name, Arc<ScopeRule>> {
+    let numbered = documents.keys().copied().zip(0..);
+    numbered
+        .map(|(name, number)| {
+            let rule = ScopeRule {
+                number,
+                name: name.clone(),
+            };
+            (name, Arc::new(rule))
+        })
+        .collect()
+}
+
+fn quotas<'e>(documents: &BTreeMap<&'e Name, &Quota>) -> BTreeMap<&'e Name, Arc<QuotaRule>> {
+    let rule = |(name, quota): (&&'e Name, &&Quota)| {
+        let rule = QuotaRule {
+            name: Arc::new(Name::clone(name)),
+            quota: Quota::clone(quota),
+        };
+        (*name, Arc::new(rule))
+    };
+    documents.iter().map(rule).collect()
+}

@@ -1,5 +1,6 @@
 //! The data sources: one file and one line each.
 
+mod decision;
 mod iam_policy;
 pub(crate) mod inventory;
 mod key;
@@ -13,7 +14,8 @@ use crate::source::{Source, SourceType};
 
 /// Every data source by its name in HCL.
 pub(crate) fn all() -> BTreeMap<String, SourceType> {
-    let sources: [Box<dyn Source>; 3] = [
+    let sources: [Box<dyn Source>; 4] = [
+        Box::new(decision::Decision::default()),
         Box::new(iam_policy::IamPolicy),
         Box::new(key::Key::new()),
         Box::new(keys::Keys::new()),

@@ -55,9 +55,7 @@ impl Source for Key {
                     .sensitive()
                     .describe("The token that the client sends."),
                 Attribute::computed("id", Type::String).describe("The key's public id."),
-                Attribute::optional("fingerprint", Type::String)
-                    .filled()
-                    .describe(
+                Attribute::filled("fingerprint", Type::String).describe(
                         "The first 16 hexadecimal digits of the token's SHA-256. Where the same apply makes or rotates \
                          the key, give it the resource's `fingerprint`: then Terraform waits for it, and any other \
                          token is an error.",

@@ -32,7 +32,8 @@ impl Schema {
     }
 }
 
-/// One attribute; made by [`Attribute::required`], [`Attribute::optional`] or [`Attribute::computed`].
+/// One attribute; made by [`Attribute::required`], [`Attribute::optional`], [`Attribute::filled`] or
+/// [`Attribute::computed`].
 #[derive(Debug)]
 pub(crate) struct Attribute {
     pub(crate) name: &'static str,
@@ -42,7 +43,6 @@ pub(crate) struct Attribute {
     pub(crate) sensitive: bool,
     pub(crate) write_only: bool,
     pub(crate) replaces: bool,
-    filled: bool,
     description: &'static str,
     text: Option<Text>,
     bounds: Option<RangeInclusive<u32>>,
@@ -56,6 +56,8 @@ pub(crate) enum Presence {
     Required,
     /// Its author may.
     Optional,
+    /// Its author may, and otherwise the provider does.
+    Filled,
     /// The provider does.
     Computed,
 }
@@ -128,7 +130,6 @@ impl Attribute {
             sensitive: false,
             write_only: false,
             replaces: false,
-            filled: false,
             description: "",
             text: None,
             bounds: None,
@@ -140,6 +141,14 @@ impl Attribute {
     pub(crate) fn optional(name: &'static str, shape: impl Into<Shape>) -> Self {
         Self {
             presence: Presence::Optional,
+            ..Self::required(name, shape)
+        }
+    }
+
+    /// An attribute that the provider fills in where its author leaves it out.
+    pub(crate) fn filled(name: &'static str, shape: impl Into<Shape>) -> Self {
+        Self {
+            presence: Presence::Filled,
             ..Self::required(name, shape)
         }
     }
@@ -161,12 +170,6 @@ impl Attribute {
     /// The value that stands for null.
     pub(crate) fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
-        self
-    }
-
-    /// The provider fills it in where its author leaves it out.
-    pub(crate) fn filled(mut self) -> Self {
-        self.filled = true;
         self
     }
 
@@ -249,7 +252,7 @@ impl Attribute {
 
     /// Whether the provider may give it a value that its author did not.
     pub(crate) fn is_computed(&self) -> bool {
-        self.presence == Presence::Computed || self.default.is_some() || self.filled
+        matches!(self.presence, Presence::Computed | Presence::Filled) || self.default.is_some()
     }
 
     fn text(mut self, text: Text) -> Self {

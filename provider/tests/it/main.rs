@@ -11,6 +11,7 @@
 mod asking;
 mod backend;
 mod configuration;
+mod decisions;
 mod ephemerals;
 mod failures;
 mod functions;

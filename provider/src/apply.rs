@@ -5,13 +5,15 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tollgate_store::backend::{Expected, StoreError};
-use tollgate_store::document::{Document, DocumentKey, Revision};
+use tollgate_store::document::{Document, DocumentKey, Entry, Owner, Revision};
 
+use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::failure::{already_exists, failure, not_own};
+use crate::failure::{adopted, already_exists, failure, random_failed, too_slow};
 use crate::private::Private;
-use crate::resource::{Fields, ResourceType, Store};
-use crate::schema::Presence;
+use crate::resource::{Failed, Fields, Made, ResourceType};
+use crate::store::Store;
+use crate::timeouts;
 use crate::value::Value;
 
 /// What a call leaves behind.
@@ -26,21 +28,17 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn settled(state: Value, revision: Revision) -> Self {
-        let private = Private::Revision(revision);
+    pub(crate) fn gone() -> Self {
         Self {
-            state,
-            private,
+            state: Value::Null,
+            private: Private::default(),
             diagnostics: Vec::new(),
         }
     }
 
-    pub(crate) fn gone() -> Self {
-        Self {
-            state: Value::Null,
-            private: Private::Unsettled,
-            diagnostics: Vec::new(),
-        }
+    pub(crate) fn with(mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) -> Self {
+        self.diagnostics.extend(diagnostics);
+        self
     }
 }
 
@@ -78,6 +76,8 @@ impl Fallback {
 pub(crate) struct Change {
     pub(crate) prior: Value,
     pub(crate) planned: Value,
+    /// What the author wrote, with what is written only.
+    pub(crate) config: Value,
     pub(crate) private: Private,
 }
 
@@ -85,6 +85,63 @@ impl Change {
     /// What is to be told where nothing was done.
     pub(crate) fn fallback(&self) -> Fallback {
         Fallback::new(self.prior.clone(), self.private.clone())
+    }
+}
+
+/// A create or an update on its way.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) kind: &'a ResourceType,
+    pub(crate) store: &'a Store,
+    pub(crate) key: &'a DocumentKey,
+    pub(crate) change: &'a Change,
+    /// The revision that stands and is to be written over.
+    standing: Option<Revision>,
+    owner: Option<Owner>,
+    fallback: &'a Fallback,
+}
+
+impl Call<'_> {
+    /// What the first write must find.
+    pub(crate) fn expected(&self) -> Expected {
+        match &self.standing {
+            Some(revision) => Expected::Revision(revision.clone()),
+            None => Expected::Absent,
+        }
+    }
+
+    /// Writes the document. From then on, Terraform is told of it whatever happens.
+    pub(crate) async fn write(&self, spec: Fields, expected: &Expected) -> Result<Made, Failed> {
+        let document = self.kind.document(self.key, spec)?;
+        let document = document.owned(self.owner.clone());
+        let is_update = !self.change.prior.is_null() && !self.change.private.is_unsettled();
+        let told = if is_update {
+            self.change.prior.clone()
+        } else {
+            let state = self.kind.state(&document, &Fields::new())?;
+            complete(&self.change.planned, &state)
+        };
+        if !is_update {
+            let private = Private::unsettled(self.owner.as_ref());
+            self.fallback.set(told.clone(), private);
+        }
+        let revision = self.store.backend.write(&document, expected).await?;
+        let private = Private::settled(&document, revision.clone());
+        self.fallback.set(told, private);
+        Ok(Made {
+            document,
+            revision,
+            beside: Fields::new(),
+        })
+    }
+
+    /// Tells Terraform that something may be left in the store from here on, though there is no document yet.
+    pub(crate) fn may_leave_something(&self) {
+        if self.change.prior.is_null() {
+            let state = complete(&self.change.planned, &Value::Null);
+            let private = Private::unsettled(self.owner.as_ref());
+            self.fallback.set(state, private);
+        }
     }
 }
 
@@ -96,20 +153,31 @@ impl ResourceType {
         change: &Change,
         fallback: &Fallback,
     ) -> Outcome {
-        let Change {
-            prior,
-            planned,
-            private,
-        } = change;
-        let outcome = match (prior, planned, private) {
-            (_, Value::Null, _) => self.delete(store, change, fallback).await,
-            (Value::Null, _, _) | (_, _, Private::Unsettled) => {
-                self.create(store, planned, fallback).await
+        let running = store.begin_change();
+        let work = async {
+            match (
+                &change.prior,
+                &change.planned,
+                change.private.is_unsettled(),
+            ) {
+                (_, Value::Null, _) => self.delete(store, change, fallback).await,
+                (Value::Null, _, _) | (_, _, true) => self.create(store, change, fallback).await,
+                _ => self.update(store, change, fallback).await,
             }
-            (_, _, Private::Revision(revision)) => self.update(store, planned, revision).await,
         };
-        let name = if planned.is_null() { prior } else { planned }.attribute("name");
-        let (kind, name) = (self.resource.kind(), name.as_str());
+        let outcome = match timeouts::of(change) {
+            Some(limit) => tokio::time::timeout(limit, work)
+                .await
+                .unwrap_or_else(|_| Err(too_slow(limit))),
+            None => work.await,
+        };
+        drop(running);
+        let shown = if change.planned.is_null() {
+            &change.prior
+        } else {
+            &change.planned
+        };
+        let (kind, name) = (self.resource.kind(), shown.attribute("name").as_str());
         tracing::info!(%kind, name, done = outcome.is_ok(), "a change was applied");
         outcome.unwrap_or_else(|diagnostic| fallback.outcome(diagnostic))
     }
@@ -117,51 +185,129 @@ impl ResourceType {
     async fn create(
         &self,
         store: &Store,
-        planned: &Value,
+        change: &Change,
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
-        let key = self.key_of(planned)?;
-        let mut spec = self.declared(planned);
-        self.check_declared(&key, spec.clone())?;
-        let _reservation = store.reserve(&key)?;
-        let kept = self.resource.before_create(store, &key.name, &mut spec)?;
-        let document = self.document(&key, spec)?;
-        let state = complete(planned, &self.state(&document, &Fields::new())?);
-        fallback.set(state.clone(), Private::Unsettled);
-        let revision = match store.backend.write(&document, &Expected::Absent).await {
-            Ok(revision) => revision,
-            Err(StoreError::AlreadyExists { .. }) => {
-                // Somebody else's: Terraform must not come to believe that it is ours to replace.
-                fallback.set(Value::Null, Private::Unsettled);
-                return Err(already_exists(store, &key));
-            }
-            Err(error) => return Err(failure(&key, "created", &error)),
+        let key = self.key_of(&change.planned)?;
+        let spec = self.declared(&change.planned);
+        let declared = self.check_declared(&key, &change.planned)?;
+        let reservation = store.reserve(&key)?;
+        let standing = self.left_behind(store, change, &key).await?;
+        self.check_references(store, &declared).await?;
+        let owner = Owner::draw(clock::now()).map_err(|error| random_failed(&key, &error))?;
+        let call = Call {
+            kind: self,
+            store,
+            key: &key,
+            change,
+            standing: standing.as_ref().and_then(|entry| entry.revision.clone()),
+            owner: Some(owner),
+            fallback,
         };
-        fallback.set(state, Private::Revision(revision.clone()));
-        let beside = self.resource.after_create(store, &key.name, kept).await;
-        let beside = beside.map_err(|error| failure(&key, "created completely", &error))?;
-        let state = complete(planned, &self.state(&document, &beside)?);
-        Ok(Outcome::settled(state, revision))
+        match self.resource.create(&call, spec).await {
+            Ok(made) => {
+                reservation.created();
+                let outcome = self.made(change, &made)?;
+                let found = standing.filter(|_| change.prior.is_null());
+                Ok(outcome.with(found.map(|_| adopted(store, &key))))
+            }
+            Err(Failed::Store(StoreError::AlreadyExists { .. } | StoreError::Conflict { .. })) => {
+                // Somebody else's: Terraform must not come to believe that it is ours to replace.
+                fallback.set(Value::Null, Private::default());
+                Err(already_exists(store, &key))
+            }
+            Err(failed) => Err(failed.told(&key, "created")),
+        }
+    }
+
+    /// The document that an interrupted create of the same object left; `None` where there is nothing, and an error
+    /// where there is something else.
+    async fn left_behind(
+        &self,
+        store: &Store,
+        change: &Change,
+        key: &DocumentKey,
+    ) -> Result<Option<Entry>, Diagnostic> {
+        let read = store.backend.read(key).await;
+        let Some(entry) = read.map_err(|error| failure(key, "created", &error))? else {
+            return Ok(None);
+        };
+        let Ok(document) = &entry.document else {
+            return Err(already_exists(store, key));
+        };
+        let own = !change.prior.is_null()
+            && document.owner().is_some()
+            && !change.private.is_foreign(document);
+        let forgotten = || {
+            let owner = document.owner();
+            let is_young = owner.is_some_and(|owner| owner.may_be_forgotten(clock::now()));
+            is_young && !store.has_created(key)
+        };
+        if own || (forgotten() && self.is_as_planned(store, change, document).await?) {
+            return Ok(Some(entry));
+        }
+        Err(already_exists(store, key))
+    }
+
+    /// Whether a document is what the change would make.
+    async fn is_as_planned(
+        &self,
+        store: &Store,
+        change: &Change,
+        document: &Document,
+    ) -> Result<bool, Diagnostic> {
+        let key = document.key();
+        let beside = self.resource.beside(store, &key.name, Some(document)).await;
+        let beside = beside.map_err(|failed| failed.told(&key, "read"))?;
+        let mut found = self.state(document, &beside.attributes)?;
+        self.resource.remember(&change.planned, &mut found);
+        Ok(self.declared(&change.planned) == self.declared(&found))
     }
 
     async fn update(
         &self,
         store: &Store,
-        planned: &Value,
-        revision: &Revision,
+        change: &Change,
+        fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
-        let key = self.key_of(planned)?;
-        let mut spec = self.declared(planned);
-        self.resource
-            .before_update(store, (&key.name, revision), &mut spec)
-            .await?;
-        let document = self.document(&key, spec)?;
-        let state = complete(planned, &self.state(&document, &Fields::new())?);
-        let expected = Expected::Revision(revision.clone());
-        match store.backend.write(&document, &expected).await {
-            Ok(revision) => Ok(Outcome::settled(state, revision)),
-            Err(error) => Err(failure(&key, "changed", &error)),
-        }
+        let key = self.key_of(&change.planned)?;
+        let spec = self.declared(&change.planned);
+        let declared = self.check_declared(&key, &change.planned)?;
+        self.check_references(store, &declared).await?;
+        let entry = store.backend.read(&key).await;
+        let entry = entry.map_err(|error| failure(&key, "changed", &error))?;
+        let standing = entry
+            .filter(|entry| entry.revision == change.private.revision)
+            .and_then(|entry| entry.document.ok());
+        let Some(standing) = standing else {
+            let conflict = StoreError::Conflict {
+                key: key.clone(),
+                place: store.backend.place(),
+            };
+            return Err(failure(&key, "changed", &conflict));
+        };
+        let call = Call {
+            kind: self,
+            store,
+            key: &key,
+            change,
+            standing: change.private.revision.clone(),
+            owner: change.private.owner(),
+            fallback,
+        };
+        let made = self.resource.update(&call, standing, spec).await;
+        let made = made.map_err(|failed| failed.told(&key, "changed"))?;
+        self.made(change, &made)
+    }
+
+    /// What Terraform is told of an object that was made.
+    fn made(&self, change: &Change, made: &Made) -> Result<Outcome, Diagnostic> {
+        let state = self.state(&made.document, &made.beside)?;
+        Ok(Outcome {
+            state: complete(&change.planned, &state),
+            private: Private::settled(&made.document, made.revision.clone()),
+            diagnostics: Vec::new(),
+        })
     }
 
     async fn delete(
@@ -171,37 +317,56 @@ impl ResourceType {
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
         let key = self.key_of(&change.prior)?;
-        let revision = self.standing_revision(store, &key, change).await?;
-        fallback.set(change.prior.clone(), Private::Unsettled);
+        let revision = match self.standing_revision(store, &key, change).await? {
+            Standing::Ours(revision) => Some(revision),
+            Standing::Nothing => None,
+            Standing::Foreign => return Ok(Outcome::gone()),
+        };
+        if change.prior.attribute("force_destroy") != &Value::Bool(true) {
+            self.check_unused(store, &key).await?;
+        }
+        let unsettled = change.private.forget_revision();
+        fallback.set(change.prior.clone(), unsettled);
         // Before the document, which keeps its name taken: what is beside it can't be a successor's.
         let removed = self.resource.before_delete(store, &key.name).await;
-        removed.map_err(|error| failure(&key, "removed", &error))?;
+        removed.map_err(|failed| failed.told(&key, "removed"))?;
         if let Some(revision) = revision
             && let Err(error) = store.backend.delete(&key, &revision).await
         {
-            if matches!(error, StoreError::Conflict { .. }) {
+            let is_conflict = matches!(error, StoreError::Conflict { .. });
+            if is_conflict {
                 fallback.set(change.prior.clone(), change.private.clone());
             }
-            return Err(failure(&key, "removed", &error));
+            // Another create may have taken it over in the meantime.
+            let now = self.standing_revision(store, &key, change).await;
+            if !(is_conflict && matches!(now, Ok(Standing::Foreign))) {
+                return Err(failure(&key, "removed", &error));
+            }
         }
         Ok(Outcome::gone())
     }
 
-    /// The revision of the document that is to be removed; `None` where it is gone. An error where another one stands,
-    /// before anything is removed.
+    /// What stands in the place of the document that is to be removed. An error where it was changed since it was
+    /// read, before anything is removed.
     async fn standing_revision(
         &self,
         store: &Store,
         key: &DocumentKey,
         change: &Change,
-    ) -> Result<Option<Revision>, Diagnostic> {
-        let Private::Revision(told) = &change.private else {
-            return self.own_revision(store, key, &change.prior).await;
-        };
+    ) -> Result<Standing, Diagnostic> {
         let entry = store.backend.read(key).await;
-        let entry = entry.map_err(|error| failure(key, "removed", &error))?;
-        match entry.and_then(|entry| entry.revision) {
-            Some(found) if found != *told => {
+        let Some(entry) = entry.map_err(|error| failure(key, "removed", &error))? else {
+            return Ok(Standing::Nothing);
+        };
+        let foreign = match &entry.document {
+            Ok(document) => change.private.is_foreign(document),
+            Err(_) => false,
+        };
+        match (&change.private.revision, entry.revision) {
+            _ if foreign => Ok(Standing::Foreign),
+            (None, Some(revision)) => Ok(Standing::Ours(revision)),
+            (Some(told), Some(found)) if found == *told => Ok(Standing::Ours(found)),
+            _ => {
                 let (key, place) = (key.clone(), store.backend.place());
                 let conflict = StoreError::Conflict {
                     key: key.clone(),
@@ -209,47 +374,18 @@ impl ResourceType {
                 };
                 Err(failure(&key, "removed", &conflict))
             }
-            _ => Ok(Some(told.clone())),
         }
     }
+}
 
-    /// The revision of the document that an unsettled `state` is about, if there is one; an error if there is another.
-    async fn own_revision(
-        &self,
-        store: &Store,
-        key: &DocumentKey,
-        state: &Value,
-    ) -> Result<Option<Revision>, Diagnostic> {
-        let entry = store.backend.read(key).await;
-        let Some(entry) = entry.map_err(|error| failure(key, "read", &error))? else {
-            return Ok(None);
-        };
-        match (entry.document, entry.revision) {
-            (Ok(document), Some(revision)) if self.is_own(state, &document)? => Ok(Some(revision)),
-            _ => Err(not_own(store, key)),
-        }
-    }
-
-    /// Whether `document` is the one that `state`, of a call that ended half-way, tells of.
-    pub(crate) fn is_own(&self, state: &Value, document: &Document) -> Result<bool, Diagnostic> {
-        let found = self.state(document, &Fields::new())?;
-        Ok(self.schema.attributes.iter().all(|attribute| {
-            let told = state.attribute(attribute.name);
-            let found = found.attribute(attribute.name);
-            let is_open = told.is_null() || found.is_null();
-            told == found || (attribute.presence == Presence::Computed && is_open)
-        }))
-    }
-
-    /// Checks what an author gave, as the document that it would become.
-    pub(crate) fn check_declared(
-        &self,
-        key: &DocumentKey,
-        mut spec: Fields,
-    ) -> Result<(), Diagnostic> {
-        self.resource.make_up(&mut spec);
-        self.document(key, spec).map(drop)
-    }
+/// What stands in a document's place.
+enum Standing {
+    /// Nothing.
+    Nothing,
+    /// The document that the state tells of.
+    Ours(Revision),
+    /// One that another create made, or took over.
+    Foreign,
 }
 
 /// What was planned, and where that was unknown, what came of it.

@@ -5,18 +5,18 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tollgate_proto::tfplugin6::{
     DynamicValue, apply_resource_change, configure_provider, import_resource_state,
-    plan_resource_change, read_resource, upgrade_resource_state, validate_provider_config,
-    validate_resource_config,
+    move_resource_state, plan_resource_change, read_resource, upgrade_resource_identity,
+    upgrade_resource_state, validate_provider_config, validate_resource_config,
 };
 
 use crate::apply::{Change, Fallback, Outcome};
 use crate::config;
 use crate::diagnostic::Diagnostic;
-use crate::plan::plan;
+use crate::identity;
+use crate::plan::Plan;
 use crate::private::Private;
 use crate::resource::ResourceType;
 use crate::schema::Schema;
-use crate::value::Value;
 use crate::wire::{messages, read, read_json, split, wired, write};
 use crate::{TollgateProvider, lock};
 
@@ -57,7 +57,15 @@ impl TollgateProvider {
     ) -> validate_resource_config::Response {
         let problems = self.guarded(async {
             let kind = self.resource_type(&request.type_name)?;
-            Ok(kind.validate(&read(request.config.as_ref(), &kind.value_type)?))
+            let config = read(request.config.as_ref(), &kind.value_type)?;
+            let keeps_secrets = request
+                .client_capabilities
+                .is_some_and(|client| client.write_only_attributes_allowed);
+            let mut problems = kind.validate(&config);
+            if !keeps_secrets {
+                problems.extend(kind.refuse_write_only(&config));
+            }
+            Ok(problems)
         });
         validate_resource_config::Response {
             diagnostics: messages(problems.await),
@@ -75,7 +83,12 @@ impl TollgateProvider {
                 return Err(newer_state(&request.type_name));
             }
             let json = request.raw_state.unwrap_or_default().json;
-            read_json(&json, &kind.value_type)
+            let state = read_json(&json, &kind.value_type)?;
+            Ok(if request.version < Schema::VERSION {
+                kind.with_defaults(state)
+            } else {
+                state
+            })
         });
         let (state, diagnostics) = split(state.await);
         upgrade_resource_state::Response {
@@ -93,12 +106,14 @@ impl TollgateProvider {
         });
         match outcome.await {
             Ok(outcome) => read_resource::Response {
+                new_identity: identity::of(&outcome.state),
                 new_state: Some(write(&outcome.state)),
                 private: outcome.private.to_bytes(),
                 diagnostics: wired(outcome.diagnostics),
                 ..read_resource::Response::default()
             },
             Err(problem) => read_resource::Response {
+                new_identity: request.current_identity.clone(),
                 new_state: request.current_state.clone(),
                 private: request.private.clone(),
                 diagnostics: vec![problem.into()],
@@ -116,20 +131,20 @@ impl TollgateProvider {
             let read = |value: &Option<DynamicValue>| read(value.as_ref(), &kind.value_type);
             let (prior, config) = (read(&request.prior_state)?, read(&request.config)?);
             if read(&request.proposed_new_state)?.is_null() {
-                return Ok((Value::Null, Vec::new()));
+                return Ok(Plan::destroy());
             }
-            let settled = match Private::from_bytes(&request.prior_private) {
-                Private::Revision(_) => &prior,
-                Private::Unsettled => &Value::Null,
-            };
-            let plan = plan(&kind.schema, &prior, settled, &config);
-            Ok((plan.state, plan.replaces))
+            let private = Private::from_bytes(&request.prior_private);
+            Ok(kind.plan(&prior, &config, &private))
         });
         let (planned, diagnostics) = split(planned.await);
-        let (state, replaces) = planned.unzip();
+        let (state, replaces) = match planned {
+            Some(Plan { state, replaces }) => (Some(state), replaces),
+            None => (None, Vec::new()),
+        };
         plan_resource_change::Response {
+            planned_identity: state.as_ref().and_then(identity::of),
             planned_state: state.as_ref().map(write),
-            requires_replace: replaces.into_iter().flatten().map(Into::into).collect(),
+            requires_replace: replaces.into_iter().map(Into::into).collect(),
             planned_private: request.prior_private,
             diagnostics,
             ..plan_resource_change::Response::default()
@@ -145,6 +160,7 @@ impl TollgateProvider {
             let change = Change {
                 prior: read(&request.prior_state)?,
                 planned: read(&request.planned_state)?,
+                config: read(&request.config)?,
                 private: Private::from_bytes(&request.planned_private),
             };
             Ok((kind, change))
@@ -164,6 +180,7 @@ impl TollgateProvider {
         let outcome = self.guarded(self.carry_out(kind, &change, &fallback)).await;
         let outcome = outcome.unwrap_or_else(|problem| fallback.outcome(problem));
         apply_resource_change::Response {
+            new_identity: identity::of(&outcome.state),
             new_state: Some(write(&outcome.state)),
             private: outcome.private.to_bytes(),
             diagnostics: wired(outcome.diagnostics),
@@ -177,12 +194,17 @@ impl TollgateProvider {
     ) -> import_resource_state::Response {
         let outcome = self.guarded(async {
             let kind = self.resource_type(&request.type_name)?;
-            kind.import(&*self.store()?, &request.id).await
+            let name = match &request.identity {
+                Some(identity) if request.id.is_empty() => identity::name(identity)?,
+                _ => request.id.clone(),
+            };
+            kind.import(&*self.store()?, &name).await
         });
         match outcome.await {
             Ok(outcome) => import_resource_state::Response {
                 imported_resources: vec![import_resource_state::ImportedResource {
                     type_name: request.type_name,
+                    identity: identity::of(&outcome.state),
                     state: Some(write(&outcome.state)),
                     private: outcome.private.to_bytes(),
                     ..import_resource_state::ImportedResource::default()
@@ -194,6 +216,45 @@ impl TollgateProvider {
                 diagnostics: vec![problem.into()],
                 ..import_resource_state::Response::default()
             },
+        }
+    }
+
+    /// Takes over the state of a resource of the same type that another provider of this name kept.
+    pub(crate) async fn move_state(
+        &self,
+        request: move_resource_state::Request,
+    ) -> move_resource_state::Response {
+        let moved = self.guarded(async {
+            let kind = self.resource_type(&request.target_type_name)?;
+            check_source(&request)?;
+            if request.source_schema_version > Schema::VERSION {
+                return Err(newer_state(&request.source_type_name));
+            }
+            let json = request.source_state.clone().unwrap_or_default().json;
+            Ok(kind.with_defaults(read_json(&json, &kind.value_type)?))
+        });
+        let (state, diagnostics) = split(moved.await);
+        move_resource_state::Response {
+            target_identity: state.as_ref().and_then(identity::of),
+            target_state: state.as_ref().map(write),
+            target_private: request.source_private,
+            diagnostics,
+        }
+    }
+
+    /// Reads a stored identity.
+    pub(crate) async fn upgrade_identity(
+        &self,
+        request: upgrade_resource_identity::Request,
+    ) -> upgrade_resource_identity::Response {
+        let upgraded = self.guarded(async {
+            self.resource_type(&request.type_name)?;
+            identity::upgrade(&request.raw_identity.unwrap_or_default())
+        });
+        let (upgraded_identity, diagnostics) = split(upgraded.await);
+        upgrade_resource_identity::Response {
+            upgraded_identity,
+            diagnostics,
         }
     }
 
@@ -242,6 +303,23 @@ fn panicked() -> Diagnostic {
         "The call ran into a defect of the provider. Please report it, with what TF_LOG=debug shows; plan again to see \
          how far the call came.",
     )
+}
+
+/// A state can be moved between resources of one type: from a provider at another address, such as one that was built
+/// by hand. Nothing else holds what a resource of ours is made of.
+fn check_source(request: &move_resource_state::Request) -> Result<(), Diagnostic> {
+    let (source, target) = (&request.source_type_name, &request.target_type_name);
+    let provider = &request.source_provider_address;
+    if source == target && provider.rsplit('/').next() == Some("tollgate") {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        format!("The state of {source} can't be moved to {target}"),
+        format!(
+            "A {target} can be moved from a {target} alone, also of a provider \"tollgate\" at another address; this is \
+             {source} of {provider}. Remove the `moved` block, and import the object by its name instead."
+        ),
+    ))
 }
 
 fn newer_state(name: &str) -> Diagnostic {

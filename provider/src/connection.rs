@@ -6,7 +6,7 @@ use tollgate_store::backend;
 
 use crate::config::{Setup, setup};
 use crate::diagnostic::Diagnostic;
-use crate::resource::Store;
+use crate::store::Store;
 use crate::value::Value;
 use crate::{TollgateProvider, lock};
 

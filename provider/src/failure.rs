@@ -1,11 +1,15 @@
 //! What can go wrong between a resource and the store, for the user: what, where, and what to do.
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use tollgate_store::Problem;
 use tollgate_store::backend::StoreError;
 use tollgate_store::document::DocumentKey;
 
 use crate::diagnostic::{Diagnostic, Path};
-use crate::resource::Store;
+use crate::resource::Failed;
+use crate::store::Store;
 
 /// The store's own words on why a document was not `done`: created, changed, removed, read.
 pub(crate) fn failure(key: &DocumentKey, done: &str, error: &StoreError) -> Diagnostic {
@@ -28,18 +32,61 @@ pub(crate) fn already_exists(store: &Store, key: &DocumentKey) -> Diagnostic {
     .at(Path::attribute("name"))
 }
 
-/// After a call that ended half-way, somebody else's document stands where ours should.
-pub(crate) fn not_own(store: &Store, key: &DocumentKey) -> Diagnostic {
-    let (kind, name) = (key.kind, &key.name);
-    let place = store.backend.place();
-    Diagnostic::error(
-        format!("{key} is not the one that this state tells of"),
+/// A create found what an earlier one must have left, and went on with it.
+pub(crate) fn adopted(store: &Store, key: &DocumentKey) -> Diagnostic {
+    Diagnostic::warning(
+        format!("{key} was there already"),
         format!(
-            "An earlier apply of {key} ended half-way, and another one stands in {place} now. Nothing was changed. \
-             Remove it from this state with `terraform state rm tollgate_{kind}.NAME`; to manage it from here, run \
-             `terraform import tollgate_{kind}.NAME {name}` after that."
+            "{} held {key} just as it is declared here, made within the last day by an apply that nobody is known to \
+             remember: it was probably interrupted. This configuration manages it from now on. If another one declares \
+             it too, remove it from one of the two.",
+            store.backend.place()
         ),
     )
+}
+
+/// The document of that name is managed elsewhere by now.
+pub(crate) fn taken_over(store: &Store, key: &DocumentKey) -> Diagnostic {
+    let (kind, name) = (key.kind, &key.name);
+    Diagnostic::warning(
+        format!("{key} is managed elsewhere"),
+        format!(
+            "The {key} that stands in {} now was made, or taken over, by another create than this state's. This \
+             state forgets it, and nothing is changed in the store. To manage it from here again, run `terraform \
+             import tollgate_{kind}.NAME {name}`.",
+            store.backend.place()
+        ),
+    )
+}
+
+/// The system gave no random numbers.
+pub(crate) fn random_failed(key: &DocumentKey, error: &dyn Display) -> Diagnostic {
+    Diagnostic::error(
+        format!("{key} was not created"),
+        format!("The system's random source failed: {error}."),
+    )
+}
+
+/// A change took longer than its author allowed.
+pub(crate) fn too_slow(limit: Duration) -> Diagnostic {
+    Diagnostic::error(
+        "The change took too long",
+        format!(
+            "It was given up after {} s, as `timeouts` asks. Plan again to see how far it came; raise the limit if the \
+             store is slow.",
+            limit.as_secs()
+        ),
+    )
+}
+
+impl Failed {
+    /// What the user is told; `done` as in [`failure`].
+    pub(crate) fn told(self, key: &DocumentKey, done: &str) -> Diagnostic {
+        match self {
+            Self::Store(error) => failure(key, done, &error),
+            Self::Told(diagnostic) => *diagnostic,
+        }
+    }
 }
 
 /// What stands in the store is no good document.

@@ -16,14 +16,18 @@ mod diagnostic;
 mod ephemeral;
 mod failure;
 mod functions;
+mod identity;
 mod plan;
 mod private;
 mod read;
+mod references;
 mod resource;
 mod resources;
 mod schema;
 mod service;
 mod source;
+mod store;
+mod timeouts;
 pub mod value;
 mod wire;
 
@@ -36,8 +40,9 @@ use tollgate_store::backend::Backend;
 
 use connection::Connection;
 use functions::Function;
-use resource::{ResourceType, Store};
+use resource::ResourceType;
 use source::SourceType;
+use store::Store;
 
 /// The provider's version, which is the binary's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

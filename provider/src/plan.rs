@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Path;
+use crate::private::Private;
+use crate::resource::ResourceType;
 use crate::schema::{Attribute, Nesting, Schema, Shape};
 use crate::value::Value;
 
@@ -15,11 +17,37 @@ pub(crate) struct Plan {
     pub(crate) replaces: Vec<Path>,
 }
 
+impl Plan {
+    /// Nothing will be.
+    pub(crate) fn destroy() -> Self {
+        Self {
+            state: Value::Null,
+            replaces: Vec::new(),
+        }
+    }
+}
+
+impl ResourceType {
+    /// Plans a create (`prior` is null) or an update.
+    pub(crate) fn plan(&self, prior: &Value, config: &Value, private: &Private) -> Plan {
+        let settled = if private.is_unsettled() {
+            &Value::Null
+        } else {
+            prior
+        };
+        let mut plan = plan(&self.schema, prior, settled, config);
+        if !settled.is_null() {
+            self.resource.foresee(prior, &mut plan.state, private.due);
+        }
+        plan
+    }
+}
+
 /// Plans a create (`prior` is null) or an update.
 ///
 /// What the configuration gives is kept as it is, and what it leaves out is null, its default, or what it was. A
 /// computed value is taken over from `settled`, the prior state where it can be relied on, and unknown otherwise.
-pub(crate) fn plan(schema: &Schema, prior: &Value, settled: &Value, config: &Value) -> Plan {
+fn plan(schema: &Schema, prior: &Value, settled: &Value, config: &Value) -> Plan {
     let state = attributes(&schema.attributes, config, object(settled));
     let changed = |attribute: &&Attribute| {
         attribute.replaces && state.attribute(attribute.name) != prior.attribute(attribute.name)

@@ -3,12 +3,14 @@
 use tollgate_store::document::{DocumentKey, Entry};
 
 use crate::apply::{Fallback, Outcome};
+use crate::clock;
 use crate::diagnostic::{Diagnostic, Path};
-use crate::failure::{broken, failure, not_own, nothing_to_import};
+use crate::failure::{broken, failure, nothing_to_import, taken_over};
 use crate::plan::keep_words;
 use crate::private::Private;
-use crate::resource::{ResourceType, Store};
-use crate::schema::check;
+use crate::resource::ResourceType;
+use crate::schema::{Presence, check, refuse_write_only};
+use crate::store::Store;
 use crate::value::Value;
 
 impl ResourceType {
@@ -20,14 +22,19 @@ impl ResourceType {
         }
         let whole = self
             .key_of(config)
-            .and_then(|key| self.check_declared(&key, self.declared(config)));
+            .and_then(|key| self.check_declared(&key, config));
         whole.err().into_iter().collect()
+    }
+
+    /// What is wrong with a configuration for a Terraform that does not know what is written only.
+    pub(crate) fn refuse_write_only(&self, config: &Value) -> Vec<Diagnostic> {
+        refuse_write_only(&self.schema.attributes, config)
     }
 
     /// The state as the store has it now; null where the document is gone.
     pub(crate) async fn read(&self, store: &Store, state: &Value, private: Private) -> Outcome {
         let fallback = Fallback::new(state.clone(), private.clone());
-        let outcome = self.refresh(store, state, private).await;
+        let outcome = self.refresh(store, Told { state, private }).await;
         outcome.unwrap_or_else(|diagnostic| fallback.outcome(diagnostic))
     }
 
@@ -42,19 +49,11 @@ impl ResourceType {
         }
     }
 
-    async fn refresh(
-        &self,
-        store: &Store,
-        state: &Value,
-        private: Private,
-    ) -> Result<Outcome, Diagnostic> {
-        let key = self.key_of(state)?;
+    async fn refresh(&self, store: &Store, told: Told<'_>) -> Result<Outcome, Diagnostic> {
+        let key = self.key_of(told.state)?;
         match self.entry(store, &key).await? {
-            Some(entry) => {
-                let told = Told { state, private };
-                self.show(store, &key, entry, Some(told)).await
-            }
-            None => self.show_gone(store, &key, state, private).await,
+            Some(entry) => self.show(store, &key, entry, Some(told)).await,
+            None => self.show_gone(store, &key, told).await,
         }
     }
 
@@ -73,21 +72,46 @@ impl ResourceType {
         let document = entry
             .document
             .map_err(|problem| broken(store, key, &problem))?;
-        let beside = self.resource.beside(store, &key.name).await;
-        let beside = beside.map_err(|error| failure(key, "read completely", &error))?;
-        let mut fresh = self.state(&document, &beside.attributes)?;
-        if let Some(Told { state, private }) = told {
-            if private == Private::Unsettled && !self.is_own(state, &document)? {
-                return Err(not_own(store, key));
-            }
-            fresh = keep_words(&self.schema.attributes, state, fresh);
+        if let Some(told) = &told
+            && told.private.is_foreign(&document)
+        {
+            return Ok(Outcome::gone().with([taken_over(store, key)]));
         }
-        let private = entry.revision.map_or(Private::Unsettled, Private::Revision);
+        let beside = self
+            .resource
+            .beside(store, &key.name, Some(&document))
+            .await;
+        let beside = beside.map_err(|failed| failed.told(key, "read completely"))?;
+        let null = Value::Null;
+        let prior = told.as_ref().map_or(&null, |told| told.state);
+        let fresh = self.state(&document, &beside.attributes)?;
+        let fresh = keep_words(&self.schema.attributes, prior, fresh);
+        let mut private = match entry.revision {
+            Some(revision) => Private::settled(&document, revision),
+            None => Private::unsettled(document.owner()),
+        };
+        private.due = self.resource.is_due(&document, clock::now());
         Ok(Outcome {
-            state: fresh,
+            state: self.with_local(prior, fresh),
             private,
             diagnostics: beside.missing.into_iter().collect(),
         })
+    }
+
+    /// Takes over what no document tells: from the prior state, or where there is none, the default.
+    fn with_local(&self, prior: &Value, fresh: Value) -> Value {
+        let mut fresh = fresh;
+        if let Value::Object(values) = &mut fresh {
+            for attribute in self.schema.attributes.iter().filter(|one| one.local) {
+                let value = match prior {
+                    Value::Object(_) => prior.attribute(attribute.name).clone(),
+                    _ => attribute.default.clone().unwrap_or(Value::Null),
+                };
+                values.insert(attribute.name.to_owned(), value);
+            }
+        }
+        self.resource.remember(prior, &mut fresh);
+        fresh
     }
 
     /// A document that is gone is gone, unless something of it was left that only a removal takes away.
@@ -95,22 +119,38 @@ impl ResourceType {
         &self,
         store: &Store,
         key: &DocumentKey,
-        state: &Value,
-        private: Private,
+        told: Told<'_>,
     ) -> Result<Outcome, Diagnostic> {
-        if private != Private::Unsettled {
+        if !told.private.is_unsettled() {
             return Ok(Outcome::gone());
         }
-        let left = self.resource.beside(store, &key.name).await;
-        let left = left.map_err(|error| failure(key, "read completely", &error))?;
+        let left = self.resource.beside(store, &key.name, None).await;
+        let left = left.map_err(|failed| failed.told(key, "read completely"))?;
         if left.attributes.is_empty() {
             return Ok(Outcome::gone());
         }
         Ok(Outcome {
-            state: state.clone(),
-            private,
+            state: told.state.clone(),
+            private: told.private,
             diagnostics: Vec::new(),
         })
+    }
+
+    /// Fills in what a state of an older schema has not: the defaults of attributes that came later.
+    pub(crate) fn with_defaults(&self, state: Value) -> Value {
+        let mut state = state;
+        if let Value::Object(values) = &mut state {
+            for attribute in &self.schema.attributes {
+                if let (Some(value), Some(default)) =
+                    (values.get_mut(attribute.name), &attribute.default)
+                    && value.is_null()
+                    && attribute.presence == Presence::Optional
+                {
+                    *value = default.clone();
+                }
+            }
+        }
+        state
     }
 }
 

@@ -1,23 +1,23 @@
 //! What a resource is: a document of the store, under attributes that have the names of the document's fields.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value as Json;
-use tollgate_store::backend::{Backend, StoreError};
+use tollgate_store::backend::StoreError;
 use tollgate_store::document::{Document, DocumentKey, Kind, Revision};
-use tollgate_store::{Name, Namespace, Secret};
+use tollgate_store::{Name, Problem};
 
+use crate::apply::Call;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::schema::{Presence, Schema, locate};
+use crate::store::Store;
 use crate::value::{Type, Value, from_json, to_json};
 
 /// Attributes or a document's fields, by name.
 pub(crate) type Fields = serde_json::Map<String, Json>;
 
-/// One kind of resource. What the six have in common is written once, in [`ResourceType`]; a kind says what its
+/// One kind of resource. What they have in common is written once, in [`ResourceType`]; a kind says what its
 /// attributes are, and adds what only it needs.
 #[async_trait]
 pub(crate) trait Resource: fmt::Debug + Send + Sync {
@@ -27,37 +27,35 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
     /// Its attributes: `name`, and every field of the document's `spec` that its author gives.
     fn schema(&self) -> Schema;
 
-    /// Adds to `spec` what an author does not give, made up, so that a document's parser can check the rest.
+    /// Checks what an author gave, as far as the document's own parser does not: `state`, and as a document's `spec`.
+    fn check(&self, _key: &DocumentKey, _state: &Value, _spec: &Fields) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Turns what an author gave into a `spec` that the document's parser can check: what the provider adds is made up.
     fn make_up(&self, _spec: &mut Fields) {}
 
-    /// Adds to `spec` what an author does not give, before the document is first written. What it returns is kept for
-    /// `after_create`.
-    fn before_create(
-        &self,
-        _store: &Store,
-        _name: &Name,
-        _spec: &mut Fields,
-    ) -> Result<Option<Secret>, Diagnostic> {
-        Ok(None)
+    /// Marks in `planned`, an update of `prior`, the computed values that it will change. `due` tells that the next
+    /// apply has something to do by itself.
+    fn foresee(&self, _prior: &Value, _planned: &mut Value, _due: bool) {}
+
+    /// Makes the object: the document, and what stands beside it.
+    async fn create(&self, call: &Call<'_>, spec: Fields) -> Result<Made, Failed> {
+        call.write(spec, &call.expected()).await
     }
 
-    /// Writes what stands beside the document, which by now is there. Returns the attributes that it gives.
-    async fn after_create(
+    /// Changes the object.
+    async fn update(
         &self,
-        _store: &Store,
-        _name: &Name,
-        _kept: Option<Secret>,
-    ) -> Result<Fields, StoreError> {
-        Ok(Fields::new())
+        call: &Call<'_>,
+        _standing: Document,
+        spec: Fields,
+    ) -> Result<Made, Failed> {
+        call.write(spec, &call.expected()).await
     }
 
-    /// Adds to `spec` what an author does not give, before the document of this revision is written over.
-    async fn before_update(
-        &self,
-        _store: &Store,
-        _place: (&Name, &Revision),
-        _spec: &mut Fields,
-    ) -> Result<(), Diagnostic> {
+    /// Removes what stands beside the document, before the document itself.
+    async fn before_delete(&self, _store: &Store, _name: &Name) -> Result<(), Failed> {
         Ok(())
     }
 
@@ -66,14 +64,55 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
         spec_of(document)
     }
 
-    /// What belongs to the document and stands beside it in the store.
-    async fn beside(&self, _store: &Store, _name: &Name) -> Result<Beside, StoreError> {
+    /// What belongs to the document and stands beside it in the store; `None` is a document that is gone, of which
+    /// something may have been left.
+    async fn beside(
+        &self,
+        _store: &Store,
+        _name: &Name,
+        _document: Option<&Document>,
+    ) -> Result<Beside, Failed> {
         Ok(Beside::default())
     }
 
-    /// Removes what stands beside the document, before the document itself.
-    async fn before_delete(&self, _store: &Store, _name: &Name) -> Result<(), StoreError> {
-        Ok(())
+    /// Takes from `prior` what no document tells into `fresh`, the state that was read.
+    fn remember(&self, _prior: &Value, _fresh: &mut Value) {}
+
+    /// Whether the next apply has something to do that no change of the configuration asks for.
+    fn is_due(&self, _document: &Document, _now: jiff::Timestamp) -> bool {
+        false
+    }
+}
+
+/// What a create or an update made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The document.
+    pub(crate) document: Document,
+    /// The write that made it.
+    pub(crate) revision: Revision,
+    /// Attributes that it does not hold.
+    pub(crate) beside: Fields,
+}
+
+/// Why a part of a call could not be done.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The store says so.
+    Store(StoreError),
+    /// What the user is to be told.
+    Told(Box<Diagnostic>),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Diagnostic> for Failed {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Told(Box::new(diagnostic))
     }
 }
 
@@ -91,61 +130,6 @@ pub(crate) fn spec_of(document: &Document) -> Fields {
     match serde_json::to_value(document.spec()) {
         Ok(Json::Object(fields)) => fields,
         _ => Fields::new(),
-    }
-}
-
-/// The open store, shared by all calls.
-#[derive(Debug)]
-pub(crate) struct Store {
-    /// Where the documents are kept.
-    pub(crate) backend: Arc<dyn Backend>,
-    /// Which of its namespaces it is.
-    pub(crate) namespace: Namespace,
-    creating: Mutex<BTreeSet<DocumentKey>>,
-}
-
-impl Store {
-    pub(crate) fn new(backend: Arc<dyn Backend>, namespace: Namespace) -> Self {
-        Self {
-            backend,
-            namespace,
-            creating: Mutex::default(),
-        }
-    }
-
-    /// Reserves a document's place while it is created: two resources of one configuration may have the same name by
-    /// mistake, and Terraform creates them at the same moment.
-    pub(crate) fn reserve(&self, key: &DocumentKey) -> Result<Reservation<'_>, Diagnostic> {
-        if self.creating().insert(key.clone()) {
-            let key = key.clone();
-            return Ok(Reservation { store: self, key });
-        }
-        Err(Diagnostic::error(
-            format!("{key} is declared twice"),
-            format!(
-                "Another resource creates {key} at this moment. A {kind}'s name must be its own: give one of the two \
-                 another name.",
-                kind = key.kind
-            ),
-        )
-        .at(Path::attribute("name")))
-    }
-
-    fn creating(&self) -> MutexGuard<'_, BTreeSet<DocumentKey>> {
-        self.creating.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A document's reserved place; free again when dropped.
-#[derive(Debug)]
-pub(crate) struct Reservation<'a> {
-    store: &'a Store,
-    key: DocumentKey,
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        self.store.creating().remove(&self.key);
     }
 }
 
@@ -172,7 +156,7 @@ impl ResourceType {
         format!("tollgate_{}", self.resource.kind())
     }
 
-    /// What the resource of this name is found by.
+    /// What an object of this name is found by.
     pub(crate) fn key(&self, name: &str) -> Result<DocumentKey, Diagnostic> {
         let name = Name::parse(name)
             .map_err(|message| Diagnostic::invalid(Path::attribute("name"), &message))?;
@@ -191,7 +175,7 @@ impl ResourceType {
             .schema
             .attributes
             .iter()
-            .filter(|attribute| attribute.presence != Presence::Computed)
+            .filter(|attribute| attribute.presence != Presence::Computed && !attribute.local)
             .map(|attribute| attribute.name)
             .filter(|name| *name != "name");
         given
@@ -199,15 +183,31 @@ impl ResourceType {
             .collect()
     }
 
+    /// Checks what an author gave, as the document that it would become, which is returned.
+    pub(crate) fn check_declared(
+        &self,
+        key: &DocumentKey,
+        state: &Value,
+    ) -> Result<Document, Diagnostic> {
+        let mut spec = self.declared(state);
+        let checked = self.resource.check(key, state, &spec);
+        checked.map_err(|problem| self.diagnose(key, &problem))?;
+        self.resource.make_up(&mut spec);
+        self.document(key, spec)
+    }
+
     /// The document of this `spec`, if the parser that the proxies use accepts it.
     pub(crate) fn document(&self, key: &DocumentKey, spec: Fields) -> Result<Document, Diagnostic> {
-        Document::parse(key, Json::Object(spec)).map_err(|problem| {
-            let path = locate(&self.schema.attributes, &problem.path);
-            if path == Path::default() {
-                return Diagnostic::error(format!("Invalid {}", key.kind), problem.to_string());
-            }
-            Diagnostic::invalid(path, &problem.message)
-        })
+        Document::parse(key, Json::Object(spec)).map_err(|problem| self.diagnose(key, &problem))
+    }
+
+    /// A document's problem at the attribute that it is about.
+    pub(crate) fn diagnose(&self, key: &DocumentKey, problem: &Problem) -> Diagnostic {
+        let path = locate(&self.schema.attributes, &problem.path);
+        if path == Path::default() {
+            return Diagnostic::error(format!("Invalid {}", key.kind), problem.to_string());
+        }
+        Diagnostic::invalid(path, &problem.message)
     }
 
     /// The state for a document, with `beside`, the attributes that it does not hold.

@@ -1,6 +1,5 @@
 //! The rpcs of Terraform's plugin protocol.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 
 use tollgate_proto::tfplugin6::provider_server::Provider;
@@ -18,8 +17,7 @@ use tollgate_proto::tfplugin6::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::diagnostic::Diagnostic;
-use crate::{TollgateProvider, config, functions, source};
+use crate::{TollgateProvider, config, functions, identity, source};
 
 /// Answers that the provider's protocol has an rpc which the provider does not offer.
 macro_rules! not_offered {
@@ -155,16 +153,7 @@ impl Provider for TollgateProvider {
         &self,
         request: Request<move_resource_state::Request>,
     ) -> Result<Response<move_resource_state::Response>, Status> {
-        let target = request.into_inner().target_type_name;
-        let detail = format!(
-            "Nothing can be moved to {target} from another kind of resource. Remove the `moved` block, and import the \
-             resource by its name instead."
-        );
-        let problem = Diagnostic::error("The resource can't be moved", detail);
-        Ok(Response::new(move_resource_state::Response {
-            diagnostics: vec![problem.into()],
-            ..move_resource_state::Response::default()
-        }))
+        Ok(Response::new(self.move_state(request.into_inner()).await))
     }
 
     async fn get_functions(
@@ -188,10 +177,19 @@ impl Provider for TollgateProvider {
         &self,
         _request: Request<get_resource_identity_schemas::Request>,
     ) -> Result<Response<get_resource_identity_schemas::Response>, Status> {
+        let names = self.resources.keys().cloned();
         Ok(Response::new(get_resource_identity_schemas::Response {
-            identity_schemas: HashMap::new(),
+            identity_schemas: names.map(|name| (name, identity::schema())).collect(),
             diagnostics: Vec::new(),
         }))
+    }
+
+    async fn upgrade_resource_identity(
+        &self,
+        request: Request<upgrade_resource_identity::Request>,
+    ) -> Result<Response<upgrade_resource_identity::Response>, Status> {
+        let answer = self.upgrade_identity(request.into_inner()).await;
+        Ok(Response::new(answer))
     }
 
     async fn validate_data_resource_config(
@@ -245,7 +243,6 @@ impl Provider for TollgateProvider {
     type InvokeActionStream = NoStream<invoke_action::Event>;
 
     not_offered! {
-        upgrade_resource_identity: upgrade_resource_identity::Request => upgrade_resource_identity::Response;
         generate_resource_config: generate_resource_config::Request => generate_resource_config::Response;
         list_resource: list_resource::Request => Self::ListResourceStream;
         validate_list_resource_config: validate_list_resource_config::Request => validate_list_resource_config::Response;
@@ -268,6 +265,7 @@ fn capabilities() -> ServerCapabilities {
         plan_destroy: true,
         // One call for the schema in a plan instead of one a process.
         get_provider_schema_optional: true,
+        move_resource_state: true,
         ..ServerCapabilities::default()
     }
 }

@@ -10,8 +10,9 @@ use serde_json::Value as Json;
 use tollgate_proto::tfplugin6::Schema as Message;
 
 use crate::diagnostic::{Diagnostic, Path};
-use crate::resource::{Fields, Store};
+use crate::resource::Fields;
 use crate::schema::{Schema, check};
+use crate::store::Store;
 use crate::value::{Type, Value, from_json, to_json};
 
 /// One thing to ask for.

@@ -11,54 +11,57 @@ pub(crate) const PERIOD_BOUNDS: (Duration, Duration) =
 pub(crate) const TIMEOUT_BOUNDS: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_hours(1));
 
-/// The window of a quota: 1 s to 31 d, written like `10s`, `1m`, `24h` or `30d`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Period {
-    text: String,
-    length: Duration,
+/// How often a key's token may be replaced by itself.
+const ROTATION_BOUNDS: (Duration, Duration) =
+    (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
+/// How long an older token may go on beside a newer one.
+const OVERLAP_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(90 * 24));
+
+/// Declares a length of time within bounds, which keeps its author's words.
+macro_rules! length {
+    ($(#[$documentation:meta])* $type:ident, $bounds:ident, $words:literal) => {
+        $(#[$documentation])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $type {
+            text: String,
+            length: Duration,
+        }
+        text!($type);
+
+        impl $type {
+            /// Reads a length of time; the error says how to write one and its bounds.
+            pub fn parse(text: &str) -> Result<Self, String> {
+                let length = duration_within(text, $bounds, $words)?;
+                Ok(Self {
+                    text: text.to_owned(),
+                    length,
+                })
+            }
+
+            /// Its length.
+            #[must_use]
+            pub fn length(&self) -> Duration {
+                self.length
+            }
+        }
+    };
 }
-text!(Period);
 
-impl Period {
-    /// Reads a period; the error says how to write one and its bounds.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let length = duration_within(text, PERIOD_BOUNDS, "1s to 31d")?;
-        Ok(Self {
-            text: text.to_owned(),
-            length,
-        })
-    }
-
-    /// Its length.
-    #[must_use]
-    pub fn length(&self) -> Duration {
-        self.length
-    }
+length! {
+    /// The window of a quota: 1 s to 31 d, written like `10s`, `1m`, `24h` or `30d`.
+    Period, PERIOD_BOUNDS, "1s to 31d"
 }
-
-/// How long a proxy waits: 10 ms to 1 h, written like `500ms`, `5s` or `1m`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timeout {
-    text: String,
-    length: Duration,
+length! {
+    /// How long a proxy waits: 10 ms to 1 h, written like `500ms`, `5s` or `1m`.
+    Timeout, TIMEOUT_BOUNDS, "10ms to 1h"
 }
-text!(Timeout);
-
-impl Timeout {
-    /// Reads a timeout; the error says how to write one and its bounds.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let length = duration_within(text, TIMEOUT_BOUNDS, "10ms to 1h")?;
-        Ok(Self {
-            text: text.to_owned(),
-            length,
-        })
-    }
-
-    /// Its length.
-    #[must_use]
-    pub fn length(&self) -> Duration {
-        self.length
-    }
+length! {
+    /// The age at which a key's token is replaced: 1 h to 3650 d, written like `24h` or `30d`.
+    RotationPeriod, ROTATION_BOUNDS, "1h to 3650d"
+}
+length! {
+    /// How long an older token goes on beside a newer one: 0 s to 90 d, written like `15m` or `24h`.
+    Overlap, OVERLAP_BOUNDS, "0s to 90d"
 }
 
 /// Reads a length of time within `least..=most`, which `bounds` says in words; the error says how to write one.

@@ -16,7 +16,7 @@ mod secret;
 mod timestamp;
 pub mod token;
 
-pub use duration::{Period, Timeout, duration_within};
+pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl, is_host, is_link_local};

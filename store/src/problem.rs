@@ -47,6 +47,13 @@ impl Problem {
         self
     }
 
+    /// The same problem, one field deeper: `field.…`.
+    #[must_use]
+    pub fn under(mut self, field: &str) -> Self {
+        self.path.insert(0, Step::Field(field.to_owned()));
+        self
+    }
+
     /// The same problem, one entry of a map deeper: `field["key"]…`.
     #[must_use]
     pub fn within_entry(mut self, field: &str, key: &str) -> Self {

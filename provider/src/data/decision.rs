@@ -14,9 +14,10 @@ use tollgate_store::{KeyId, Name, Timestamp};
 
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
-use crate::resource::{Fields, Store};
+use crate::resource::Fields;
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
+use crate::store::Store;
 use crate::value::{Type, Value};
 use crate::{clock, lock};
 

@@ -6,9 +6,10 @@ use serde_json::{Value as Json, json};
 use tollgate_store::{KeyId, Name, Namespace};
 
 use crate::diagnostic::{Diagnostic, Path};
-use crate::resource::{Fields, Store};
+use crate::resource::Fields;
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
+use crate::store::Store;
 use crate::value::{Type, Value};
 
 /// The version of the language that policies are written in.

@@ -8,7 +8,7 @@ use tollgate_store::document::{
 use tollgate_store::{Name, Problem};
 
 use crate::diagnostic::Diagnostic;
-use crate::resource::Store;
+use crate::store::Store;
 
 /// How many broken documents a warning names.
 const NAMED_MAX: usize = 10;
@@ -120,6 +120,7 @@ impl Member<'_> {
             expires_at: expires_at.clone(),
             allowed_cidrs: allowed_cidrs.clone(),
             metadata: metadata.clone(),
+            rotation: None,
             versions: versions.clone(),
         };
         Document::new(self.name.clone(), key)

@@ -9,12 +9,15 @@ use tollgate_store::{KeyId, Name};
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::{broken, failure};
-use crate::resource::{Fields, ResourceType, Store};
+use crate::resource::{Fields, ResourceType};
 use crate::resources;
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
+use crate::store::Store;
 use crate::value::Type;
 
+/// The name is asked with. A foreign token's whole hash would help whoever guesses, and nobody else.
+const NOT_TOLD: [&str; 2] = ["name", "token_sha256"];
 /// What to do where Terraform asks too early.
 const MADE_BY_THE_SAME_APPLY: &str = "where a resource of this configuration makes it, name that one in depends_on, so \
                                       that Terraform makes it first";
@@ -115,7 +118,7 @@ impl Key {
 pub(super) fn answered(resource: &ResourceType) -> impl Iterator<Item = Attribute> {
     let schema = resource.resource.schema().attributes.into_iter();
     schema
-        .filter(|attribute| attribute.name != "name")
+        .filter(|attribute| !NOT_TOLD.contains(&attribute.name))
         .filter_map(Attribute::answered)
 }
 

@@ -11,10 +11,11 @@ use tollgate_store::{Environment, Name, Timestamp};
 use super::inventory::{self, Found};
 use super::key::answered;
 use crate::diagnostic::Diagnostic;
-use crate::resource::{Fields, ResourceType, Store};
+use crate::resource::{Fields, ResourceType};
 use crate::resources;
 use crate::schema::{Attribute, Schema, Shape};
 use crate::source::{Answer, Source, question};
+use crate::store::Store;
 use crate::value::Type;
 
 /// What only a call for each key would tell.

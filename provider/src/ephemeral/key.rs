@@ -11,9 +11,10 @@ use super::pages;
 use crate::data::{called, inventory, no_such_key};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::failure;
-use crate::resource::{Fields, Store};
+use crate::resource::Fields;
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
+use crate::store::Store;
 use crate::value::Type;
 
 /// What to do where Terraform asks too early. It opens whatever has a known configuration, also before it makes what is

@@ -8,7 +8,7 @@ use tollgate_store::{Name, Secret};
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::failure;
-use crate::resource::Store;
+use crate::store::Store;
 
 /// The token of the key `name`; `None` where no page has one. Which page a key is on is its writer's business, so that
 /// they are read one after the other until it is found.

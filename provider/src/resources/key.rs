@@ -1,23 +1,27 @@
 //! `tollgate_key`. The token that the client sends is made here, goes to its one place in the store, and is in no
 //! state, plan, log or message; the document holds its hash only.
 
+mod attributes;
+mod rotation;
+mod token;
+
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
-use tollgate_store::backend::{Expected, StoreError, TokenOwner, TokenPlace};
-use tollgate_store::document::{
-    Document, DocumentKey, KEY_CIDRS_MAX, KEY_QUOTAS_MAX, KEY_SCOPES_MAX, KeyVersion, Kind,
-    METADATA_CHARS_MAX, METADATA_ENTRIES_MAX, Revision, Spec,
-};
-use tollgate_store::token::{self, Verifier};
-use tollgate_store::{Cidr, Environment, KeyId, Name, Secret, Timestamp};
+use tollgate_store::backend::{TokenOwner, TokenPlace};
+use tollgate_store::document::{Document, DocumentKey, Key as Declared, KeyVersion, Kind, Spec};
+use tollgate_store::token::Verifier;
+use tollgate_store::{KeyId, Name, Problem};
 
-use super::name;
+use crate::apply::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
-use crate::failure::{broken, failure};
-use crate::resource::{Beside, Fields, Resource, Store, spec_of};
-use crate::schema::{Attribute, Schema, Shape};
-use crate::value::Type;
+use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
+use crate::schema::Schema;
+use crate::store::Store;
+use crate::value::Value;
+
+pub(super) use attributes::{environment_attribute, restrictions, version_attributes};
+pub(super) use token::Source;
 
 /// A client's key.
 #[derive(Debug)]
@@ -30,79 +34,63 @@ impl Resource for Key {
     }
 
     fn schema(&self) -> Schema {
-        let mut attributes = vec![name()];
-        attributes.extend(permissions());
-        attributes.extend(restrictions());
-        attributes.extend(computed());
-        Schema {
-            description: "A client's key. Its token is generated and kept where only the client reads it; no state or \
-                          plan holds it.",
-            attributes,
-        }
+        attributes::schema()
+    }
+
+    fn check(&self, _: &DocumentKey, state: &Value, spec: &Fields) -> Result<(), Problem> {
+        attributes::check(state, spec)
     }
 
     fn make_up(&self, spec: &mut Fields) {
-        let verifier = Verifier::of("");
-        insert_token(spec, "000000000000", &version(verifier));
+        let version = first_version(Verifier::of(""), false);
+        insert_versions(spec, "000000000000", &[version]);
     }
 
-    fn before_create(
-        &self,
-        store: &Store,
-        name: &Name,
-        spec: &mut Fields,
-    ) -> Result<Option<Secret>, Diagnostic> {
-        let id = key_id(store, name);
-        let token = token::generate(&environment(spec), id).map_err(|error| {
-            let key = document_key(name);
-            Diagnostic::error(format!("{key} was not created"), error.to_string())
-        })?;
-        insert_token(spec, id.as_str(), &version(Verifier::of(token.expose())));
-        Ok(Some(token))
+    fn foresee(&self, prior: &Value, planned: &mut Value, due: bool) {
+        attributes::foresee(prior, planned, due);
     }
 
-    /// Writes the token after the document: of two who create the same key at once, only the one whose document stands
-    /// comes here, so that the token is always the document's.
-    async fn after_create(
-        &self,
-        store: &Store,
-        name: &Name,
-        kept: Option<Secret>,
-    ) -> Result<Fields, StoreError> {
-        let Some(token) = kept else {
-            return Ok(Fields::new());
+    async fn create(&self, call: &Call<'_>, mut spec: Fields) -> Result<Made, Failed> {
+        let id = key_id(call.store, &call.key.name);
+        let source = Source::of_create(call, &spec)?;
+        let (verifier, place) = match &source {
+            Source::Hash(verifier) => (*verifier, None),
+            Source::Token(_) | Source::Generate => {
+                call.may_leave_something();
+                let (token, place) = token::keep(call, id, &source, &spec).await?;
+                (Verifier::of(token.expose()), Some(place))
+            }
         };
+        let version = first_version(verifier, source.is_imported());
+        insert_versions(&mut spec, id.as_str(), &[version]);
+        let made = call.write(spec, &call.expected()).await?;
+        Ok(Made {
+            beside: place.map(place_attributes).unwrap_or_default(),
+            ..made
+        })
+    }
+
+    async fn update(
+        &self,
+        call: &Call<'_>,
+        standing: Document,
+        spec: Fields,
+    ) -> Result<Made, Failed> {
+        let Spec::Key(standing) = standing.spec() else {
+            return call.write(spec, &call.expected()).await;
+        };
+        let made = rotation::update(call, standing, spec).await?;
+        let beside = self.beside(call.store, &call.key.name, Some(&made.document));
+        Ok(Made {
+            beside: beside.await?.attributes,
+            ..made
+        })
+    }
+
+    async fn before_delete(&self, store: &Store, name: &Name) -> Result<(), Failed> {
         let id = &key_id(store, name);
         let owner = TokenOwner::Key { name, id };
-        let written = store.backend.write_token(owner, &token, &Expected::Absent);
-        written.await.map(place_attributes)
-    }
-
-    /// Takes the id and the versions over from the document as it stands.
-    async fn before_update(
-        &self,
-        store: &Store,
-        (name, revision): (&Name, &Revision),
-        spec: &mut Fields,
-    ) -> Result<(), Diagnostic> {
-        let key = document_key(name);
-        let failed = |error: StoreError| failure(&key, "changed", &error);
-        let entry = store.backend.read(&key).await.map_err(failed)?;
-        // Another revision's versions must not be written over this one's.
-        let Some(entry) = entry.filter(|entry| entry.revision.as_ref() == Some(revision)) else {
-            let place = store.backend.place();
-            let key = key.clone();
-            return Err(failed(StoreError::Conflict { key, place }));
-        };
-        let document = entry
-            .document
-            .map_err(|problem| broken(store, &key, &problem))?;
-        let mut standing = spec_of(&document);
-        for field in ["id", "versions"] {
-            let value = standing.remove(field);
-            spec.extend(value.map(|value| (field.to_owned(), value)));
-        }
-        Ok(())
+        Ok(store.backend.delete_token(owner).await?)
     }
 
     fn attributes(&self, document: &Document) -> Fields {
@@ -110,19 +98,25 @@ impl Resource for Key {
         if let Spec::Key(key) = document.spec() {
             let versions = key.versions.iter().map(show_version).collect();
             attributes.insert("versions".to_owned(), Json::Array(versions));
-            let newest = key.versions.last();
-            let fingerprint = newest.map(|version| version.sha256.fingerprint());
-            attributes.insert("fingerprint".to_owned(), fingerprint.into());
+            if let Some(newest) = key.versions.last() {
+                let fingerprint = newest.sha256.fingerprint();
+                attributes.insert("fingerprint".to_owned(), fingerprint.into());
+                let imported = newest.imported.then(|| String::from(newest.sha256));
+                attributes.insert("token_sha256".to_owned(), imported.into());
+            }
         }
         attributes
     }
 
-    async fn beside(&self, store: &Store, name: &Name) -> Result<Beside, StoreError> {
+    async fn beside(
+        &self,
+        store: &Store,
+        name: &Name,
+        document: Option<&Document>,
+    ) -> Result<Beside, Failed> {
         let id = &key_id(store, name);
-        let place = store
-            .backend
-            .token_place(TokenOwner::Key { name, id })
-            .await?;
+        let owner = TokenOwner::Key { name, id };
+        let place = store.backend.token_place(owner).await?;
         Ok(match place {
             Some(place) => Beside {
                 attributes: place_attributes(place),
@@ -130,112 +124,22 @@ impl Resource for Key {
             },
             None => Beside {
                 attributes: Fields::new(),
-                missing: Some(token_missing(store, name)),
+                missing: document
+                    .filter(|document| !is_brought_along(document))
+                    .map(|_| token_missing(store, name)),
             },
         })
     }
 
-    async fn before_delete(&self, store: &Store, name: &Name) -> Result<(), StoreError> {
-        let id = &key_id(store, name);
-        store
-            .backend
-            .delete_token(TokenOwner::Key { name, id })
-            .await
+    fn remember(&self, prior: &Value, fresh: &mut Value) {
+        attributes::remember(prior, fresh);
     }
-}
 
-/// What the key may do.
-fn permissions() -> [Attribute; 3] {
-    [
-        Attribute::required("scopes", Type::set_of_strings())
-            .check(Name::parse)
-            .at_most(KEY_SCOPES_MAX)
-            .describe("The names of the scopes that it holds, 1 to 100."),
-        Attribute::optional("quotas", Type::set_of_strings())
-            .check(Name::parse)
-            .at_most(KEY_QUOTAS_MAX)
-            .describe("The names of the quotas that it is counted by, 1 to 8. None where left out."),
-        Attribute::optional("environment", Type::String)
-            .check(Environment::parse)
-            .default("live")
-            .replaces()
-            .describe(
-                "The environment that the token shows (`tg_live_…`): 1 to 16 lower-case letters and digits.",
-            ),
-    ]
-}
-
-/// When and where the key may do it.
-fn restrictions() -> [Attribute; 5] {
-    let time = |name| {
-        Attribute::optional(name, Type::String).check_meaning(Timestamp::parse, Timestamp::at)
-    };
-    [
-        Attribute::optional("enabled", Type::Bool)
-            .default(true)
-            .describe("Whether it opens anything."),
-        time("not_before").describe(
-            "From when on it opens something, in RFC 3339 with an offset, like `2027-01-01T00:00:00Z`.",
-        ),
-        time("expires_at").describe(
-            "From when on it opens nothing any more, in RFC 3339 with an offset, like `2027-06-30T00:00:00Z`.",
-        ),
-        Attribute::optional("allowed_cidrs", Type::set_of_strings())
-            .check(Cidr::parse)
-            .at_most(KEY_CIDRS_MAX)
-            .describe(
-                "The client addresses that it may be used from, 1 to 64 blocks like `10.0.0.0/8`. Every address where \
-                 left out.",
-            ),
-        Attribute::optional("metadata", Type::map_of_strings())
-            .check(check_note)
-            .at_most(METADATA_ENTRIES_MAX)
-            .describe(
-                "Notes for people, like an owner: at most 16, of at most 256 characters each. No secrets: every proxy \
-                 reads them.",
-            ),
-    ]
-}
-
-/// What comes of it.
-fn computed() -> [Attribute; 5] {
-    let version = [
-        Attribute::computed("version", Type::Number).describe("Counts up from 1."),
-        Attribute::computed("created_at", Type::String).describe("When its token was made."),
-        Attribute::computed("fingerprint", Type::String)
-            .describe("The first 16 hexadecimal digits of the token's SHA-256."),
-    ];
-    [
-        Attribute::computed("id", Type::String)
-            .describe("The public id: 12 letters and digits that logs show and the token contains."),
-        Attribute::computed("secret_id", Type::String).describe(
-            "Where the client reads its token: the secret's name in Secrets Manager, or the file's path.",
-        ),
-        Attribute::computed("secret_arn", Type::String).describe(
-            "The ARN of that secret, for the client's IAM policy. Null where the store is a directory.",
-        ),
-        Attribute::computed("fingerprint", Type::String).describe(
-            "The first 16 hexadecimal digits of the newest token's SHA-256: enough to tell tokens apart.",
-        ),
-        Attribute::computed("versions", Shape::list(version))
-            .describe("The tokens that are good, the newest last."),
-    ]
-}
-
-fn check_note(text: &str) -> Result<(), String> {
-    let characters = text.chars().count();
-    if characters <= METADATA_CHARS_MAX {
-        return Ok(());
-    }
-    Err(format!(
-        "a note has at most {METADATA_CHARS_MAX} characters, this one {characters}"
-    ))
-}
-
-fn document_key(name: &Name) -> DocumentKey {
-    DocumentKey {
-        kind: Kind::Key,
-        name: name.clone(),
+    fn is_due(&self, document: &Document, now: jiff::Timestamp) -> bool {
+        match document.spec() {
+            Spec::Key(key) => rotation::is_due(key, now),
+            _ => false,
+        }
     }
 }
 
@@ -243,26 +147,22 @@ fn key_id(store: &Store, name: &Name) -> KeyId {
     KeyId::derive(&store.namespace, name)
 }
 
-fn environment(spec: &Fields) -> Environment {
-    let text = spec.get("environment").and_then(Json::as_str);
-    text.and_then(|text| Environment::parse(text).ok())
-        .unwrap_or_default()
-}
-
-fn version(sha256: Verifier) -> KeyVersion {
+fn first_version(sha256: Verifier, imported: bool) -> KeyVersion {
     KeyVersion {
         version: 1,
         sha256,
         created_at: clock::now().into(),
         expires_at: None,
-        imported: false,
+        imported,
         pending: false,
     }
 }
 
-fn insert_token(spec: &mut Fields, id: &str, version: &KeyVersion) {
+/// Replaces what says where a token comes from by what comes of it.
+fn insert_versions(spec: &mut Fields, id: &str, versions: &[KeyVersion]) {
+    spec.remove("token_sha256");
     spec.insert("id".to_owned(), id.into());
-    spec.insert("versions".to_owned(), json!([version]));
+    spec.insert("versions".to_owned(), json!(versions));
 }
 
 fn show_version(version: &KeyVersion) -> Json {
@@ -270,11 +170,16 @@ fn show_version(version: &KeyVersion) -> Json {
         version,
         sha256,
         created_at,
-        expires_at: _,
+        expires_at,
         imported: _,
         pending: _,
     } = version;
-    json!({"version": version, "created_at": created_at, "fingerprint": sha256.fingerprint()})
+    json!({
+        "version": version,
+        "created_at": created_at,
+        "expires_at": expires_at,
+        "fingerprint": sha256.fingerprint(),
+    })
 }
 
 fn place_attributes(place: TokenPlace) -> Fields {
@@ -289,13 +194,19 @@ fn place_attributes(place: TokenPlace) -> Fields {
     attributes.into_iter().collect()
 }
 
+/// Whether only the client need have the token: it was told by its hash.
+fn is_brought_along(document: &Document) -> bool {
+    let newest = |key: &Declared| key.versions.last().is_some_and(|version| version.imported);
+    matches!(document.spec(), Spec::Key(key) if newest(key))
+}
+
 fn token_missing(store: &Store, name: &Name) -> Diagnostic {
     Diagnostic::warning(
         format!("The token of key {:?} is missing", name.as_str()),
         format!(
             "{} holds the key but not its token: a client that still has the token can use it, and nobody can read it \
-             again. To make a new one, replace the key: `terraform apply -replace=ADDRESS`, where ADDRESS is this \
-             resource's.",
+             again. To make a new one, change `rotation.trigger` or replace the key: `terraform apply -replace=ADDRESS`, \
+             where ADDRESS is this resource's.",
             store.backend.place()
         ),
     )

@@ -1,8 +1,10 @@
 //! The resources: one file and one line each.
 
 mod key;
+mod principal;
 mod proxy;
 mod quota;
+mod role;
 mod route;
 mod scope;
 #[cfg(test)]
@@ -11,7 +13,7 @@ mod upstream;
 
 use std::collections::BTreeMap;
 
-use tollgate_store::document::MATCHERS_MAX;
+use tollgate_store::document::{MATCHERS_MAX, METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 use tollgate_store::{Description, HostPattern, Method, Name};
 
 use crate::resource::{Resource, ResourceType};
@@ -20,9 +22,11 @@ use crate::value::Type;
 
 /// Every resource by its name in HCL.
 pub(crate) fn all() -> BTreeMap<String, ResourceType> {
-    let resources: [Box<dyn Resource>; 6] = [
+    let resources: [Box<dyn Resource>; 8] = [
         Box::new(scope::Scope),
         Box::new(quota::Quota),
+        Box::new(role::Role),
+        Box::new(principal::Principal),
         Box::new(key::Key),
         Box::new(upstream::Upstream),
         Box::new(route::Route),
@@ -56,6 +60,44 @@ fn description() -> Attribute {
     Attribute::optional("description", Type::String)
         .check(Description::parse)
         .describe("What it is for, in your own words: at most 500 characters.")
+}
+
+/// Lets it go although others name it.
+fn force_destroy() -> Attribute {
+    Attribute::optional("force_destroy", Type::Bool)
+        .default(false)
+        .local()
+        .describe(
+            "Whether it is removed although others still name it. Those open nothing from then on.",
+        )
+}
+
+/// Notes for people.
+fn metadata() -> Attribute {
+    Attribute::optional("metadata", Type::map_of_strings())
+        .check(check_note)
+        .at_most(METADATA_ENTRIES_MAX)
+        .describe(
+            "Notes for people, like an owner: at most 16, of at most 256 characters each. No secrets: every proxy \
+             reads them.",
+        )
+}
+
+fn check_note(text: &str) -> Result<(), String> {
+    let characters = text.chars().count();
+    if characters <= METADATA_CHARS_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "a note has at most {METADATA_CHARS_MAX} characters, this one {characters}"
+    ))
+}
+
+/// The names of documents of one kind.
+fn names(name: &'static str, most: usize) -> Attribute {
+    Attribute::optional(name, Type::set_of_strings())
+        .check(Name::parse)
+        .at_most(most)
 }
 
 /// The methods of a grant or route.

@@ -3,7 +3,7 @@
 use tollgate_store::document::{Kind, LISTEN_MAX, TRUSTED_PROXIES_MAX};
 use tollgate_store::{Cidr, ListenAddress};
 
-use super::{description, name};
+use super::{description, force_destroy, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
@@ -36,6 +36,7 @@ impl Resource for Proxy {
                         "The networks of load balancers whose word about a client is taken: its address \
                          (`X-Forwarded-For`), its request id and its trace. Nobody's where left out.",
                     ),
+                force_destroy(),
             ],
         }
     }

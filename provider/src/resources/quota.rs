@@ -6,7 +6,7 @@ use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::Period;
 use tollgate_store::document::{Each, Kind, LIMITS_MAX, REQUESTS_MAX};
 
-use super::{description, name};
+use super::{description, force_destroy, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
@@ -47,6 +47,7 @@ impl Resource for Quota {
                         "What has a count of its own: every `principal` (a key that stands alone is its own), `key`, \
                          client `address` (IPv6: every /64), `route`, or the whole `proxy`.",
                     ),
+                force_destroy(),
             ],
         }
     }

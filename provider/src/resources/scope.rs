@@ -3,7 +3,7 @@
 use tollgate_store::PathPattern;
 use tollgate_store::document::{GRANTS_MAX, Kind};
 
-use super::{description, hosts, methods, name};
+use super::{description, force_destroy, hosts, methods, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
@@ -39,6 +39,7 @@ impl Resource for Scope {
                         "What it allows, 1 to 100 grants. A request is allowed where the method, the host and the path \
                          all fit one of them.",
                     ),
+                force_destroy(),
             ],
         }
     }

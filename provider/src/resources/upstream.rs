@@ -3,7 +3,7 @@
 use tollgate_store::document::{Kind, TARGETS_MAX};
 use tollgate_store::{TargetUrl, Timeout};
 
-use super::{description, name};
+use super::{description, force_destroy, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
@@ -41,6 +41,7 @@ impl Resource for Upstream {
                     ),
                 Attribute::optional("timeouts", Shape::single(timeouts))
                     .describe("How long a proxy waits for it, 10 ms to 1 h each."),
+                force_destroy(),
             ],
         }
     }

@@ -23,6 +23,18 @@ pub(crate) fn check(attributes: &[Attribute], object: &Value, path: &Path) -> Ve
     problems
 }
 
+/// What is written only, to a Terraform that would keep it in its state all the same.
+pub(crate) fn refuse_write_only(attributes: &[Attribute], object: &Value) -> Vec<Diagnostic> {
+    let given = attributes
+        .iter()
+        .filter(|attribute| attribute.write_only && !object.attribute(attribute.name).is_null());
+    let message = "this version of Terraform would keep it in the state: it must be Terraform 1.11, OpenTofu 1.11 or newer; \
+                   or give token_sha256, which is no secret, in its place";
+    given
+        .map(|attribute| Diagnostic::invalid(Path::attribute(attribute.name), message))
+        .collect()
+}
+
 /// The path to what a document's parser complains about, as far as the schema reaches.
 pub(crate) fn locate(attributes: &[Attribute], steps: &[Step]) -> Path {
     let mut path = Path::default();

@@ -9,7 +9,7 @@ mod tests;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-pub(crate) use check::{check, locate};
+pub(crate) use check::{check, locate, refuse_write_only};
 
 use crate::value::{Type, Value};
 
@@ -23,8 +23,8 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// The version of the stored states.
-    pub(crate) const VERSION: i64 = 0;
+    /// The version of the stored states. 1 has attributes that 0 had not, some of them with defaults.
+    pub(crate) const VERSION: i64 = 1;
 
     /// The type of the resource's values.
     pub(crate) fn value_type(&self) -> Type {
@@ -43,6 +43,8 @@ pub(crate) struct Attribute {
     pub(crate) sensitive: bool,
     pub(crate) write_only: bool,
     pub(crate) replaces: bool,
+    /// It stands in the state alone, and in no document.
+    pub(crate) local: bool,
     description: &'static str,
     text: Option<Text>,
     bounds: Option<RangeInclusive<u32>>,
@@ -82,7 +84,6 @@ pub(crate) enum Nesting {
     #[allow(dead_code, reason = "no resource has one yet; plan and checks know it")]
     Set,
     /// Any number, by key.
-    #[allow(dead_code, reason = "no resource has one yet; plan and checks know it")]
     Map,
 }
 
@@ -95,6 +96,11 @@ impl Shape {
     /// A list of objects.
     pub(crate) fn list(attributes: impl Into<Vec<Attribute>>) -> Self {
         Self::Nested(Nesting::List, attributes.into())
+    }
+
+    /// Objects by key.
+    pub(crate) fn map(attributes: impl Into<Vec<Attribute>>) -> Self {
+        Self::Nested(Nesting::Map, attributes.into())
     }
 
     fn value_type(&self) -> Type {
@@ -130,6 +136,7 @@ impl Attribute {
             sensitive: false,
             write_only: false,
             replaces: false,
+            local: false,
             description: "",
             text: None,
             bounds: None,
@@ -179,9 +186,10 @@ impl Attribute {
         self
     }
 
-    /// The same, as the provider tells it of something that is declared elsewhere; `None` where it is only written.
+    /// The same, as the provider tells it of something that is declared elsewhere; `None` where no
+    /// document tells of it.
     pub(crate) fn answered(self) -> Option<Self> {
-        if self.write_only {
+        if self.local {
             return None;
         }
         let shape = match self.shape {
@@ -198,17 +206,22 @@ impl Attribute {
         })
     }
 
+    /// It stands in the state alone: no document tells of it.
+    pub(crate) fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
     /// Terraform hides it in its output.
     pub(crate) fn sensitive(mut self) -> Self {
         self.sensitive = true;
         self
     }
 
-    /// Terraform passes it on and never keeps it.
-    #[cfg(test)]
+    /// Terraform passes it on and never keeps it; what it is for, no document tells.
     pub(crate) fn write_only(mut self) -> Self {
         self.write_only = true;
-        self
+        self.local()
     }
 
     /// Every text in it must be one that `parse` reads.

@@ -29,8 +29,10 @@ pub(crate) enum Fault {
 }
 
 /// The calls that can fail.
-pub(crate) const CALLS: [&str; 6] = [
+pub(crate) const CALLS: [&str; 8] = [
     "read",
+    "list",
+    "read_token",
     "write",
     "delete",
     "write_token",
@@ -42,7 +44,7 @@ pub(crate) const CALLS: [&str; 6] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Unreliable {
     store: Memory,
-    fault: Arc<Mutex<Option<(&'static str, Fault)>>>,
+    fault: Arc<Mutex<Option<(&'static str, Fault, usize)>>>,
     /// Told whenever a call begins to hang.
     pub(crate) hanging: Arc<Notify>,
     /// Lets a call that hangs answer.
@@ -65,7 +67,23 @@ impl Unreliable {
 
     /// From now on, `call` fails.
     pub(crate) fn fail(&self, call: &'static str, fault: Fault) {
-        *self.fault.lock().unwrap() = Some((call, fault));
+        self.fail_after(call, fault, 0);
+    }
+
+    /// From now on, `call` fails, once it has passed that many times.
+    pub(crate) fn fail_after(&self, call: &'static str, fault: Fault, passes: usize) {
+        *self.fault.lock().unwrap() = Some((call, fault, passes));
+    }
+
+    /// What befalls this call.
+    fn fault(&self, name: &str) -> Option<Fault> {
+        let mut fault = self.fault.lock().unwrap();
+        let (_, fault, passes) = fault.as_mut().filter(|(failing, ..)| *failing == name)?;
+        if *passes == 0 {
+            return Some(*fault);
+        }
+        *passes -= 1;
+        None
     }
 
     /// From now on, nothing fails.
@@ -80,9 +98,7 @@ impl Unreliable {
     ) -> Result<T, StoreError> {
         // As a network would: others have their turn first.
         tokio::task::yield_now().await;
-        let fault = *self.fault.lock().unwrap();
-        let fault = fault.and_then(|(failing, fault)| (failing == name).then_some(fault));
-        match fault {
+        match self.fault(name) {
             None => return call.await,
             Some(Fault::Refused) => {}
             Some(Fault::AnswerLost) => drop(call.await?),

@@ -6,10 +6,11 @@ use tollgate_proto::tfplugin6::{
     Diagnostic, DynamicValue, apply_resource_change, configure_provider,
 };
 use tollgate_provider::TollgateProvider;
+use tollgate_store::backend::{Location, open};
 use tonic::Request;
 
 use crate::samples;
-use crate::terraform::{Terraform, wire};
+use crate::terraform::{Terraform, namespace, wire};
 use crate::words::texts;
 
 async fn configure(provider: &TollgateProvider, config: &Json) -> Vec<Diagnostic> {
@@ -33,6 +34,9 @@ async fn a_directory_holds_what_is_applied_and_the_token_apart_from_it() {
 
     let problems = configure(&provider, &json!({"namespace": "prod", "directory": path})).await;
     assert_eq!(texts(&problems), [""; 0]);
+    let location = Location::Directory(folder.path().to_owned());
+    let store = open(&location, &namespace()).await.unwrap();
+    samples::write_named(&*store).await;
     let sample = samples::key();
     let config = terraform.config(sample.resource, &sample.full);
     let plan = terraform.plan(sample.resource, None, Some(&config)).await;

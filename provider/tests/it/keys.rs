@@ -39,7 +39,7 @@ async fn the_state_says_where_the_token_is_and_how_to_recognise_it() {
     assert_eq!(text("fingerprint").as_deref(), Some(fingerprint.as_str()));
     assert_eq!(
         text("secret_id").as_deref(),
-        Some("memory/prod/token/acme-ci")
+        Some("memory/prod/token of key \"acme-ci\"")
     );
     assert_eq!(created.state.attribute("secret_arn"), &Value::Null);
     let versions = to_json(created.state.attribute("versions")).unwrap();
@@ -152,7 +152,7 @@ async fn a_missing_token_is_a_warning_with_a_remedy() {
         [
             "warning @\nThe token of key \"acme-ci\" is missing\nMemory, namespace \"prod\" holds the key but not its \
              token: a client that still has the token can use it, and nobody can read it again. To make a new one, \
-             replace the key: `terraform apply -replace=ADDRESS`, where ADDRESS is this resource's."
+             change `rotation.trigger` or replace the key: `terraform apply -replace=ADDRESS`, where ADDRESS is this resource's."
         ]
     );
     assert_eq!(read_object.state.attribute("secret_id"), &Value::Null);

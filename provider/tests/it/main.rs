@@ -21,6 +21,8 @@ mod life;
 mod mistakes;
 mod policies;
 mod protocol;
+mod references;
+mod rotation;
 mod samples;
 mod schema;
 mod sets;

@@ -88,11 +88,30 @@ fn keys() -> (Sample, Vec<(&'static str, Json)>) {
         ("scopes", json!([])),
         ("id", json!("mine")),
         ("versions", json!([])),
-        ("scopes", Json::Null),
         ("scopes", json!(["orders read"])),
         ("scopes", many(|n| format!("s{n}"), 101)),
         ("quotas", json!([])),
         ("quotas", many(|n| format!("q{n}"), 9)),
+        ("roles", json!([])),
+        ("roles", json!(["a role"])),
+        ("principal", json!("")),
+        ("principal", json!("acme")),
+        ("rotation", json!({"every": "30 days"})),
+        ("rotation", json!({"every": "59m"})),
+        ("rotation", json!({"every": "3651d"})),
+        ("rotation", json!({"overlap": "91d"})),
+        ("rotation", json!({"every": "24h", "overlap": "24h"})),
+        ("rotation", json!({"trigger": "x".repeat(257)})),
+        ("token_wo", json!("too-short")),
+        ("token_wo", json!("a token with spaces in it")),
+        ("token_wo", json!("x".repeat(513))),
+        ("token_wo", json!("a-token-of-another-gateway")),
+        ("token_wo_version", json!(0)),
+        ("token_sha256", json!("abc")),
+        ("token_sha256", json!("A".repeat(64))),
+        ("token_sha256", json!("a".repeat(64))),
+        ("timeouts", json!({"create": "500ms"})),
+        ("timeouts", json!({"delete": "25h"})),
         ("environment", json!("Live")),
         ("not_before", json!("2026-01-01")),
         ("expires_at", json!("tomorrow")),
@@ -115,7 +134,22 @@ fn keys() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::key(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 3] {
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
+    let role = vec![
+        ("name", json!(":partner")),
+        ("scopes", json!([])),
+        ("scopes", json!(["orders read"])),
+        ("scopes", json!([null])),
+        ("scopes", many(|n| format!("s{n}"), 101)),
+        ("description", json!("x".repeat(501))),
+    ];
+    let principal = vec![
+        ("kind", json!("robot")),
+        ("roles", json!([])),
+        ("roles", many(|n| format!("r{n}"), 33)),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+        ("metadata", json!({"owner": "x".repeat(257)})),
+    ];
     let upstream = vec![
         ("targets", json!([])),
         ("targets", json!(["orders.internal:8080"])),
@@ -149,6 +183,8 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 3] {
         ("trusted_proxies", json!(["10.0.0.0/33"])),
     ];
     [
+        (samples::role(), role),
+        (samples::principal(), principal),
         (samples::upstream(), upstream),
         (samples::route(), route),
         (samples::proxy(), proxy),
@@ -200,6 +236,11 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
                     || detail.contains("is too long")
+                    || detail.contains("needs a principal")
+                    || detail.contains("must be shorter than every")
+                    || detail.contains("come from principal")
+                    || detail.contains("token_wo_version too")
+                    || detail.contains("one of Tollgate's own")
             );
             for other in terraform.attributes(sample.resource) {
                 let is_given = other.required || other.optional;

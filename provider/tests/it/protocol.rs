@@ -1,11 +1,14 @@
 //! The protocol itself: what is offered, what is not, and what no bytes may do.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use tollgate_proto::tfplugin6::provider_server::Provider;
 use tollgate_proto::tfplugin6::{
-    Diagnostic, DynamicValue, RawState, apply_resource_change, configure_provider, get_metadata,
-    get_provider_schema, get_resource_identity_schemas, import_resource_state, move_resource_state,
-    plan_action, plan_resource_change, read_data_source, read_resource, upgrade_resource_state,
+    Diagnostic, DynamicValue, RawState, ResourceIdentityData, apply_resource_change,
+    configure_provider, get_metadata, get_provider_schema, get_resource_identity_schemas,
+    import_resource_state, move_resource_state, plan_action, plan_resource_change,
+    read_data_source, read_resource, upgrade_resource_identity, upgrade_resource_state,
     validate_data_resource_config, validate_ephemeral_resource_config, validate_resource_config,
 };
 use tollgate_provider::TollgateProvider;
@@ -28,7 +31,7 @@ async fn the_capabilities_are_those_that_the_provider_has() {
     for capabilities in [metadata.server_capabilities, schema.server_capabilities] {
         let capabilities = capabilities.unwrap();
         assert!(capabilities.plan_destroy && capabilities.get_provider_schema_optional);
-        assert!(!capabilities.move_resource_state && !capabilities.generate_resource_config);
+        assert!(capabilities.move_resource_state && !capabilities.generate_resource_config);
     }
     assert_eq!(metadata.resources.len(), schema.resource_schemas.len());
     let provider = schema.provider.unwrap().block.unwrap();
@@ -37,14 +40,65 @@ async fn the_capabilities_are_those_that_the_provider_has() {
 }
 
 #[tokio::test]
-async fn there_are_no_identities() {
-    let provider = TollgateProvider::new();
+async fn every_resource_is_identified_by_its_name() {
+    let terraform = Terraform::new().await;
+    let request = Request::new(get_resource_identity_schemas::Request {});
+    let schemas = terraform.provider.get_resource_identity_schemas(request);
+    let schemas = schemas.await.unwrap().into_inner();
+    assert_eq!(schemas.diagnostics, []);
+    assert_eq!(
+        schemas.identity_schemas.keys().collect::<BTreeSet<_>>(),
+        terraform
+            .resources()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .iter()
+            .collect()
+    );
+    let [attribute] = schemas.identity_schemas["tollgate_scope"]
+        .identity_attributes
+        .as_slice()
+    else {
+        panic!("one attribute was declared");
+    };
+    assert_eq!(attribute.name, "name");
+    assert!(attribute.required_for_import);
+    let sample = samples::scope();
+    let config = terraform.config(sample.resource, &sample.full);
+    terraform.apply(sample.resource, None, &config).await;
 
-    let identities = provider
-        .get_resource_identity_schemas(Request::new(get_resource_identity_schemas::Request {}));
+    let name = Value::object([("name", sample.name.into())]);
+    let identity = ResourceIdentityData {
+        identity_data: Some(wire(&name)),
+    };
+    let request = import_resource_state::Request {
+        type_name: sample.resource.to_owned(),
+        identity: Some(identity.clone()),
+        ..Default::default()
+    };
+    let imported = terraform
+        .provider
+        .import_resource_state(Request::new(request));
+    let imported = imported.await.unwrap().into_inner();
+    let upgrade = upgrade_resource_identity::Request {
+        type_name: sample.resource.to_owned(),
+        version: 0,
+        raw_identity: Some(RawState {
+            json: br#"{"name":"orders:read"}"#.to_vec(),
+            ..RawState::default()
+        }),
+    };
+    let upgraded = terraform
+        .provider
+        .upgrade_resource_identity(Request::new(upgrade));
+    let upgraded = upgraded.await.unwrap().into_inner();
 
-    let identities = identities.await.unwrap().into_inner();
-    assert!(identities.identity_schemas.is_empty() && identities.diagnostics.is_empty());
+    assert_eq!(imported.diagnostics, []);
+    assert_eq!(
+        imported.imported_resources[0].identity,
+        Some(identity.clone())
+    );
+    assert_eq!(upgraded.upgraded_identity, Some(identity));
 }
 
 #[tokio::test]
@@ -122,8 +176,8 @@ async fn an_unknown_resource_is_a_diagnostic_of_every_call() {
         assert_eq!(
             texts(&problems),
             [
-                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_key, tollgate_proxy, \
-                 tollgate_quota, tollgate_route, tollgate_scope, tollgate_upstream."
+                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_key, tollgate_principal, tollgate_proxy, \
+                 tollgate_quota, tollgate_role, tollgate_route, tollgate_scope, tollgate_upstream."
             ]
         );
     }
@@ -151,7 +205,8 @@ async fn an_unknown_data_source_or_ephemeral_resource_and_a_move_are_refused_in_
         },
     ));
     let moved = provider.move_resource_state(Request::new(move_resource_state::Request {
-        target_type_name: type_name(),
+        source_type_name: "tollgate_gate".to_owned(),
+        target_type_name: "tollgate_key".to_owned(),
         ..Default::default()
     }));
 
@@ -170,7 +225,7 @@ async fn an_unknown_data_source_or_ephemeral_resource_and_a_move_are_refused_in_
         ),
         (
             moved.await.unwrap().into_inner().diagnostics,
-            "The resource can't be moved",
+            "The state of tollgate_gate can't be moved to tollgate_key",
         ),
     ] {
         assert_eq!(problems.len(), 1);
@@ -182,7 +237,7 @@ async fn an_unknown_data_source_or_ephemeral_resource_and_a_move_are_refused_in_
 async fn a_state_of_a_newer_provider_is_refused() {
     let request = upgrade_resource_state::Request {
         type_name: "tollgate_scope".to_owned(),
-        version: 1,
+        version: 2,
         raw_state: Some(RawState::default()),
     };
 
@@ -328,10 +383,10 @@ async fn a_configuration_is_planned_with_its_own_bytes() {
 proptest! {
     #[test]
     fn no_bytes_make_a_call_fail_other_than_by_a_diagnostic(
-        which in 0_usize..6,
+        which in 0_usize..8,
         bytes in prop::collection::vec(any::<u8>(), 1..80),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let terraform = Terraform::new().await;
             let resource = terraform.resources().nth(which).unwrap().to_owned();
@@ -348,11 +403,11 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_configuration_makes_a_call_fail_other_than_by_a_diagnostic(
-        which in 0_usize..6,
+        which in 0_usize..8,
         place: prop::sample::Index,
         byte: u8,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let terraform = Terraform::new().await;
             let [sample] = samples::all().into_iter().skip(which).take(1).collect::<Vec<_>>().try_into().ok().unwrap();

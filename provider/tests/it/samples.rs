@@ -1,6 +1,10 @@
 //! Configurations of every resource.
 
 use serde_json::{Value as Json, json};
+use tollgate_store::backend::{Backend, Expected};
+use tollgate_store::document::Document;
+
+use crate::terraform::key as key_of;
 
 /// A resource with every attribute given, and a change of it.
 pub(crate) struct Sample {
@@ -9,10 +13,91 @@ pub(crate) struct Sample {
     pub(crate) name: &'static str,
     pub(crate) full: Json,
     pub(crate) change: (&'static str, Json),
+    /// What can't be given beside the rest, and has tests of its own.
+    pub(crate) without: &'static [&'static str],
+    /// Of what is optional, what must be there all the same.
+    pub(crate) needs: &'static [&'static str],
 }
 
-pub(crate) fn all() -> [Sample; 6] {
-    [scope(), quota(), key(), upstream(), route(), proxy()]
+pub(crate) fn all() -> [Sample; 8] {
+    [
+        scope(),
+        quota(),
+        role(),
+        principal(),
+        key(),
+        upstream(),
+        route(),
+        proxy(),
+    ]
+}
+
+/// What the samples name: documents that are there before them.
+pub(crate) fn named() -> [(&'static str, &'static str, Json); 6] {
+    let grants = json!({"grants": [{"path": "/**"}]});
+    [
+        ("scope", "base:read", grants.clone()),
+        ("scope", "base:write", grants),
+        (
+            "quota",
+            "base",
+            json!({"limits": [{"requests": 1, "per": "1s"}]}),
+        ),
+        ("role", "base", json!({"scopes": ["base:read"]})),
+        ("upstream", "base", json!({"targets": ["http://base"]})),
+        (
+            "proxy",
+            "base",
+            json!({"listen": [{"address": "127.0.0.1:80"}]}),
+        ),
+    ]
+}
+
+/// Writes what the samples name, where it is not there yet.
+pub(crate) async fn write_named(store: &dyn Backend) {
+    for (kind, name, spec) in named() {
+        let named = Document::parse(&key_of(kind, name), spec).unwrap();
+        // A second process finds them there.
+        let _ = store.write(&named, &Expected::Absent).await;
+    }
+}
+
+pub(crate) fn role() -> Sample {
+    Sample {
+        resource: "tollgate_role",
+        kind: "role",
+        name: "partner",
+        full: json!({
+            "name": "partner",
+            "description": "Partners.",
+            "scopes": ["base:write", "base:read"],
+            "force_destroy": false,
+        }),
+        change: ("scopes", json!(["base:read"])),
+        without: &[],
+        needs: &[],
+    }
+}
+
+pub(crate) fn principal() -> Sample {
+    Sample {
+        resource: "tollgate_principal",
+        kind: "principal",
+        name: "acme",
+        full: json!({
+            "name": "acme",
+            "description": "The acme corporation.",
+            "kind": "user",
+            "roles": ["base"],
+            "quotas": ["base"],
+            "enabled": true,
+            "metadata": {"owner": "acme"},
+            "force_destroy": false,
+        }),
+        change: ("enabled", json!(false)),
+        without: &[],
+        needs: &[],
+    }
 }
 
 pub(crate) fn scope() -> Sample {
@@ -27,8 +112,11 @@ pub(crate) fn scope() -> Sample {
                 {"methods": ["HEAD", "GET"], "hosts": ["api.example.com"], "path": "/v1/orders/**"},
                 {"path": "/v1/status"},
             ],
+            "force_destroy": false,
         }),
         change: ("grants", json!([{"path": "/v2/**"}])),
+        without: &[],
+        needs: &[],
     }
 }
 
@@ -42,8 +130,11 @@ pub(crate) fn quota() -> Sample {
             "description": "The free plan.",
             "limits": [{"requests": 10, "per": "1m"}, {"requests": 5000, "per": "1d"}],
             "each": "key",
+            "force_destroy": false,
         }),
         change: ("limits", json!([{"requests": 20, "per": "1m"}])),
+        without: &[],
+        needs: &[],
     }
 }
 
@@ -54,16 +145,26 @@ pub(crate) fn key() -> Sample {
         name: "acme-ci",
         full: json!({
             "name": "acme-ci",
-            "scopes": ["orders:write", "orders:read"],
-            "quotas": ["free"],
+            "scopes": ["base:write", "base:read"],
+            "quotas": ["base"],
             "environment": "test",
             "enabled": true,
             "not_before": "2026-01-01T00:00:00Z",
             "expires_at": "2046-01-01T02:00:00+02:00",
             "allowed_cidrs": ["10.0.0.0/8", "2001:db8::/32"],
             "metadata": {"owner": "acme", "note": "Zoë"},
+            "roles": ["base"],
+            "rotation": {"every": "30d", "overlap": "24h", "trigger": "spring"},
         }),
         change: ("enabled", json!(false)),
+        without: &[
+            "principal",
+            "token_wo",
+            "token_wo_version",
+            "token_sha256",
+            "timeouts",
+        ],
+        needs: &["scopes"],
     }
 }
 
@@ -77,8 +178,11 @@ pub(crate) fn upstream() -> Sample {
             "description": "The orders API.",
             "targets": ["http://b.internal:8080", "https://a.internal"],
             "timeouts": {"connect": "500ms", "response": "10s"},
+            "force_destroy": false,
         }),
         change: ("timeouts", json!({"connect": "1s"})),
+        without: &[],
+        needs: &[],
     }
 }
 
@@ -90,13 +194,15 @@ pub(crate) fn route() -> Sample {
         full: json!({
             "name": "orders",
             "description": "Orders.",
-            "proxy": "edge",
+            "proxy": "base",
             "hosts": ["*.example.com", "api.example.com"],
             "methods": ["POST", "GET"],
             "path": "/v1/orders/**",
-            "upstream": "orders",
+            "upstream": "base",
         }),
         change: ("methods", Json::Null),
+        without: &[],
+        needs: &[],
     }
 }
 
@@ -110,8 +216,11 @@ pub(crate) fn proxy() -> Sample {
             "description": "From outside.",
             "listen": [{"address": "0.0.0.0:8080"}, {"address": "[::1]:8081"}],
             "trusted_proxies": ["10.0.0.0/8"],
+            "force_destroy": false,
         }),
         change: ("description", json!("From everywhere.")),
+        without: &[],
+        needs: &[],
     }
 }
 

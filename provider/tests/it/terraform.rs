@@ -8,16 +8,18 @@ use serde_json::Value as Json;
 use tollgate_proto::tfplugin6::provider_server::Provider;
 use tollgate_proto::tfplugin6::schema::Attribute;
 use tollgate_proto::tfplugin6::{
-    AttributePath, Diagnostic, DynamicValue, RawState, apply_resource_change, get_provider_schema,
-    import_resource_state, plan_resource_change, read_resource, upgrade_resource_state,
-    validate_resource_config,
+    AttributePath, ClientCapabilities, Diagnostic, DynamicValue, RawState, apply_resource_change,
+    get_provider_schema, import_resource_state, plan_resource_change, read_resource,
+    upgrade_resource_state, validate_resource_config,
 };
 use tollgate_provider::TollgateProvider;
 use tollgate_provider::value::{Type, Value, decode, encode, from_json, to_json};
-use tollgate_store::Namespace;
 use tollgate_store::backend::{Backend, Memory};
+use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::{Name, Namespace};
 use tonic::Request;
 
+use crate::samples;
 use crate::schema::object_type;
 
 /// What a state file holds of one resource.
@@ -37,6 +39,7 @@ pub(crate) struct Result {
 /// What came of a plan.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) config: Value,
     pub(crate) state: Value,
     pub(crate) private: Vec<u8>,
     pub(crate) replaces: Vec<AttributePath>,
@@ -58,6 +61,7 @@ impl Terraform {
 
     /// With a backend that stands before `store`.
     pub(crate) async fn with(backend: Arc<dyn Backend>, store: Memory) -> Self {
+        samples::write_named(&store).await;
         let provider = TollgateProvider::with_backend(backend, namespace());
         let request = Request::new(get_provider_schema::Request {});
         let response = provider.get_provider_schema(request).await.unwrap();
@@ -93,7 +97,10 @@ impl Terraform {
         let request = validate_resource_config::Request {
             type_name: resource.to_owned(),
             config: Some(wire(config)),
-            client_capabilities: None,
+            client_capabilities: Some(ClientCapabilities {
+                write_only_attributes_allowed: true,
+                ..ClientCapabilities::default()
+            }),
         };
         let response = self
             .provider
@@ -130,6 +137,7 @@ impl Terraform {
         assert_eq!(response.diagnostics, []);
         assert!(!response.legacy_type_system);
         let plan = Plan {
+            config: config.clone(),
             state: self.unwire(resource, response.planned_state.as_ref()),
             private: response.planned_private,
             replaces: response.requires_replace,
@@ -180,6 +188,7 @@ impl Terraform {
             prior_state: Some(wire(prior.map_or(&null, |prior| &prior.state))),
             planned_state: Some(wire(&plan.state)),
             planned_private: plan.private,
+            config: Some(wire(&plan.config)),
             ..apply_resource_change::Request::default()
         };
         let response = self
@@ -193,7 +202,11 @@ impl Terraform {
             state.is_wholly_known(),
             "nothing is unknown after apply: {state:?}"
         );
-        if response.diagnostics.is_empty() {
+        if !response
+            .diagnostics
+            .iter()
+            .any(|problem| problem.severity == 1)
+        {
             assert_consistent(&plan.state, &state);
         }
         Result {
@@ -207,7 +220,7 @@ impl Terraform {
         let json = to_json(&stored.state).unwrap();
         let upgrade = upgrade_resource_state::Request {
             type_name: resource.to_owned(),
-            version: 0,
+            version: 1,
             raw_state: Some(RawState {
                 json: json.to_string().into_bytes(),
                 ..RawState::default()
@@ -312,6 +325,13 @@ impl Terraform {
                 "{resource}.{name}: {config:?} was planned as {planned:?}"
             );
         }
+    }
+}
+
+pub(crate) fn key(kind: &str, name: &str) -> DocumentKey {
+    DocumentKey {
+        kind: Kind::parse(kind).unwrap(),
+        name: Name::parse(name).unwrap(),
     }
 }
 

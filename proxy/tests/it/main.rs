@@ -9,6 +9,7 @@
 mod decisions;
 mod forwarding;
 mod lifecycle;
+mod principals;
 mod streaming;
 mod support;
 mod tls;

@@ -6,7 +6,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 
-use super::{Document, DocumentKey, Kind};
+use super::{Document, DocumentKey, Kind, Owner};
 use crate::{Name, Problem};
 
 /// The version of the documents that this build writes and reads.
@@ -79,6 +79,8 @@ struct Written<'a> {
     name: &'a Name,
     schema: u32,
     revision: &'a Revision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a Owner>,
     spec: &'a super::Spec,
 }
 
@@ -94,6 +96,8 @@ struct Raw {
     _schema: u32,
     #[serde(rename = "revision")]
     _revision: Revision,
+    #[serde(default)]
+    owner: Option<Owner>,
     spec: serde_json::Value,
 }
 
@@ -106,6 +110,7 @@ impl Entry {
             name: document.name(),
             schema: SCHEMA,
             revision,
+            owner: document.owner(),
             spec: document.spec(),
         };
         // Strings, numbers, lists and maps with string keys: JSON can hold them all.
@@ -153,6 +158,7 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
         name,
         _schema: _,
         _revision: _,
+        owner,
         spec,
     } = raw;
     if kind != place.kind || name != place.name {
@@ -163,5 +169,5 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
     let kind = Kind::parse(&kind)
         .ok_or_else(|| Problem::whole(format!("this build knows no kind {kind:?}: upgrade it")))?;
     let name = Name::parse(&name).map_err(Problem::whole)?;
-    Document::parse(&DocumentKey { kind, name }, spec)
+    Ok(Document::parse(&DocumentKey { kind, name }, spec)?.owned(owner))
 }

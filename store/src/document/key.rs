@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::check::{check_count, check_lifetime, check_metadata, check_set, enabled, is_unset};
 use super::{Claim, Declaration, Kind, Spec};
 use crate::token::Verifier;
-use crate::{Cidr, Environment, KeyId, Name, Problem, Timestamp};
+use crate::{Cidr, Environment, KeyId, Name, Overlap, Problem, RotationPeriod, Timestamp};
 
 /// The most address blocks of one key.
 pub const KEY_CIDRS_MAX: usize = 64;
+/// The most characters of what triggers a rotation.
+pub const ROTATION_TRIGGER_CHARS_MAX: usize = 256;
 /// The most versions that a key may have at once.
 pub const KEY_VERSIONS_MAX: usize = 8;
 
@@ -50,8 +52,46 @@ pub struct Key {
     /// Notes of the author's, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
+    /// How its token is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
     /// The tokens that are good: 1 to 8, the newest last.
     pub versions: Vec<KeyVersion>,
+}
+
+/// How a key's token is replaced by another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// The age at which it is; never by itself where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<RotationPeriod>,
+    /// How long the older token goes on opening; not at all where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
+    /// Words of the author's, a change of which replaces the token at once: at most 256 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<String>,
+}
+
+impl Rotation {
+    fn check(&self) -> Result<(), Problem> {
+        if let (Some(every), Some(overlap)) = (&self.every, &self.overlap)
+            && overlap.length() >= every.length()
+        {
+            let message = format!("{overlap} must be shorter than every, {every}");
+            return Err(Problem::field("overlap", message).under("rotation"));
+        }
+        let trigger = self.trigger.as_deref().unwrap_or_default();
+        let characters = trigger.chars().count();
+        if characters > ROTATION_TRIGGER_CHARS_MAX {
+            let message = format!(
+                "it has {characters} characters, at most {ROTATION_TRIGGER_CHARS_MAX} are allowed"
+            );
+            return Err(Problem::field("trigger", message).under("rotation"));
+        }
+        Ok(())
+    }
 }
 
 /// One token of a key, known by its hash only.
@@ -95,6 +135,7 @@ impl Declaration for Key {
         self.claim().check()?;
         check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
         check_metadata(self.metadata.as_ref())?;
+        self.rotation.as_ref().map_or(Ok(()), Rotation::check)?;
         check_count("versions", Some(self.versions.len()), KEY_VERSIONS_MAX)?;
         check_lifetime(self.not_before.as_ref(), self.expires_at.as_ref())
     }

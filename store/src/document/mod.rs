@@ -1,7 +1,7 @@
 //! Documents: what Terraform writes, the store keeps and every proxy reads.
 //!
-//! A document is a versioned envelope in JSON: `kind`, `name`, `schema`, `spec`, and the `revision` of the write that
-//! made it. Its parts are validated types, so that whoever holds a [`Document`] never checks again. Documents grant
+//! A document is a versioned envelope in JSON: `kind`, `name`, `schema`, `spec`, its `owner`, and the `revision` of the
+//! write that made it. Its parts are validated types, so that whoever holds a [`Document`] never checks again. Documents grant
 //! and never deny: leaving a bad one out can only narrow access.
 
 mod check;
@@ -10,6 +10,7 @@ mod envelope;
 mod key;
 mod key_set;
 mod kind;
+mod owner;
 mod principal;
 mod proxy;
 mod quota;
@@ -25,12 +26,15 @@ use serde::de::DeserializeOwned;
 pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
-pub use key::{KEY_CIDRS_MAX, KEY_VERSIONS_MAX, Key, KeyVersion};
+pub use key::{
+    KEY_CIDRS_MAX, KEY_VERSIONS_MAX, Key, KeyVersion, ROTATION_TRIGGER_CHARS_MAX, Rotation,
+};
 pub use key_set::{
     KEY_SET_NAME_CHARS_MAX, KEY_SET_PAGES_MAX, KEY_SET_PARTS_MAX, KeySet, KeySetPart,
     PART_KEYS_MAX, PartName, SetKey,
 };
 pub use kind::{DocumentKey, Kind};
+pub use owner::Owner;
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
 pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
@@ -92,6 +96,7 @@ pub trait Declaration: Serialize + DeserializeOwned + Into<Spec> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     name: Name,
+    owner: Option<Owner>,
     spec: Spec,
 }
 
@@ -102,6 +107,7 @@ impl Document {
         declaration.check()?;
         Ok(Self {
             name,
+            owner: None,
             spec: declaration.into(),
         })
     }
@@ -126,6 +132,7 @@ impl Document {
         D::check_name(&key.name)?;
         Ok(Self {
             name: key.name.clone(),
+            owner: None,
             spec: D::parse(spec)?.into(),
         })
     }
@@ -134,6 +141,18 @@ impl Document {
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The same document, as somebody's or, with `None`, as nobody's.
+    #[must_use]
+    pub fn owned(self, owner: Option<Owner>) -> Self {
+        Self { owner, ..self }
+    }
+
+    /// Whose it is; nobody's, where a person wrote it by hand.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
     }
 
     /// What it declares.

@@ -1,0 +1,229 @@
+//! What documents say about one another: none may name what is not there, or go while others name it.
+//!
+//! The proxies are safe without this: they leave out what names something missing. It is checked so that nobody has to
+//! find out there.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tollgate_store::backend::{Depth, StoreError};
+use tollgate_store::document::{Document, DocumentKey, Entry, Kind, PartName, Reference, Spec};
+
+use crate::diagnostic::Diagnostic;
+use crate::failure::failure;
+use crate::resource::ResourceType;
+use crate::schema::locate;
+use crate::store::Store;
+
+/// How long a change waits for others of the same apply that may bring, or take away, what it depends on.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many of a document's users an error lists.
+const USERS_SHOWN_MAX: usize = 10;
+
+impl ResourceType {
+    /// Checks that all that `document` names is there, or becomes so while other changes of this apply end.
+    pub(crate) async fn check_references(
+        &self,
+        store: &Store,
+        document: &Document,
+    ) -> Result<(), Diagnostic> {
+        let key = document.key();
+        let read = |error: StoreError| failure(&key, "written", &error);
+        let wanted = document.references();
+        let mut missing = missing(store, &wanted).await.map_err(read)?;
+        let waited = async {
+            while !missing.is_empty() && store.others_moved().await {
+                missing = self::missing(store, &wanted).await?;
+            }
+            Ok(())
+        };
+        if let Ok(waited) = tokio::time::timeout(PATIENCE, waited).await {
+            waited.map_err(read)?;
+        }
+        match missing.first() {
+            None => Ok(()),
+            Some(first) => {
+                // Somebody else may have made it since this process last looked.
+                let standing = everything(store).await.map_err(read)?;
+                let is_there = |reference: &Reference| standing.contains(&reference.document);
+                if missing.iter().all(is_there) {
+                    return Ok(());
+                }
+                let path = locate(&self.schema.attributes, &first.path);
+                Err(not_there(store, &key, &missing).at(path))
+            }
+        }
+    }
+
+    /// Checks that nothing names the document of this key any more, or nothing does once other changes of this apply
+    /// have ended.
+    pub(crate) async fn check_unused(
+        &self,
+        store: &Store,
+        key: &DocumentKey,
+    ) -> Result<(), Diagnostic> {
+        if !can_be_named(key.kind) {
+            return Ok(());
+        }
+        let read = |error: StoreError| failure(key, "removed", &error);
+        let mut users = users(key, &store.backend.list().await.map_err(read)?);
+        let waited = async {
+            while !users.is_empty() && store.others_moved().await {
+                users = self::users(key, &store.backend.list().await?);
+            }
+            Ok(())
+        };
+        if let Ok(waited) = tokio::time::timeout(PATIENCE, waited).await {
+            waited.map_err(read)?;
+        }
+        if users.is_empty() {
+            return Ok(());
+        }
+        // Somebody else may have removed them since this process last looked.
+        let users = self::users(key, &fresh(store).await.map_err(read)?);
+        if users.is_empty() {
+            return Ok(());
+        }
+        Err(in_use(store, key, &users))
+    }
+}
+
+fn can_be_named(kind: Kind) -> bool {
+    match kind {
+        Kind::Scope | Kind::Quota | Kind::Role | Kind::Principal | Kind::Upstream | Kind::Proxy => {
+            true
+        }
+        Kind::Key | Kind::KeySet | Kind::KeySetPart | Kind::Route => false,
+    }
+}
+
+async fn missing(store: &Store, wanted: &[Reference]) -> Result<Vec<Reference>, StoreError> {
+    let mut known: BTreeSet<&DocumentKey> = BTreeSet::new();
+    let mut missing = Vec::new();
+    for reference in wanted {
+        if known.contains(&reference.document) {
+            continue;
+        }
+        if store.backend.read(&reference.document).await?.is_some() {
+            known.insert(&reference.document);
+        } else {
+            missing.push(reference.clone());
+        }
+    }
+    Ok(missing)
+}
+
+/// What the namespace holds at this moment.
+async fn fresh(store: &Store) -> Result<Vec<Entry>, StoreError> {
+    match store.backend.poll(None, Depth::Everything).await {
+        Ok(load) => Ok(load.map(|load| load.entries).unwrap_or_default()),
+        Err(StoreError::NoNamespace { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn everything(store: &Store) -> Result<BTreeSet<DocumentKey>, StoreError> {
+    let entries = fresh(store).await?.into_iter();
+    Ok(entries.filter_map(|entry| key_of(&entry)).collect())
+}
+
+fn key_of(entry: &Entry) -> Option<DocumentKey> {
+    Some(DocumentKey {
+        kind: Kind::parse(&entry.id.kind)?,
+        name: tollgate_store::Name::parse(&entry.id.name).ok()?,
+    })
+}
+
+/// The documents that name `key`. A broken one names nothing: proxies leave it out as it is.
+fn users(key: &DocumentKey, entries: &[Entry]) -> BTreeSet<DocumentKey> {
+    let documents = entries
+        .iter()
+        .filter_map(|entry| entry.document.as_ref().ok());
+    let names = |document: &&Document| {
+        let mut references = document.references().into_iter();
+        references.any(|reference| reference.document == *key)
+    };
+    documents.filter(names).map(user).collect()
+}
+
+/// The document as people know it: of a part, its set.
+fn user(document: &Document) -> DocumentKey {
+    let set = match document.spec() {
+        Spec::KeySetPart(_) => PartName::parse(document.name()).ok(),
+        _ => None,
+    };
+    match set {
+        Some(part) => DocumentKey {
+            kind: Kind::KeySet,
+            name: part.set,
+        },
+        None => document.key(),
+    }
+}
+
+fn not_there(store: &Store, key: &DocumentKey, missing: &[Reference]) -> Diagnostic {
+    let names: BTreeSet<String> = missing.iter().map(|one| one.document.to_string()).collect();
+    let kinds: BTreeSet<Kind> = missing.iter().map(|one| one.document.kind).collect();
+    let names = listed(names.into_iter().collect());
+    let (verb, them) = match missing {
+        [_] => ("does", "it"),
+        _ => ("do", "them"),
+    };
+    let examples: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("`tollgate_{kind}.NAME.name`"))
+        .collect();
+    Diagnostic::error(
+        format!("{key} names {names}, which {verb} not exist"),
+        format!(
+            "{} holds no {names}, and proxies would leave {key} out. Declare {them} first; in the same configuration, \
+             refer to {them} as {}, so that Terraform knows the order.",
+            store.backend.place(),
+            examples.join(" and ")
+        ),
+    )
+}
+
+fn in_use(store: &Store, key: &DocumentKey, users: &BTreeSet<DocumentKey>) -> Diagnostic {
+    let names: Vec<String> = users.iter().map(ToString::to_string).collect();
+    Diagnostic::error(
+        format!("{key} is still in use"),
+        format!(
+            "In {}, {} name it, and would open nothing without it. Take it out of them first, or remove them. To \
+             remove it all the same, set `force_destroy = true` and apply that before.",
+            store.backend.place(),
+            listed(names)
+        ),
+    )
+}
+
+/// `a, b and c`, and how many more there are.
+fn listed(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(USERS_SHOWN_MAX);
+    names.truncate(USERS_SHOWN_MAX);
+    if more > 0 {
+        return format!("{} and {more} more", names.join(", "));
+    }
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_says_how_much_is_left_out() {
+        let names = |count: usize| (1..=count).map(|number| number.to_string()).collect();
+
+        assert_eq!(listed(names(1)), "1");
+        assert_eq!(listed(names(3)), "1, 2 and 3");
+        assert_eq!(
+            listed(names(12)),
+            "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"
+        );
+    }
+}

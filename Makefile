@@ -2,10 +2,11 @@
 
 CARGO ?= cargo
 BINARIES = -p terraform-provider-tollgate -p tollgate-proxy
+DOCUMENT = $(CARGO) run --quiet -p terraform-provider-tollgate --bin tollgate-docs -- .
 # nextest prints one summary for all crates; without it, cargo's own runner does the same work.
 RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
 
-.PHONY: help demo build test unit testacc lint fmt bench clean
+.PHONY: help demo build test unit testacc lint fmt generate bench clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -35,15 +36,20 @@ testacc: ## The acceptance tests alone: real terraform, LocalStack, the built bi
 run:
 	$(CARGO) $(RUNNER) $(CRATES)
 
-lint: ## Formatting, clippy, dependencies, Terraform files: no warning is let through.
+lint: ## Formatting, clippy, dependencies, Terraform files, docs: no warning is let through.
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	@scripts/lint-dependencies
 	terraform fmt -check -recursive examples
+	@scripts/lint-guides
+	$(DOCUMENT) --check
 
 fmt: ## Format everything.
 	$(CARGO) fmt --all
 	terraform fmt -recursive examples
+
+generate: ## Write docs/ from the provider's schema and the examples.
+	$(DOCUMENT)
 
 bench: ## How long a decision takes.
 	$(CARGO) bench -p tollgate-gate

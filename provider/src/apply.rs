@@ -193,7 +193,7 @@ impl ResourceType {
         let declared = self.check_declared(&key, &change.planned)?;
         let reservation = store.reserve(&key)?;
         let standing = self.left_behind(store, change, &key).await?;
-        self.check_references(store, &declared).await?;
+        self.check_references(store, &spec, &declared).await?;
         let owner = Owner::draw(clock::now()).map_err(|error| random_failed(&key, &error))?;
         let call = Call {
             kind: self,
@@ -261,7 +261,8 @@ impl ResourceType {
         let beside = beside.map_err(|failed| failed.told(&key, "read"))?;
         let mut found = self.state(document, &beside.attributes)?;
         self.resource.remember(&change.planned, &mut found);
-        Ok(self.declared(&change.planned) == self.declared(&found))
+        let (given, found) = (self.declared(&change.planned), self.declared(&found));
+        Ok(self.resource.may_be_left_of(&given, &found))
     }
 
     async fn update(
@@ -273,7 +274,7 @@ impl ResourceType {
         let key = self.key_of(&change.planned)?;
         let spec = self.declared(&change.planned);
         let declared = self.check_declared(&key, &change.planned)?;
-        self.check_references(store, &declared).await?;
+        self.check_references(store, &spec, &declared).await?;
         let entry = store.backend.read(&key).await;
         let entry = entry.map_err(|error| failure(&key, "changed", &error))?;
         let standing = entry

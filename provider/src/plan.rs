@@ -91,6 +91,14 @@ fn keep_word(attribute: &Attribute, prior: &Value, fresh: Value) -> Value {
                     .collect(),
             )
         }
+        (Value::Map(priors), Value::Map(fresh)) => {
+            let kept = fresh.into_iter().map(|(key, fresh)| {
+                let prior = priors.get(&key).unwrap_or(&Value::Null);
+                let kept = keep_word(attribute, prior, fresh);
+                (key, kept)
+            });
+            Value::Map(kept.collect())
+        }
         (Value::Object(_), fresh @ Value::Object(_)) => match &attribute.shape {
             Shape::Nested(_, inner) => keep_words(inner, prior, fresh),
             Shape::Plain(_) => fresh,

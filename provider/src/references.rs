@@ -11,7 +11,7 @@ use tollgate_store::document::{Document, DocumentKey, Entry, Kind, PartName, Ref
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::failure;
-use crate::resource::ResourceType;
+use crate::resource::{Fields, ResourceType};
 use crate::schema::locate;
 use crate::store::Store;
 
@@ -21,15 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const USERS_SHOWN_MAX: usize = 10;
 
 impl ResourceType {
-    /// Checks that all that `document` names is there, or becomes so while other changes of this apply end.
+    /// Checks that all that an object names is there, or becomes so while other changes of this apply end.
     pub(crate) async fn check_references(
         &self,
         store: &Store,
+        spec: &Fields,
         document: &Document,
     ) -> Result<(), Diagnostic> {
         let key = document.key();
         let read = |error: StoreError| failure(&key, "written", &error);
-        let wanted = document.references();
+        let wanted = self.resource.references(spec, document);
         let mut missing = missing(store, &wanted).await.map_err(read)?;
         let waited = async {
             while !missing.is_empty() && store.others_moved().await {
@@ -98,15 +99,11 @@ fn can_be_named(kind: Kind) -> bool {
 }
 
 async fn missing(store: &Store, wanted: &[Reference]) -> Result<Vec<Reference>, StoreError> {
-    let mut known: BTreeSet<&DocumentKey> = BTreeSet::new();
+    let mut asked: BTreeSet<&DocumentKey> = BTreeSet::new();
     let mut missing = Vec::new();
     for reference in wanted {
-        if known.contains(&reference.document) {
-            continue;
-        }
-        if store.backend.read(&reference.document).await?.is_some() {
-            known.insert(&reference.document);
-        } else {
+        let is_new = asked.insert(&reference.document);
+        if is_new && store.backend.read(&reference.document).await?.is_none() {
             missing.push(reference.clone());
         }
     }

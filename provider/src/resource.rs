@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use tollgate_store::backend::StoreError;
-use tollgate_store::document::{Document, DocumentKey, Kind, Revision};
+use tollgate_store::document::{Document, DocumentKey, Kind, Reference, Revision};
 use tollgate_store::{Name, Problem};
 
 use crate::apply::Call;
@@ -30,6 +30,17 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
     /// Checks what an author gave, as far as the document's own parser does not: `state`, and as a document's `spec`.
     fn check(&self, _key: &DocumentKey, _state: &Value, _spec: &Fields) -> Result<(), Problem> {
         Ok(())
+    }
+
+    /// What the object that an author gave names: `document`, as it would become, and what stands beside it.
+    fn references(&self, _spec: &Fields, document: &Document) -> Vec<Reference> {
+        document.references()
+    }
+
+    /// Whether `found`, what an author must have given for an object that stands, may be what an interrupted create
+    /// of `given` left.
+    fn may_be_left_of(&self, given: &Fields, found: &Fields) -> bool {
+        given == found
     }
 
     /// Turns what an author gave into a `spec` that the document's parser can check: what the provider adds is made up.

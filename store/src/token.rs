@@ -144,7 +144,7 @@ impl TryFrom<String> for Verifier {
 }
 
 fn bad_verifier() -> String {
-    "a verifier must be a SHA-256 in 64 lower-case hexadecimal digits".to_owned()
+    "a hash must be a SHA-256 in 64 lower-case hexadecimal digits".to_owned()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

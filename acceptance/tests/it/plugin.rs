@@ -111,10 +111,13 @@ fn no_socket_is_left_behind() {
 fn the_examples_of_every_resource_apply() {
     for resource in &crate::everything::RESOURCES {
         let run = directory("examples");
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        // The files beside it show how to import what is not there.
+        let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../examples/resources")
-            .join(resource.kind);
-        run.terraform.copy(&folder).unwrap();
+            .join(resource.kind)
+            .join("resource.tf");
+        let example = std::fs::read_to_string(example).unwrap();
+        run.terraform.write("resource.tf", &example).unwrap();
         run.terraform.write("provider.tf", PROVIDER).unwrap();
 
         run.terraform

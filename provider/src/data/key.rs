@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 use tollgate_store::backend::{TokenOwner, TokenPlace};
-use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::document::{Document, DocumentKey, Kind};
 use tollgate_store::{KeyId, Name};
 
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::{broken, failure};
 use crate::resource::{Fields, ResourceType};
-use crate::resources;
+use crate::resources::{self, key_set};
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
 use crate::store::Store;
@@ -93,7 +93,27 @@ impl Key {
             .token_place(TokenOwner::Key { name, id })
             .await;
         let place = place.map_err(|error| failure(&key, "read completely", &error))?;
-        let mut attributes = self.resource.resource.attributes(&document);
+        Ok(self.answered(&document, place))
+    }
+
+    async fn of_set(&self, store: &Store, set: &Name, name: &Name) -> Result<Answer, Diagnostic> {
+        let entries = inventory::entries(store).await?;
+        let header = inventory::key_set(&entries, set);
+        let found = header.zip(inventory::find(&entries, set, name));
+        let (header, document) =
+            found.ok_or_else(|| no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY))?;
+        let page = key_set::page_of(set, header, name);
+        let place = store.backend.token_place(page).await;
+        let place = place.map_err(|error| {
+            let name = set.clone();
+            let kind = Kind::KeySet;
+            failure(&DocumentKey { kind, name }, "read completely", &error)
+        })?;
+        Ok(self.answered(&document, place))
+    }
+
+    fn answered(&self, document: &Document, place: Option<TokenPlace>) -> Answer {
+        let mut attributes = self.resource.resource.attributes(document);
         if let Some(TokenPlace {
             secret_id,
             secret_arn,
@@ -102,15 +122,7 @@ impl Key {
             attributes.insert("secret_id".to_owned(), secret_id.into());
             attributes.insert("secret_arn".to_owned(), secret_arn.into());
         }
-        Ok(attributes.into())
-    }
-
-    async fn of_set(&self, store: &Store, set: &Name, name: &Name) -> Result<Answer, Diagnostic> {
-        let entries = inventory::entries(store).await?;
-        match inventory::find(&entries, set, name) {
-            Some(document) => Ok(self.resource.resource.attributes(&document).into()),
-            None => Err(no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY)),
-        }
+        attributes.into()
     }
 }
 

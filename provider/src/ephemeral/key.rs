@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 use tollgate_store::backend::TokenOwner;
-use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::document::{Document, DocumentKey, Kind, Spec};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name, Secret};
 
-use super::pages;
 use crate::data::{called, inventory, no_such_key};
 use crate::diagnostic::{Diagnostic, Path};
-use crate::failure::failure;
+use crate::failure::{broken, failure};
 use crate::resource::Fields;
+use crate::resources::key_set;
 use crate::schema::{Attribute, Schema};
 use crate::source::{Answer, Source, question};
 use crate::store::Store;
@@ -71,39 +71,49 @@ impl Source for Key {
             key_set,
             fingerprint,
         } = question(config)?;
-        let (id, token) = match &key_set {
+        let (document, token) = match &key_set {
             None => own(store, &name).await?,
             Some(set) => of_set(store, set, &name).await?,
         };
         let key = called(&name, key_set.as_ref());
-        let token = token.ok_or_else(|| no_token(store, &key))?;
-        let found = Verifier::of(token.expose()).fingerprint();
+        let Spec::Key(declared) = document.spec() else {
+            return Err(no_token(store, &key, key_set.is_some()));
+        };
+        let token = token.ok_or_else(|| no_token(store, &key, key_set.is_some()))?;
+        let verifier = Verifier::of(token.expose());
+        let mut versions = declared.versions.iter();
+        if !versions.any(|version| version.sha256.matches(&verifier)) {
+            return Err(not_its_token(store, &key));
+        }
+        let found = verifier.fingerprint();
         if fingerprint.is_some_and(|expected| expected != found) {
             return Err(another_token(store, &key, &found));
         }
         Ok(Fields::from_iter([
             ("token".to_owned(), token.expose().into()),
-            ("id".to_owned(), id.as_str().into()),
+            ("id".to_owned(), declared.id.as_str().into()),
             ("fingerprint".to_owned(), found.into()),
         ])
         .into())
     }
 }
 
-/// The id of a key that stands by itself, and its token as far as it is there.
-async fn own(store: &Store, name: &Name) -> Result<(KeyId, Option<Secret>), Diagnostic> {
+/// A key that stands by itself, and its token as far as it is there.
+async fn own(store: &Store, name: &Name) -> Result<(Document, Option<Secret>), Diagnostic> {
     let id = &KeyId::derive(&store.namespace, name);
     let key = DocumentKey {
         kind: Kind::Key,
         name: name.clone(),
     };
     let failed = |error| failure(&key, "opened", &error);
-    let entry = store.backend.read(&key).await.map_err(failed)?;
-    if entry.is_none() {
+    let Some(entry) = store.backend.read(&key).await.map_err(failed)? else {
         return Err(no_such_key(store, name, None, MADE_BY_THE_SAME_APPLY));
-    }
+    };
+    let document = entry
+        .document
+        .map_err(|problem| broken(store, &key, &problem))?;
     let kept = store.backend.read_token(TokenOwner::Key { name, id }).await;
-    Ok((*id, kept.map_err(failed)?.map(|kept| kept.token)))
+    Ok((document, kept.map_err(failed)?.map(|kept| kept.token)))
 }
 
 /// The same of a key set's key.
@@ -111,23 +121,45 @@ async fn of_set(
     store: &Store,
     set: &Name,
     name: &Name,
-) -> Result<(KeyId, Option<Secret>), Diagnostic> {
+) -> Result<(Document, Option<Secret>), Diagnostic> {
     let entries = inventory::entries(store).await?;
     let header = inventory::key_set(&entries, set);
-    let Some(header) = header.filter(|_| inventory::find(&entries, set, name).is_some()) else {
-        return Err(no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY));
+    let found = header.zip(inventory::find(&entries, set, name));
+    let (header, document) =
+        found.ok_or_else(|| no_such_key(store, name, Some(set), MADE_BY_THE_SAME_APPLY))?;
+    let key = DocumentKey {
+        kind: Kind::KeySet,
+        name: set.clone(),
     };
-    let token = pages::token(store, (set, header), name).await?;
-    Ok((header.key_id(set, name), token))
+    let token = key_set::token(store, (set, header), name).await;
+    let token = token.map_err(|failed| failed.told(&key, "opened"))?;
+    Ok((document, token))
 }
 
-fn no_token(store: &Store, key: &str) -> Diagnostic {
+fn no_token(store: &Store, key: &str, is_of_set: bool) -> Diagnostic {
     let place = store.backend.place();
+    let remedy = if is_of_set {
+        "raise its token_version in the tollgate_key_set"
+    } else {
+        "replace the tollgate_key that declares it"
+    };
     Diagnostic::error(
         format!("The token of {key} is missing"),
         format!(
             "{place} holds {key} but not its token: it was removed there, or was made elsewhere and never came here. \
-             Nobody can read it again. To make a new one, replace the key where it is declared."
+             Nobody can read it again. To make a new one, {remedy}."
+        ),
+    )
+    .at(Path::attribute("name"))
+}
+
+fn not_its_token(store: &Store, key: &str) -> Diagnostic {
+    let place = store.backend.place();
+    Diagnostic::error(
+        format!("The token of {key} opens nothing"),
+        format!(
+            "The token that {place} holds for {key} is none that the key has: an apply changes it at this moment, or \
+             ended half-way. Try again, after that key was applied."
         ),
     )
     .at(Path::attribute("name"))

@@ -1,7 +1,6 @@
 //! The ephemeral resources: one file and one line each. What they read is in no plan and no state.
 
 mod key;
-mod pages;
 
 use std::collections::BTreeMap;
 

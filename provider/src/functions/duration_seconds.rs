@@ -8,8 +8,8 @@ use super::{Function, Parameter};
 use crate::value::{Number, Type, Value};
 
 /// The shortest and the longest duration that is read; in between lies everything that a document may hold.
-const BOUNDS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_hours(3660 * 24));
-const BOUNDS_WORDS: &str = "1ms to 3660d";
+const BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(3660 * 24));
+const BOUNDS_WORDS: &str = "0s to 3660d";
 
 pub(super) fn function() -> Function {
     Function {
@@ -17,7 +17,7 @@ pub(super) fn function() -> Function {
         summary: "The seconds of a duration",
         description: "Returns how many seconds a duration has: `\"1m\"` is 60, `\"30d\"` is 2592000, `\"500ms\"` is 0.5. \
                       Durations are written as everywhere in Tollgate, a whole number and one unit of `ms`, `s`, `m`, \
-                      `h` or `d`, from `1ms` to `3660d`.",
+                      `h` or `d`, from `0s` to `3660d`.",
         parameter: Parameter {
             name: "duration",
             description: "A duration, like `\"90s\"`.",
@@ -41,6 +41,7 @@ mod tests {
     #[test]
     fn a_duration_is_told_in_seconds() {
         for (text, expected) in [
+            ("0s", 0),
             ("1m", 60),
             ("30d", 2_592_000),
             ("2000ms", 2),
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_told_how_to_write_one() {
-        for text in ["", "1", "1 minute", "-1s", "1h30m", "0s", "3661d"] {
+        for text in ["", "1", "1 minute", "-1s", "1h30m", "3661d"] {
             assert!(seconds(text).is_err(), "{text:?}");
         }
     }

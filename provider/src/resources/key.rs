@@ -20,7 +20,7 @@ use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
 
-pub(super) use attributes::{environment_attribute, restrictions, version_attributes};
+pub(super) use attributes::{environment_attribute, restrictions};
 pub(super) use token::Source;
 
 /// A client's key.

@@ -1,6 +1,7 @@
 //! The resources: one file and one line each.
 
 mod key;
+pub(crate) mod key_set;
 mod principal;
 mod proxy;
 mod quota;
@@ -22,12 +23,13 @@ use crate::value::Type;
 
 /// Every resource by its name in HCL.
 pub(crate) fn all() -> BTreeMap<String, ResourceType> {
-    let resources: [Box<dyn Resource>; 8] = [
+    let resources: [Box<dyn Resource>; 9] = [
         Box::new(scope::Scope),
         Box::new(quota::Quota),
         Box::new(role::Role),
         Box::new(principal::Principal),
         Box::new(key::Key),
+        Box::new(key_set::KeySet),
         Box::new(upstream::Upstream),
         Box::new(route::Route),
         Box::new(proxy::Proxy),

@@ -87,7 +87,11 @@ fn check_value(attribute: &Attribute, value: &Value, path: &Path, problems: &mut
         }
         Value::Map(elements) => {
             for (key, element) in elements {
-                check_value(attribute, element, &path.then_key(key), problems);
+                let path = path.then_key(key);
+                if let Some(Err(message)) = attribute.keys.map(|check| check(key)) {
+                    problems.push(Diagnostic::invalid(path.clone(), &message));
+                }
+                check_value(attribute, element, &path, problems);
             }
         }
         Value::Object(_) => {

@@ -47,6 +47,7 @@ pub(crate) struct Attribute {
     pub(crate) local: bool,
     description: &'static str,
     text: Option<Text>,
+    keys: Option<fn(&str) -> Result<(), String>>,
     bounds: Option<RangeInclusive<u32>>,
     count: Option<RangeInclusive<usize>>,
 }
@@ -139,6 +140,7 @@ impl Attribute {
             local: false,
             description: "",
             text: None,
+            keys: None,
             bounds: None,
             count: None,
         }
@@ -243,6 +245,12 @@ impl Attribute {
             check: Box::new(move |text| parse(text).map(drop)),
             same: Box::new(move |one, other| read(one).is_some_and(|one| read(other) == Some(one))),
         })
+    }
+
+    /// Every key of the map must be one that `parse` reads.
+    pub(crate) fn check_keys(mut self, parse: fn(&str) -> Result<(), String>) -> Self {
+        self.keys = Some(parse);
+        self
     }
 
     /// It must be a whole number within these bounds.

@@ -1,7 +1,7 @@
 //! A token for one run.
 
 use serde_json::json;
-use tollgate_provider::value::Value;
+use tollgate_provider::value::{Value, to_json};
 use tollgate_store::backend::{Backend, TokenOwner};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name};
@@ -72,7 +72,7 @@ async fn a_key_without_a_token_says_how_to_make_one() {
         [
             "error @.name\nThe token of key \"acme-ci\" is missing\nMemory, namespace \"prod\" holds key \"acme-ci\" but not \
              its token: it was removed there, or was made elsewhere and never came here. Nobody can read it again. To \
-             make a new one, replace the key where it is declared."
+             make a new one, replace the tollgate_key that declares it."
         ]
     );
 }
@@ -132,7 +132,7 @@ async fn a_store_that_fails_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_set_is_found_on_whichever_page_has_its_token() {
+async fn a_key_of_a_set_is_opened_with_the_token_on_its_page() {
     let terraform = Terraform::new().await;
     let token = sets::partners(&terraform.store).await;
 
@@ -147,10 +147,60 @@ async fn a_key_of_a_set_is_found_on_whichever_page_has_its_token() {
 }
 
 #[tokio::test]
+async fn a_key_of_a_set_that_its_resource_made_is_opened() {
+    let terraform = Terraform::new().await;
+    let config = terraform.config("tollgate_key_set", &samples::key_set().full);
+    let created = terraform.apply("tollgate_key_set", None, &config).await;
+    assert_eq!(created.diagnostics, []);
+    let asked = |name: &str| json!({"name": name, "key_set": "partners"});
+
+    let made = terraform.open(KEY, &asked("Team/x:1")).await.answer();
+    let migrated = terraform.open(KEY, &asked("zoo")).await;
+
+    let state = to_json(&created.object.unwrap().state).unwrap();
+    let expected = &state["keys"]["Team/x:1"];
+    for attribute in ["id", "fingerprint"] {
+        assert_eq!(
+            to_json(made.attribute(attribute)).as_ref(),
+            Some(&expected[attribute])
+        );
+    }
+    assert_eq!(
+        migrated.diagnostics[0].summary,
+        "The token of key \"zoo\" in key set \"partners\" is missing"
+    );
+    assert!(
+        migrated.diagnostics[0]
+            .detail
+            .ends_with("raise its token_version in the tollgate_key_set.")
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_of_the_keys_is_refused() {
+    let terraform = Terraform::new().await;
+    sets::partners(&terraform.store).await;
+    sets::write_page(&terraform.store, &json!({"c": "tg_live_another"})).await;
+
+    let asked = json!({"name": "c", "key_set": "partners"});
+    let opened = terraform.open(KEY, &asked).await;
+
+    assert_eq!(opened.value, None);
+    assert_eq!(
+        texts(&opened.diagnostics),
+        [
+            "error @.name\nThe token of key \"c\" in key set \"partners\" opens nothing\nThe token that memory, namespace \
+             \"prod\" holds for key \"c\" in key set \"partners\" is none that the key has: an apply changes it at this \
+             moment, or ended half-way. Try again, after that key was applied."
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_set_without_the_key_or_its_token_says_so() {
     let terraform = Terraform::new().await;
     sets::partners(&terraform.store).await;
-    sets::write_page(&terraform.store, 1, &json!({})).await;
+    sets::write_page(&terraform.store, &json!({})).await;
     let summary = async |name: &str, set: &str| {
         let asked = json!({"name": name, "key_set": set});
         terraform.open(KEY, &asked).await.diagnostics[0]
@@ -184,7 +234,7 @@ async fn a_set_without_the_key_or_its_token_says_so() {
 async fn a_broken_page_is_named_without_what_it_holds() {
     let terraform = Terraform::new().await;
     sets::partners(&terraform.store).await;
-    sets::write_page(&terraform.store, 0, &json!("tg_live_something")).await;
+    sets::write_page(&terraform.store, &json!("tg_live_something")).await;
 
     let asked = json!({"name": "c", "key_set": "partners"});
     let opened = terraform.open(KEY, &asked).await;
@@ -192,9 +242,9 @@ async fn a_broken_page_is_named_without_what_it_holds() {
     assert_eq!(
         texts(&opened.diagnostics),
         [
-            "error @\nA page of the tokens of key_set \"partners\" is broken\nWhat memory/prod/page 2.0 of the tokens of \
-             key_set \"partners\" holds must be a JSON object that maps the names of keys to their tokens, and is \
-             something else: somebody changed it by hand. Put back what it held before."
+            "error @\nThe page 2.0 of the tokens of key_set \"partners\" is broken\nMemory/prod/page 2.0 of the tokens of \
+             key_set \"partners\" is no JSON object of tokens. Write an earlier version's value back, or remove it: its \
+             keys then need another `token_version`."
         ]
     );
 }

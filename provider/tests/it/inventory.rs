@@ -95,7 +95,11 @@ async fn a_key_of_a_set_has_what_the_set_gives_it() {
     is(&common, "id", json!(sets::id("c")));
     is(&common, "expires_at", json!("2030-01-01T00:00:00Z"));
     is(&common, "enabled", json!(true));
-    assert_eq!(common.attribute("secret_id"), &Value::Null);
+    is(
+        &common,
+        "secret_id",
+        json!("memory/prod/page 2.0 of the tokens of key_set \"partners\""),
+    );
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod ephemerals;
 mod failures;
 mod functions;
 mod inventory;
+mod key_sets;
 mod keys;
 mod life;
 mod mistakes;

@@ -134,6 +134,29 @@ fn keys() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::key(), mistakes)
 }
 
+fn key_sets() -> (Sample, Vec<(&'static str, Json)>) {
+    let key = |key: Json| ("keys", json!({"acme": key}));
+    let mistakes = vec![
+        ("name", json!("x".repeat(49))),
+        ("keys", json!({})),
+        ("keys", json!({"a key": {}})),
+        ("keys", json!({"acme": null})),
+        ("principal", json!("acme")),
+        key(json!({"principal": "acme"})),
+        key(json!({"scopes": []})),
+        key(json!({"scopes": ["orders read"]})),
+        key(json!({"quotas": many(|n| format!("q{n}"), 9)})),
+        key(json!({"expires_at": "soon"})),
+        key(json!({"not_before": "2027-01-01T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z"})),
+        key(json!({"allowed_cidrs": ["10.0.0.1/8"]})),
+        key(json!({"metadata": {"owner": "x".repeat(257)}})),
+        key(json!({"token_version": 0})),
+        key(json!({"token_sha256": "sk_4eC39HqLyjWDarjtT1zdp7dc"})),
+        key(json!({"id": "mine"})),
+    ];
+    (samples::key_set(), mistakes)
+}
+
 fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
     let role = vec![
         ("name", json!(":partner")),
@@ -204,7 +227,10 @@ fn shortened(json: &Json) -> String {
 async fn every_mistake_is_explained_where_it_stands() {
     let terraform = Terraform::new().await;
     let mut told = String::new();
-    for (sample, mistakes) in [scopes(), quotas(), keys()].into_iter().chain(others()) {
+    for (sample, mistakes) in [scopes(), quotas(), keys(), key_sets()]
+        .into_iter()
+        .chain(others())
+    {
         for (attribute, value) in mistakes {
             let config = terraform.config(sample.resource, &sample.with(attribute, value.clone()));
 
@@ -224,7 +250,10 @@ async fn every_mistake_is_explained_where_it_stands() {
 #[tokio::test]
 async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
     let terraform = Terraform::new().await;
-    for (sample, mistakes) in [scopes(), quotas(), keys()].into_iter().chain(others()) {
+    for (sample, mistakes) in [scopes(), quotas(), keys(), key_sets()]
+        .into_iter()
+        .chain(others())
+    {
         for (attribute, value) in mistakes {
             let sample_of_attribute = sample.with(attribute, value.clone());
             let mut config = terraform.config(sample.resource, &sample_of_attribute);
@@ -239,6 +268,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("needs a principal")
                     || detail.contains("must be shorter than every")
                     || detail.contains("come from principal")
+                    || detail.contains("key set's name has at most")
                     || detail.contains("token_wo_version too")
                     || detail.contains("one of Tollgate's own")
             );

@@ -176,7 +176,7 @@ async fn an_unknown_resource_is_a_diagnostic_of_every_call() {
         assert_eq!(
             texts(&problems),
             [
-                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_key, tollgate_principal, tollgate_proxy, \
+                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_key, tollgate_key_set, tollgate_principal, tollgate_proxy, \
                  tollgate_quota, tollgate_role, tollgate_route, tollgate_scope, tollgate_upstream."
             ]
         );
@@ -383,7 +383,7 @@ async fn a_configuration_is_planned_with_its_own_bytes() {
 proptest! {
     #[test]
     fn no_bytes_make_a_call_fail_other_than_by_a_diagnostic(
-        which in 0_usize..8,
+        which in 0_usize..9,
         bytes in prop::collection::vec(any::<u8>(), 1..80),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -403,7 +403,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_a_configuration_makes_a_call_fail_other_than_by_a_diagnostic(
-        which in 0_usize..8,
+        which in 0_usize..9,
         place: prop::sample::Index,
         byte: u8,
     ) {

@@ -19,13 +19,14 @@ pub(crate) struct Sample {
     pub(crate) needs: &'static [&'static str],
 }
 
-pub(crate) fn all() -> [Sample; 8] {
+pub(crate) fn all() -> [Sample; 9] {
     [
         scope(),
         quota(),
         role(),
         principal(),
         key(),
+        key_set(),
         upstream(),
         route(),
         proxy(),
@@ -164,6 +165,40 @@ pub(crate) fn key() -> Sample {
             "token_sha256",
             "timeouts",
         ],
+        needs: &["scopes"],
+    }
+}
+
+pub(crate) fn key_set() -> Sample {
+    Sample {
+        resource: "tollgate_key_set",
+        kind: "key_set",
+        name: "partners",
+        full: json!({
+            "name": "partners",
+            "description": "Everybody else.",
+            "environment": "test",
+            "scopes": ["base:read"],
+            "roles": ["base"],
+            "quotas": ["base"],
+            "enabled": true,
+            "keys": {
+                "acme": {
+                    "enabled": false,
+                    "not_before": "2026-01-01T00:00:00Z",
+                    "expires_at": "2046-01-01T02:00:00+02:00",
+                    "scopes": ["base:write", "base:read"],
+                    "quotas": ["base"],
+                    "allowed_cidrs": ["10.0.0.0/8"],
+                    "metadata": {"owner": "acme"},
+                    "token_version": 3,
+                },
+                "zoo": {"token_sha256": "ab".repeat(32)},
+                "Team/x:1": {},
+            },
+        }),
+        change: ("enabled", json!(false)),
+        without: &["principal", "timeouts"],
         needs: &["scopes"],
     }
 }

@@ -14,11 +14,11 @@ pub(crate) async fn put(store: &Memory, kind: Kind, name: &str, spec: Json) {
     store.write(&document, &Expected::Absent).await.unwrap();
 }
 
-/// Writes the set `partners` with the keys `a` (its own scopes), `b` (disabled) on one page, and `c` on another.
-/// Returns the token of `c`.
+/// Writes the set `partners` with the keys `a` (its own scopes), `b` (disabled) and `c` (which expires), and a part of an
+/// older generation with `z`. Returns the token of `c`.
 pub(crate) async fn partners(store: &Memory) -> Secret {
     let set = json!({
-        "namespace": "prod", "scopes": ["orders:read"], "quotas": ["free"], "generation": 2, "parts": 2, "pages": 2,
+        "namespace": "prod", "scopes": ["orders:read"], "quotas": ["free"], "generation": 2, "parts": 2, "pages": 1,
     });
     put(store, Kind::KeySet, "partners", set).await;
     let (tokens, versions): (Vec<_>, Vec<_>) = ["a", "b", "c"].map(made).into_iter().unzip();
@@ -33,17 +33,16 @@ pub(crate) async fn partners(store: &Memory) -> Secret {
     put(store, Kind::KeySetPart, "partners/2/2", second).await;
     put(store, Kind::KeySetPart, "partners/1/1", outdated).await;
     let text = |index: usize| tokens[index].expose();
-    write_page(store, 0, &json!({"a": text(0), "b": text(1)})).await;
-    write_page(store, 1, &json!({"c": text(2)})).await;
+    write_page(store, &json!({"a": text(0), "b": text(1), "c": text(2)})).await;
     tokens[2].clone()
 }
 
-/// Writes a page of the tokens of `partners`.
-pub(crate) async fn write_page(store: &Memory, page: u32, tokens: &Json) {
+/// Writes the page of the tokens of `partners`.
+pub(crate) async fn write_page(store: &Memory, tokens: &Json) {
     let owner = TokenOwner::Page {
         set: &Name::parse("partners").unwrap(),
         generation: 2,
-        page,
+        page: 0,
     };
     store.delete_token(owner).await.unwrap();
     let text = Secret::new(tokens.to_string());

@@ -316,14 +316,46 @@ impl Terraform {
             assert!(planned.is_null(), "a destroy plans null");
             return;
         }
-        for attribute in self.attributes(resource) {
-            let name = &attribute.name;
-            let (config, planned) = (config.attribute(name), planned.attribute(name));
-            let is_kept = config == planned || (planned == prior.attribute(name));
-            assert!(
-                is_kept || (config.is_null() && attribute.computed),
-                "{resource}.{name}: {config:?} was planned as {planned:?}"
-            );
+        assert_planned(
+            resource,
+            self.attributes(resource),
+            (prior, config, planned),
+        );
+    }
+}
+
+fn assert_planned(
+    place: &str,
+    attributes: &[Attribute],
+    (prior, config, planned): (&Value, &Value, &Value),
+) {
+    for attribute in attributes {
+        let name = &attribute.name;
+        let place = format!("{place}.{name}");
+        let parts = (
+            prior.attribute(name),
+            config.attribute(name),
+            planned.attribute(name),
+        );
+        match (&attribute.nested_type, parts) {
+            (Some(nested), (prior, Value::Map(config), Value::Map(planned))) => {
+                assert_eq!(config.len(), planned.len(), "{place}");
+                for (key, config) in config {
+                    let prior = match prior {
+                        Value::Map(prior) => prior.get(key).unwrap_or(&Value::Null),
+                        _ => &Value::Null,
+                    };
+                    let parts = (prior, config, &planned[key]);
+                    assert_planned(&format!("{place}[{key:?}]"), &nested.attributes, parts);
+                }
+            }
+            (_, (prior, config, planned)) => {
+                let is_kept = config == planned || planned == prior;
+                assert!(
+                    is_kept || (config.is_null() && attribute.computed),
+                    "{place}: {config:?} was planned as {planned:?}"
+                );
+            }
         }
     }
 }

@@ -169,7 +169,7 @@ fn computed() -> [Attribute; 5] {
 }
 
 /// One token.
-pub(in crate::resources) fn version_attributes() -> [Attribute; 4] {
+fn version_attributes() -> [Attribute; 4] {
     [
         Attribute::computed("version", Type::Number).describe("Counts up from 1."),
         Attribute::computed("created_at", Type::String).describe("When it was made."),

@@ -1,0 +1,4 @@
+# 86400
+output "seconds" {
+  value = provider::tollgate::duration_seconds("24h")
+}

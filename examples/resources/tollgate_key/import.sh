@@ -1,0 +1,1 @@
+terraform import tollgate_key.acme_ci acme-ci

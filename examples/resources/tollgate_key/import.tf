@@ -1,0 +1,4 @@
+import {
+  to = tollgate_key.acme_ci
+  id = "acme-ci"
+}

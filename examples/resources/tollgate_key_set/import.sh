@@ -1,0 +1,1 @@
+terraform import tollgate_key_set.devices devices

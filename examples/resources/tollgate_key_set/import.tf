@@ -1,0 +1,4 @@
+import {
+  to = tollgate_key_set.devices
+  id = "devices"
+}

@@ -1,0 +1,4 @@
+import {
+  to = tollgate_principal.acme
+  id = "acme"
+}

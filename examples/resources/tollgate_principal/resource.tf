@@ -1,0 +1,24 @@
+resource "tollgate_scope" "orders_read" {
+  name   = "orders:read"
+  grants = [{ methods = ["GET", "HEAD"], path = "/v1/orders/**" }]
+}
+
+resource "tollgate_role" "partner" {
+  name   = "partner"
+  scopes = [tollgate_scope.orders_read.name]
+}
+
+resource "tollgate_quota" "free" {
+  name   = "free"
+  limits = [{ requests = 10, per = "1m" }]
+}
+
+# However many keys it has, they share ten requests a minute.
+resource "tollgate_principal" "acme" {
+  name        = "acme"
+  description = "The order importer of a partner."
+  kind        = "system"
+  roles       = [tollgate_role.partner.name]
+  quotas      = [tollgate_quota.free.name]
+  metadata    = { owner = "acme", contact = "api@example.com" }
+}

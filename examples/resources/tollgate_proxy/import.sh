@@ -1,0 +1,1 @@
+terraform import tollgate_proxy.edge edge

@@ -1,0 +1,4 @@
+import {
+  to = tollgate_proxy.edge
+  id = "edge"
+}

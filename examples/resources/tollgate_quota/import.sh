@@ -1,0 +1,1 @@
+terraform import tollgate_quota.free free

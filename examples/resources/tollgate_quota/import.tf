@@ -1,0 +1,4 @@
+import {
+  to = tollgate_quota.free
+  id = "free"
+}

@@ -1,0 +1,4 @@
+import {
+  to = tollgate_role.partner
+  id = "partner"
+}

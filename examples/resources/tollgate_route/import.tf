@@ -1,0 +1,4 @@
+import {
+  to = tollgate_route.orders
+  id = "orders"
+}

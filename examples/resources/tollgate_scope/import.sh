@@ -1,0 +1,1 @@
+terraform import tollgate_scope.orders_read orders:read

@@ -1,0 +1,4 @@
+import {
+  to = tollgate_scope.orders_read
+  id = "orders:read"
+}

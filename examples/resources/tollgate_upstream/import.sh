@@ -1,0 +1,1 @@
+terraform import tollgate_upstream.orders orders

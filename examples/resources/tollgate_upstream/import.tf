@@ -1,0 +1,4 @@
+import {
+  to = tollgate_upstream.orders
+  id = "orders"
+}

@@ -1,0 +1,146 @@
+//! `tollgate_key_set`: thousands of keys in few secrets.
+//!
+//! The set's document says what its keys have in common. The keys stand in parts, documents of their own that share the
+//! store's shards with all others, and their tokens in pages, each a secret of its own. A set that outgrows its parts or
+//! pages is laid out anew under the next generation, which takes effect with one write of the set's document.
+
+mod attributes;
+mod layout;
+mod pages;
+mod parts;
+mod write;
+
+use async_trait::async_trait;
+use serde_json::Value as Json;
+use tollgate_store::document::{Document, DocumentKey, KeySet as Declared, Kind, Reference, Spec};
+use tollgate_store::{Name, Problem};
+
+use crate::apply::Call;
+use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
+use crate::schema::Schema;
+use crate::store::Store;
+use crate::value::Value;
+pub(crate) use pages::{page_of, token};
+use write::Writing;
+
+/// A set of keys.
+#[derive(Debug)]
+pub(super) struct KeySet;
+
+#[async_trait]
+impl Resource for KeySet {
+    fn kind(&self) -> Kind {
+        Kind::KeySet
+    }
+
+    fn schema(&self) -> Schema {
+        attributes::schema()
+    }
+
+    fn check(&self, key: &DocumentKey, _: &Value, spec: &Fields) -> Result<(), Problem> {
+        attributes::check(key, spec)
+    }
+
+    fn make_up(&self, spec: &mut Fields) {
+        spec.remove("keys");
+        spec.insert("namespace".to_owned(), "made-up".into());
+        for number in ["generation", "parts", "pages"] {
+            spec.insert(number.to_owned(), 1.into());
+        }
+    }
+
+    fn references(&self, spec: &Fields, document: &Document) -> Vec<Reference> {
+        let mut references = document.references();
+        let parts = attributes::made_up(document.name(), spec).unwrap_or_default();
+        references.extend(parts.iter().flat_map(Document::references));
+        references
+    }
+
+    fn may_be_left_of(&self, given: &Fields, found: &Fields) -> bool {
+        attributes::may_be_left_of(given, found)
+    }
+
+    fn foresee(&self, prior: &Value, planned: &mut Value, _: bool) {
+        attributes::foresee(prior, planned);
+    }
+
+    async fn create(&self, call: &Call<'_>, spec: Fields) -> Result<Made, Failed> {
+        call.may_leave_something();
+        let made = Writing::create(call, spec).await?;
+        with_beside(call, made).await
+    }
+
+    async fn update(
+        &self,
+        call: &Call<'_>,
+        standing: Document,
+        spec: Fields,
+    ) -> Result<Made, Failed> {
+        let Spec::KeySet(set) = standing.spec() else {
+            return call.write(spec, &call.expected()).await;
+        };
+        let made = Writing::update(call, set, spec).await?;
+        with_beside(call, made).await
+    }
+
+    async fn before_delete(&self, store: &Store, name: &Name) -> Result<(), Failed> {
+        write::remove_all(store, name).await
+    }
+
+    fn attributes(&self, document: &Document) -> Fields {
+        let mut attributes = spec_of(document);
+        for field in ["namespace", "generation", "parts", "pages"] {
+            attributes.remove(field);
+        }
+        attributes
+    }
+
+    async fn beside(
+        &self,
+        store: &Store,
+        name: &Name,
+        document: Option<&Document>,
+    ) -> Result<Beside, Failed> {
+        match document.map(Document::spec) {
+            Some(Spec::KeySet(set)) => show(store, name, set).await,
+            _ => {
+                // Whatever parts are left of a set that is gone have to be removed.
+                let left = parts::read(store, name).await?;
+                let keys = (!left.is_empty()).then(|| ("keys".to_owned(), Json::Null));
+                Ok(Beside {
+                    attributes: keys.into_iter().collect(),
+                    missing: None,
+                })
+            }
+        }
+    }
+}
+
+async fn with_beside(call: &Call<'_>, made: Made) -> Result<Made, Failed> {
+    let Spec::KeySet(set) = made.document.spec() else {
+        return Ok(made);
+    };
+    let beside = show(call.store, &call.key.name, set).await?;
+    Ok(Made {
+        beside: beside.attributes,
+        ..made
+    })
+}
+
+/// The keys and the pages of a set that stands.
+async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Failed> {
+    let parts = parts::read(store, name).await?;
+    let keys = parts::keys(&parts, set.generation);
+    let (shown, missing) = pages::show(store, name, set, &keys).await?;
+    let keys = keys
+        .iter()
+        .map(|(key, declared)| (key.to_string(), attributes::show(set, name, key, declared)));
+    let attributes = [
+        ("keys".to_owned(), Json::Object(keys.collect())),
+        ("pages".to_owned(), shown),
+    ];
+    Ok(Beside {
+        attributes: attributes.into_iter().collect(),
+        missing,
+    })
+}

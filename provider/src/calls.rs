@@ -207,7 +207,6 @@ impl TollgateProvider {
                     identity: identity::of(&outcome.state),
                     state: Some(write(&outcome.state)),
                     private: outcome.private.to_bytes(),
-                    ..import_resource_state::ImportedResource::default()
                 }],
                 diagnostics: wired(outcome.diagnostics),
                 ..import_resource_state::Response::default()

@@ -30,11 +30,11 @@ impl ResourceType {
     ) -> Result<(), Diagnostic> {
         let key = document.key();
         let read = |error: StoreError| failure(&key, "written", &error);
-        let wanted = self.resource.references(spec, document);
-        let mut missing = missing(store, &wanted).await.map_err(read)?;
+        let named = self.resource.references(spec, document);
+        let mut missing = missing(store, &named).await.map_err(read)?;
         let waited = async {
             while !missing.is_empty() && store.others_moved().await {
-                missing = self::missing(store, &wanted).await?;
+                missing = self::missing(store, &named).await?;
             }
             Ok(())
         };

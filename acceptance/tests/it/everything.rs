@@ -32,7 +32,7 @@ impl Resource {
 }
 
 /// Every resource, in an order in which each comes after what it refers to.
-pub(crate) const RESOURCES: [Resource; 6] = [
+pub(crate) const RESOURCES: [Resource; 9] = [
     Resource {
         kind: "tollgate_scope",
         name: "orders:read",
@@ -72,13 +72,81 @@ resource "tollgate_quota" "it" {
 "#,
     },
     Resource {
+        kind: "tollgate_role",
+        name: "partner",
+        declared: r#"
+resource "tollgate_role" "it" {
+  name        = "partner"
+  description = "Partners."
+  scopes      = [tollgate_scope.it.name]
+}
+"#,
+        changed: r#"
+resource "tollgate_role" "it" {
+  name   = "partner"
+  scopes = [tollgate_scope.it.name]
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_principal",
+        name: "acme",
+        declared: r#"
+resource "tollgate_principal" "it" {
+  name        = "acme"
+  description = "The acme corporation."
+  kind        = "user"
+  roles       = [tollgate_role.it.name]
+  quotas      = [tollgate_quota.it.name]
+  metadata    = { owner = "acme" }
+}
+"#,
+        changed: r#"
+resource "tollgate_principal" "it" {
+  name    = "acme"
+  roles   = [tollgate_role.it.name]
+  enabled = false
+}
+"#,
+    },
+    Resource {
+        kind: "tollgate_key_set",
+        name: "partners",
+        declared: r#"
+resource "tollgate_key_set" "it" {
+  name        = "partners"
+  description = "Everybody else."
+  scopes      = [tollgate_scope.it.name]
+  quotas      = [tollgate_quota.it.name]
+  keys = {
+    a = { expires_at = "2046-06-30T02:00:00+02:00", allowed_cidrs = ["10.0.0.0/8"] }
+    b = { metadata = { owner = "b" }, enabled = false }
+    c = { token_sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" }
+  }
+}
+"#,
+        changed: r#"
+resource "tollgate_key_set" "it" {
+  name      = "partners"
+  principal = tollgate_principal.it.name
+  keys = {
+    a = {}
+    b = { token_version = 2 }
+    d = { scopes = [tollgate_scope.it.name] }
+  }
+}
+"#,
+    },
+    Resource {
         kind: "tollgate_key",
         name: "acme-ci",
         declared: r#"
 resource "tollgate_key" "it" {
   name          = "acme-ci"
   scopes        = [tollgate_scope.it.name]
+  roles         = [tollgate_role.it.name]
   quotas        = [tollgate_quota.it.name]
+  rotation      = { every = "30d", overlap = "24h" }
   environment   = "test"
   not_before    = "2026-01-01T00:00:00Z"
   expires_at    = "2046-06-30T02:00:00+02:00"
@@ -89,9 +157,10 @@ resource "tollgate_key" "it" {
         changed: r#"
 resource "tollgate_key" "it" {
   name        = "acme-ci"
-  scopes      = [tollgate_scope.it.name]
+  principal   = tollgate_principal.it.name
   environment = "test"
   enabled     = false
+  rotation    = { overlap = "24h", trigger = "autumn" }
 }
 "#,
     },

@@ -12,6 +12,8 @@ on_both_stores! {
     a_change_behind_terraforms_back_is_shown_and_repaired => super::drift_is_repaired;
     a_document_that_was_removed_by_hand_is_made_again => super::loss_is_repaired;
     a_document_that_exists_already_is_not_taken_over => super::an_existing_document_is_safe;
+    an_apply_that_nobody_remembers_is_gone_on_with => super::a_forgotten_create_converges;
+    what_is_missing_or_still_in_use_is_told_by_name => super::references_are_checked;
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
     a_new_name_replaces_the_document => super::a_new_name_replaces;
     a_key_under_another_address_has_a_token_that_opens_it => super::another_address_keeps_a_good_token;
@@ -27,7 +29,7 @@ fn every_resource_lives(run: &Run) {
     run.declare(&changed());
     let applied = terraform.apply(&[]).unwrap();
     assert!(
-        applied.output.contains("0 added, 6 changed, 0 destroyed"),
+        applied.output.contains("0 added, 9 changed, 0 destroyed"),
         "{}",
         applied.output
     );
@@ -79,7 +81,7 @@ fn drift_is_repaired(run: &Run) {
     let plan = terraform.plan(&[]).unwrap();
     assert_eq!(plan.status, 2, "{}", plan.output);
     for shown in [
-        "0 to add, 6 to change, 0 to destroy",
+        "0 to add, 9 to change, 0 to destroy",
         r#""edited by hand" -> "Read orders.""#,
         "= false -> true",
     ] {
@@ -108,11 +110,41 @@ fn loss_is_repaired(run: &Run) {
 
     let applied = run.terraform.apply(&[]).unwrap();
     assert!(
-        applied.output.contains("6 added, 0 changed, 0 destroyed"),
+        applied.output.contains("9 added, 0 changed, 0 destroyed"),
         "{}",
         applied.output
     );
     run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
+}
+
+fn references_are_checked(run: &Run) {
+    const KEY: &str = r#"
+resource "tollgate_key" "it" {
+  name   = "acme-ci"
+  scopes = ["orders:read"]
+}
+"#;
+    let apply = ["apply", "-auto-approve", "-no-color", "-input=false"];
+    run.declare(KEY);
+    let refused = run.terraform.run(&apply).unwrap().expect_error().unwrap();
+    let told = r#"Key "acme-ci" names scope "orders:read", which does not exist"#;
+    assert!(refused.flowing().contains(told), "{}", refused.output);
+
+    // Without a reference Terraform knows of no order; the provider finds one.
+    run.declare(&format!("{KEY}{SCOPE}"));
+    run.terraform.apply(&[]).unwrap();
+
+    run.declare(KEY);
+    let refused = run.terraform.run(&apply).unwrap().expect_error().unwrap();
+    let told = r#"Scope "orders:read" is still in use"#;
+    assert!(refused.flowing().contains(told), "{}", refused.output);
+    assert!(
+        refused.flowing().contains(r#"key "acme-ci" name it"#),
+        "{}",
+        refused.output
+    );
+    run.declare(&format!("{KEY}{SCOPE}"));
     run.terraform.destroy(&[]).unwrap();
 }
 
@@ -128,12 +160,14 @@ fn an_existing_document_is_safe(run: &Run) {
             .expect_success()
             .unwrap();
     }
+    run.declare(&changed());
     let refused = run
         .terraform
         .run(&["apply", "-auto-approve", "-no-color"])
         .unwrap()
         .expect_error()
         .unwrap();
+    run.declare(&declared());
 
     assert!(
         refused
@@ -166,6 +200,39 @@ fn an_existing_document_is_safe(run: &Run) {
         "the token was replaced"
     );
     run.terraform.destroy(&[]).unwrap();
+}
+
+/// As if terraform had been killed before it could write its state down.
+fn a_forgotten_create_converges(run: &Run) {
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    let token = run.place.token(&secret_id(run)).unwrap();
+    std::fs::remove_file(run.terraform.state_file()).unwrap();
+
+    let applied = run.terraform.apply(&[]).unwrap();
+
+    assert!(
+        applied.output.contains("9 added, 0 changed, 0 destroyed"),
+        "{}",
+        applied.output
+    );
+    assert!(
+        applied
+            .flowing()
+            .contains(r#"Key "acme-ci" was there already"#),
+        "{}",
+        applied.output
+    );
+    assert!(
+        run.place.token(&secret_id(run)).unwrap().expose() == token.expose(),
+        "the token was replaced"
+    );
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
+    assert_eq!(
+        run.place.leftovers(&run.namespace).unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 fn a_late_change_is_safe(run: &Run) {

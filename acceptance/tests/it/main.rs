@@ -17,3 +17,4 @@ mod plugin;
 mod secrecy;
 mod stores;
 mod tour;
+mod upgrade;

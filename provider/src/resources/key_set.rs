@@ -101,18 +101,16 @@ impl Resource for KeySet {
         name: &Name,
         document: Option<&Document>,
     ) -> Result<Beside, Failed> {
-        match document.map(Document::spec) {
-            Some(Spec::KeySet(set)) => show(store, name, set).await,
-            _ => {
-                // Whatever parts are left of a set that is gone have to be removed.
-                let left = parts::read(store, name).await?;
-                let keys = (!left.is_empty()).then(|| ("keys".to_owned(), Json::Null));
-                Ok(Beside {
-                    attributes: keys.into_iter().collect(),
-                    missing: None,
-                })
-            }
+        if let Some(Spec::KeySet(set)) = document.map(Document::spec) {
+            return show(store, name, set).await;
         }
+        // Whatever parts are left of a set that is gone have to be removed.
+        let left = parts::read(store, name).await?;
+        let keys = (!left.is_empty()).then(|| ("keys".to_owned(), Json::Null));
+        Ok(Beside {
+            attributes: keys.into_iter().collect(),
+            missing: None,
+        })
     }
 }
 

@@ -35,6 +35,10 @@ impl Schema {
 /// One attribute; made by [`Attribute::required`], [`Attribute::optional`], [`Attribute::filled`] or
 /// [`Attribute::computed`].
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the protocol's flags, each by itself"
+)]
 pub(crate) struct Attribute {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
@@ -47,7 +51,7 @@ pub(crate) struct Attribute {
     pub(crate) local: bool,
     description: &'static str,
     text: Option<Text>,
-    keys: Option<fn(&str) -> Result<(), String>>,
+    keys: Option<TextCheck>,
     bounds: Option<RangeInclusive<u32>>,
     count: Option<RangeInclusive<usize>>,
 }
@@ -248,7 +252,7 @@ impl Attribute {
     }
 
     /// Every key of the map must be one that `parse` reads.
-    pub(crate) fn check_keys(mut self, parse: fn(&str) -> Result<(), String>) -> Self {
+    pub(crate) fn check_keys(mut self, parse: TextCheck) -> Self {
         self.keys = Some(parse);
         self
     }
@@ -282,6 +286,7 @@ impl Attribute {
     }
 }
 
+type TextCheck = fn(&str) -> Result<(), String>;
 type Check = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 type Same = dyn Fn(&str, &str) -> bool + Send + Sync;
 

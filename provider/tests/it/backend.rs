@@ -40,11 +40,14 @@ pub(crate) const CALLS: [&str; 8] = [
     "delete_token",
 ];
 
+/// Which call fails, how, and how often it passes before.
+type Failing = (&'static str, Fault, usize);
+
 /// A store in memory, of which one kind of call fails.
 #[derive(Debug, Clone)]
 pub(crate) struct Unreliable {
     store: Memory,
-    fault: Arc<Mutex<Option<(&'static str, Fault, usize)>>>,
+    fault: Arc<Mutex<Option<Failing>>>,
     /// Told whenever a call begins to hang.
     pub(crate) hanging: Arc<Notify>,
     /// Lets a call that hangs answer.

@@ -251,7 +251,7 @@ async fn a_hash_that_was_changed_by_hand_is_shown_and_repaired() {
     let brought = json!({"token_sha256": String::from(Verifier::of(FOREIGN))});
     let created = apply(&terraform, None, &brought).await;
     edit(&terraform, |spec| {
-        spec["versions"][0]["sha256"] = "0".repeat(64).into()
+        spec["versions"][0]["sha256"] = "0".repeat(64).into();
     })
     .await;
 

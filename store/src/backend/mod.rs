@@ -73,6 +73,10 @@ impl Expected {
 
 /// One change of a namespace, to be committed together with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are writes, and each is made once"
+)]
 pub enum Change {
     /// The document, where `expected` still stands.
     Write {

@@ -154,7 +154,7 @@ pub(super) fn made_up(set: &Name, spec: &Fields) -> Result<Vec<Document>, Proble
         .collect();
     let parts = keys.chunks(PART_KEYS_MAX).map(|keys| {
         let keys: Fields = keys.iter().cloned().collect();
-        part_document(set, 1, 1, keys)
+        part_document(set, 1, 1, &keys)
     });
     parts.collect()
 }
@@ -164,7 +164,7 @@ pub(super) fn part_document(
     set: &Name,
     generation: u32,
     number: u32,
-    keys: Fields,
+    keys: &Fields,
 ) -> Result<Document, Problem> {
     let part = PartName {
         set: set.clone(),

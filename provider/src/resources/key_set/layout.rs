@@ -39,7 +39,7 @@ impl Layout {
     /// A layout that leaves every part and page room to grow.
     pub(super) fn new(generation: u32, keys: &Keys) -> Self {
         let parts = keys.iter().map(|(name, key)| part_bytes(name, key)).sum();
-        let pages = keys.iter().map(|(name, _)| page_bytes(name)).sum();
+        let pages = keys.keys().map(page_bytes).sum();
         Self {
             generation,
             parts: count(parts, PART_BYTES, KEY_SET_PARTS_MAX),

@@ -191,12 +191,11 @@ impl<'a> Writing<'a> {
             return Ok(known.versions.clone());
         }
         let imported = self.hash(name);
-        let sha256 = match imported {
-            Some(hash) => hash,
-            None => {
-                let page = pages.entry(layout.page(name)).or_default();
-                self.token(name, known, page)?
-            }
+        let sha256 = if let Some(hash) = imported {
+            hash
+        } else {
+            let page = pages.entry(layout.page(name)).or_default();
+            self.token(name, known, page)?
         };
         Ok(vec![KeyVersion {
             version: version(given),
@@ -245,7 +244,7 @@ impl<'a> Writing<'a> {
             .collect();
         let mut changes = Vec::new();
         for (number, keys) in wanted {
-            let document = part_document(set, layout.generation, number, keys)
+            let document = part_document(set, layout.generation, number, &keys)
                 .map_err(|problem| self.call.kind.diagnose(self.call.key, &problem))?;
             changes.extend(replacement(standing.remove(&number), document));
         }

@@ -197,16 +197,6 @@ impl Secrets {
         )
     }
 
-    /// Gives a secret another value, whatever it had; `None` where there is no such secret.
-    pub(super) async fn put(&self, id: &str, text: &str) -> Result<Option<String>, StoreError> {
-        let action = format!("to write secret {id}");
-        let answer = self.call(&action, |client| {
-            let request = client.put_secret_value().secret_id(id);
-            request.secret_string(text).send()
-        });
-        Ok(found(answer.await)?.and_then(|answer| answer.arn))
-    }
-
     /// Sets tags; `false` where there is no such secret.
     pub(super) async fn tag(
         &self,

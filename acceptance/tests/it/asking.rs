@@ -20,10 +20,10 @@ data "tollgate_keys" "it" {
   depends_on = [tollgate_key.it]
 }
 
-data "tollgate_keys" "none" {
-  environment = "live"
+data "tollgate_keys" "of_set" {
+  key_set = tollgate_key_set.it.name
 
-  depends_on = [tollgate_key.it]
+  depends_on = [tollgate_key_set.it]
 }
 
 output "same" {
@@ -36,7 +36,7 @@ output "same" {
 }
 
 output "names" {
-  value = join(",", concat(data.tollgate_keys.it.names, ["none:"], data.tollgate_keys.none.names))
+  value = join(",", concat(data.tollgate_keys.it.names, ["of set:"], data.tollgate_keys.of_set.names))
 }
 "#;
 
@@ -46,7 +46,10 @@ fn keys_are_found(run: &Run) {
     run.terraform.apply(&[]).unwrap();
 
     assert_eq!(run.terraform.output("same").unwrap(), "true");
-    assert_eq!(run.terraform.output("names").unwrap(), "acme-ci,none:");
+    assert_eq!(
+        run.terraform.output("names").unwrap(),
+        "acme-ci,of set:,partners/a,partners/b,partners/c"
+    );
     run.terraform.expect_empty_plan(&[]).unwrap();
     run.terraform.destroy(&[]).unwrap();
 }

@@ -1,5 +1,7 @@
 //! `tollgate_decision` where it is meant to be used: in checks and in `terraform test`.
 
+use std::path::Path;
+
 use crate::everything::declared;
 use crate::stores::{Run, directory, on_both_stores};
 
@@ -130,4 +132,24 @@ fn terraform_test_asks_what_a_proxy_would_answer() {
         "{}",
         passed.output
     );
+}
+
+#[test]
+fn the_example_of_policy_tests_passes() {
+    let run = directory("tests");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policy-tests");
+    run.terraform.copy(&example).unwrap();
+    let tests = std::fs::read_to_string(example.join("access.tftest.hcl")).unwrap();
+    run.terraform.write("access.tftest.hcl", &tests).unwrap();
+
+    let passed = run.terraform.run(&["test", "-no-color"]).unwrap();
+
+    let passed = passed.expect_success().unwrap();
+    assert!(
+        passed.output.contains("6 passed, 0 failed"),
+        "{}",
+        passed.output
+    );
+    let left = run.terraform.folder().join(".tollgate/policy-tests");
+    assert!(!left.exists(), "{} was left behind", left.display());
 }

@@ -281,7 +281,7 @@ impl TollgateProvider {
     }
 
     /// Does a call's work until Terraform asks to stop; a panic is an error of this call only.
-    async fn guarded<T>(
+    pub(crate) async fn guarded<T>(
         &self,
         work: impl Future<Output = Result<T, Diagnostic>>,
     ) -> Result<T, Diagnostic> {

@@ -2,15 +2,20 @@
 //! documents in a store. The binary beside this library only carries it to Terraform.
 //!
 //! `value` and `plan` are the only places that know of unknown values. `resources` says what each kind of resource
-//! holds; `apply` and `read` do the work for all of them.
+//! holds; `apply` and `read` do the work for all of them. `data` and `ephemeral` say what can be asked, and `source` asks
+//! it.
 
+mod answers;
 mod apply;
 mod calls;
 mod clock;
 mod config;
 mod connection;
+mod data;
 mod diagnostic;
+mod ephemeral;
 mod failure;
+mod functions;
 mod identity;
 mod plan;
 mod private;
@@ -20,6 +25,7 @@ mod resource;
 mod resources;
 mod schema;
 mod service;
+mod source;
 mod store;
 mod timeouts;
 pub mod value;
@@ -33,7 +39,9 @@ use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
 
 use connection::Connection;
+use functions::Function;
 use resource::ResourceType;
+use source::SourceType;
 use store::Store;
 
 /// The provider's version, which is the binary's.
@@ -43,6 +51,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[derive(Debug)]
 pub struct TollgateProvider {
     resources: BTreeMap<String, ResourceType>,
+    data_sources: BTreeMap<String, SourceType>,
+    ephemeral_resources: BTreeMap<String, SourceType>,
+    functions: BTreeMap<&'static str, Function>,
     connection: Mutex<Connection>,
     /// Cancelled and made anew when Terraform asks to stop: calls in flight end, later ones are served.
     stop: Mutex<CancellationToken>,
@@ -54,6 +65,9 @@ impl TollgateProvider {
     pub fn new() -> Self {
         Self {
             resources: resources::all(),
+            data_sources: data::all(),
+            ephemeral_resources: ephemeral::all(),
+            functions: functions::all(),
             connection: Mutex::new(Connection::None),
             stop: Mutex::default(),
         }

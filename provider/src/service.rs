@@ -4,21 +4,20 @@ use std::pin::Pin;
 
 use tollgate_proto::tfplugin6::provider_server::Provider;
 use tollgate_proto::tfplugin6::{
-    self as wire, ServerCapabilities, apply_resource_change, call_function,
-    close_ephemeral_resource, configure_provider, configure_state_store, delete_state,
-    generate_resource_config, get_functions, get_metadata, get_provider_schema,
-    get_resource_identity_schemas, get_states, import_resource_state, invoke_action, list_resource,
-    lock_state, move_resource_state, open_ephemeral_resource, plan_action, plan_resource_change,
-    read_data_source, read_resource, read_state_bytes, renew_ephemeral_resource, stop_provider,
-    unlock_state, upgrade_resource_identity, upgrade_resource_state, validate_action_config,
+    ServerCapabilities, apply_resource_change, call_function, close_ephemeral_resource,
+    configure_provider, configure_state_store, delete_state, generate_resource_config,
+    get_functions, get_metadata, get_provider_schema, get_resource_identity_schemas, get_states,
+    import_resource_state, invoke_action, list_resource, lock_state, move_resource_state,
+    open_ephemeral_resource, plan_action, plan_resource_change, read_data_source, read_resource,
+    read_state_bytes, renew_ephemeral_resource, stop_provider, unlock_state,
+    upgrade_resource_identity, upgrade_resource_state, validate_action_config,
     validate_data_resource_config, validate_ephemeral_resource_config,
     validate_list_resource_config, validate_provider_config, validate_resource_config,
     validate_state_store, write_state_bytes,
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::diagnostic::Diagnostic;
-use crate::{TollgateProvider, config, identity};
+use crate::{TollgateProvider, config, functions, identity, source};
 
 /// Answers that the provider's protocol has an rpc which the provider does not offer.
 macro_rules! not_offered {
@@ -51,9 +50,18 @@ impl Provider for TollgateProvider {
     ) -> Result<Response<get_metadata::Response>, Status> {
         let names = self.resources.keys().cloned();
         let resources = names.map(|type_name| get_metadata::ResourceMetadata { type_name });
+        let names = self.data_sources.keys().cloned();
+        let data_sources = names.map(|type_name| get_metadata::DataSourceMetadata { type_name });
+        let names = self.ephemeral_resources.keys().cloned();
+        let ephemeral = names.map(|type_name| get_metadata::EphemeralMetadata { type_name });
+        let names = self.functions.keys().map(|name| (*name).to_owned());
+        let functions = names.map(|name| get_metadata::FunctionMetadata { name });
         Ok(Response::new(get_metadata::Response {
             server_capabilities: Some(capabilities()),
             resources: resources.collect(),
+            data_sources: data_sources.collect(),
+            ephemeral_resources: ephemeral.collect(),
+            functions: functions.collect(),
             ..get_metadata::Response::default()
         }))
     }
@@ -67,6 +75,9 @@ impl Provider for TollgateProvider {
         Ok(Response::new(get_provider_schema::Response {
             provider: Some((&config::schema()).into()),
             resource_schemas: schemas.collect(),
+            data_source_schemas: source::schemas(&self.data_sources),
+            ephemeral_resource_schemas: source::schemas(&self.ephemeral_resources),
+            functions: functions::declarations(&self.functions),
             server_capabilities: Some(capabilities()),
             ..get_provider_schema::Response::default()
         }))
@@ -149,21 +160,17 @@ impl Provider for TollgateProvider {
         &self,
         _request: Request<get_functions::Request>,
     ) -> Result<Response<get_functions::Response>, Status> {
-        Ok(Response::new(get_functions::Response::default()))
+        Ok(Response::new(get_functions::Response {
+            functions: functions::declarations(&self.functions),
+            diagnostics: Vec::new(),
+        }))
     }
 
     async fn call_function(
         &self,
         request: Request<call_function::Request>,
     ) -> Result<Response<call_function::Response>, Status> {
-        let name = request.into_inner().name;
-        Ok(Response::new(call_function::Response {
-            result: None,
-            error: Some(wire::FunctionError {
-                text: format!("The provider tollgate has no function {name}."),
-                function_argument: None,
-            }),
-        }))
+        Ok(Response::new(self.call(&request.into_inner())))
     }
 
     async fn get_resource_identity_schemas(
@@ -189,31 +196,46 @@ impl Provider for TollgateProvider {
         &self,
         request: Request<validate_data_resource_config::Request>,
     ) -> Result<Response<validate_data_resource_config::Response>, Status> {
-        Ok(Response::new(validate_data_resource_config::Response {
-            diagnostics: vec![no_such("data source", &request.into_inner().type_name)],
-        }))
+        let answer = self.validate_data_source(request.into_inner()).await;
+        Ok(Response::new(answer))
     }
 
     async fn read_data_source(
         &self,
         request: Request<read_data_source::Request>,
     ) -> Result<Response<read_data_source::Response>, Status> {
-        Ok(Response::new(read_data_source::Response {
-            diagnostics: vec![no_such("data source", &request.into_inner().type_name)],
-            ..read_data_source::Response::default()
-        }))
+        let answer = self.read_data_source(request.into_inner()).await;
+        Ok(Response::new(answer))
     }
 
     async fn validate_ephemeral_resource_config(
         &self,
         request: Request<validate_ephemeral_resource_config::Request>,
     ) -> Result<Response<validate_ephemeral_resource_config::Response>, Status> {
-        let problem = no_such("ephemeral resource", &request.into_inner().type_name);
-        Ok(Response::new(
-            validate_ephemeral_resource_config::Response {
-                diagnostics: vec![problem],
-            },
-        ))
+        let answer = self.validate_ephemeral(request.into_inner()).await;
+        Ok(Response::new(answer))
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<open_ephemeral_resource::Request>,
+    ) -> Result<Response<open_ephemeral_resource::Response>, Status> {
+        let answer = self.open_ephemeral(request.into_inner()).await;
+        Ok(Response::new(answer))
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<renew_ephemeral_resource::Request>,
+    ) -> Result<Response<renew_ephemeral_resource::Response>, Status> {
+        Ok(Response::new(self.renew_ephemeral(&request.into_inner())))
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<close_ephemeral_resource::Request>,
+    ) -> Result<Response<close_ephemeral_resource::Response>, Status> {
+        Ok(Response::new(self.close_ephemeral(&request.into_inner())))
     }
 
     type ListResourceStream = NoStream<list_resource::Event>;
@@ -222,9 +244,6 @@ impl Provider for TollgateProvider {
 
     not_offered! {
         generate_resource_config: generate_resource_config::Request => generate_resource_config::Response;
-        open_ephemeral_resource: open_ephemeral_resource::Request => open_ephemeral_resource::Response;
-        renew_ephemeral_resource: renew_ephemeral_resource::Request => renew_ephemeral_resource::Response;
-        close_ephemeral_resource: close_ephemeral_resource::Request => close_ephemeral_resource::Response;
         list_resource: list_resource::Request => Self::ListResourceStream;
         validate_list_resource_config: validate_list_resource_config::Request => validate_list_resource_config::Response;
         validate_state_store_config: validate_state_store::Request => validate_state_store::Response;
@@ -249,12 +268,4 @@ fn capabilities() -> ServerCapabilities {
         move_resource_state: true,
         ..ServerCapabilities::default()
     }
-}
-
-fn no_such(what: &str, name: &str) -> wire::Diagnostic {
-    Diagnostic::error(
-        format!("There is no {what} {name}"),
-        format!("The provider tollgate {} has no {what}s.", crate::VERSION),
-    )
-    .into()
 }

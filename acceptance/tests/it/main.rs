@@ -7,8 +7,10 @@
     reason = "a test that can't go on should panic"
 )]
 
+mod asking;
 mod bad_input;
 mod concurrency;
+mod decisions;
 mod everything;
 mod lifecycle;
 mod plugin;

@@ -6,6 +6,9 @@ ephemeral "tollgate_key" "acme" {
   name = "acme-ci"
 }
 
+# Where the same configuration makes the key, give it the resource's fingerprint too, so that Terraform waits for the
+# token: `fingerprint = tollgate_key.acme.fingerprint`.
+
 # A key of a key set.
 ephemeral "tollgate_key" "device" {
   name    = "device-0001"

@@ -19,13 +19,13 @@ resource "tollgate_key_set" "devices" {
   keys = {
     "device-0001" = {}
 
-    # Raising `generation` makes a new token.
-    "device-0002" = { generation = 2, expires_at = "2046-06-30T00:00:00Z" }
+    # Raising `token_version` makes a new token.
+    "device-0002" = { token_version = 2, expires_at = "2046-06-30T00:00:00Z" }
 
     # Its token was stolen.
     "device-0003" = { enabled = false }
 
     # It goes on with the token that it has; only the SHA-256 of that is known here.
-    "device-0004" = { sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" }
+    "device-0004" = { token_sha256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c" }
   }
 }

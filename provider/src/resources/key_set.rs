@@ -20,6 +20,7 @@ use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
+pub(crate) use pages::{page_of, token};
 use write::Writing;
 
 /// A set of keys.

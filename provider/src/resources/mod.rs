@@ -1,7 +1,7 @@
 //! The resources: one file and one line each.
 
 mod key;
-mod key_set;
+pub(crate) mod key_set;
 mod principal;
 mod proxy;
 mod quota;
@@ -39,6 +39,11 @@ pub(crate) fn all() -> BTreeMap<String, ResourceType> {
         .map(ResourceType::new)
         .map(|kind| (kind.type_name(), kind))
         .collect()
+}
+
+/// The resource `tollgate_key`, for whoever tells of keys.
+pub(crate) fn key() -> ResourceType {
+    ResourceType::new(Box::new(key::Key))
 }
 
 /// The name that every resource has.

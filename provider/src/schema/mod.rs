@@ -32,7 +32,8 @@ impl Schema {
     }
 }
 
-/// One attribute; made by [`Attribute::required`], [`Attribute::optional`] or [`Attribute::computed`].
+/// One attribute; made by [`Attribute::required`], [`Attribute::optional`], [`Attribute::filled`] or
+/// [`Attribute::computed`].
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -62,6 +63,8 @@ pub(crate) enum Presence {
     Required,
     /// Its author may.
     Optional,
+    /// Its author may, and otherwise the provider does.
+    Filled,
     /// The provider does.
     Computed,
 }
@@ -155,6 +158,14 @@ impl Attribute {
         }
     }
 
+    /// An attribute that the provider fills in where its author leaves it out.
+    pub(crate) fn filled(name: &'static str, shape: impl Into<Shape>) -> Self {
+        Self {
+            presence: Presence::Filled,
+            ..Self::required(name, shape)
+        }
+    }
+
     /// An attribute that the provider fills in.
     pub(crate) fn computed(name: &'static str, shape: impl Into<Shape>) -> Self {
         Self {
@@ -179,6 +190,26 @@ impl Attribute {
     pub(crate) fn replaces(mut self) -> Self {
         self.replaces = true;
         self
+    }
+
+    /// The same, as the provider tells it of something that is declared elsewhere; `None` where no
+    /// document tells of it.
+    pub(crate) fn answered(self) -> Option<Self> {
+        if self.local {
+            return None;
+        }
+        let shape = match self.shape {
+            Shape::Nested(nesting, inner) => {
+                let inner = inner.into_iter().filter_map(Self::answered);
+                Shape::Nested(nesting, inner.collect())
+            }
+            plain @ Shape::Plain(_) => plain,
+        };
+        Some(Self {
+            sensitive: self.sensitive,
+            description: self.description,
+            ..Self::computed(self.name, shape)
+        })
     }
 
     /// It stands in the state alone: no document tells of it.
@@ -246,7 +277,7 @@ impl Attribute {
 
     /// Whether the provider may give it a value that its author did not.
     pub(crate) fn is_computed(&self) -> bool {
-        self.presence == Presence::Computed || self.default.is_some()
+        matches!(self.presence, Presence::Computed | Presence::Filled) || self.default.is_some()
     }
 
     fn text(mut self, text: Text) -> Self {

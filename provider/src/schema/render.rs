@@ -42,7 +42,7 @@ fn render(attribute: &Attribute) -> schema::Attribute {
         description: describe(attribute),
         description_kind: StringKind::Markdown.into(),
         required: attribute.presence == Presence::Required,
-        optional: attribute.presence == Presence::Optional,
+        optional: matches!(attribute.presence, Presence::Optional | Presence::Filled),
         computed: attribute.is_computed(),
         sensitive: attribute.sensitive,
         write_only: attribute.write_only,

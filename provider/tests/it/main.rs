@@ -8,17 +8,24 @@
     reason = "a test that meets what it did not expect fails there"
 )]
 
+mod asking;
 mod backend;
 mod configuration;
+mod decisions;
+mod ephemerals;
 mod failures;
+mod functions;
+mod inventory;
 mod key_sets;
 mod keys;
 mod life;
 mod mistakes;
+mod policies;
 mod protocol;
 mod references;
 mod rotation;
 mod samples;
 mod schema;
+mod sets;
 mod terraform;
 mod words;

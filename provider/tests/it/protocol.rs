@@ -184,9 +184,9 @@ async fn an_unknown_resource_is_a_diagnostic_of_every_call() {
 }
 
 #[tokio::test]
-async fn a_data_source_an_ephemeral_resource_and_a_move_are_refused_in_words() {
+async fn an_unknown_data_source_or_ephemeral_resource_and_a_move_are_refused_in_words() {
     let provider = TollgateProvider::new();
-    let type_name = || "tollgate_key".to_owned();
+    let type_name = || "tollgate_moat".to_owned();
 
     let validated = provider.validate_data_resource_config(Request::new(
         validate_data_resource_config::Request {
@@ -206,22 +206,22 @@ async fn a_data_source_an_ephemeral_resource_and_a_move_are_refused_in_words() {
     ));
     let moved = provider.move_resource_state(Request::new(move_resource_state::Request {
         source_type_name: "tollgate_gate".to_owned(),
-        target_type_name: type_name(),
+        target_type_name: "tollgate_key".to_owned(),
         ..Default::default()
     }));
 
     for (problems, expected) in [
         (
             validated.await.unwrap().into_inner().diagnostics,
-            "There is no data source tollgate_key",
+            "There is no data source tollgate_moat",
         ),
         (
             read.await.unwrap().into_inner().diagnostics,
-            "There is no data source tollgate_key",
+            "There is no data source tollgate_moat",
         ),
         (
             ephemeral.await.unwrap().into_inner().diagnostics,
-            "There is no ephemeral resource tollgate_key",
+            "There is no ephemeral resource tollgate_moat",
         ),
         (
             moved.await.unwrap().into_inner().diagnostics,

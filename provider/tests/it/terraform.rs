@@ -302,7 +302,7 @@ impl Terraform {
         decode(&value.msgpack, &self.kind(resource)).unwrap()
     }
 
-    fn record<M: Message>(&self, response: M) -> M {
+    pub(crate) fn record<M: Message>(&self, response: M) -> M {
         self.responses
             .lock()
             .unwrap()

@@ -107,6 +107,23 @@ impl Page {
     }
 }
 
+/// Whose tokens stand together with that key's.
+pub(crate) fn page_of<'a>(set_name: &'a Name, set: &KeySet, key: &Name) -> TokenOwner<'a> {
+    owner(set_name, set.generation, Layout::of(set).page(key))
+}
+
+/// The token of one key, if there is one.
+pub(crate) async fn token(
+    store: &Store,
+    (set_name, set): (&Name, &KeySet),
+    key: &Name,
+) -> Result<Option<Secret>, Failed> {
+    let number = Layout::of(set).page(key);
+    let owner = owner(set_name, set.generation, number);
+    let (_, page) = read_one(store, owner, number).await?;
+    Ok(page.token(key).map(|token| Secret::new(token.to_owned())))
+}
+
 /// The pages of these numbers; one that is missing is empty.
 pub(super) async fn read(
     store: &Store,

@@ -1,0 +1,278 @@
+//! `tollgate_decision`: what a proxy would answer, decided by the proxies' own engine.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::json;
+use tollgate_gate::SIMULATED_REQUESTS_MAX;
+use tollgate_gate::{Caller, Decision as Decided, Question as Asked, Rejected, Snapshot};
+use tollgate_store::document::Entry;
+use tollgate_store::{KeyId, Name, Timestamp};
+
+use super::inventory;
+use crate::diagnostic::{Diagnostic, Path};
+use crate::resource::Fields;
+use crate::schema::{Attribute, Schema};
+use crate::source::{Answer, Source, question};
+use crate::store::Store;
+use crate::value::{Type, Value};
+use crate::{clock, lock};
+
+/// Of how many deployments' snapshots are kept: a configuration that asks about more has them made anew.
+const SNAPSHOTS_MAX: usize = 64;
+/// The ways to say who asks.
+const CALLERS: [&str; 3] = ["key", "key_id", "principal"];
+
+/// The simulation of a request.
+#[derive(Debug, Default)]
+pub(super) struct Decision {
+    snapshots: Mutex<Snapshots>,
+}
+
+/// The snapshots of what the store last held: a `check` block may ask hundreds of questions about the same content.
+#[derive(Debug, Default)]
+struct Snapshots {
+    entries: Vec<Entry>,
+    made: BTreeMap<Name, Arc<(Snapshot, Vec<Rejected>)>>,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    proxy: Name,
+    method: String,
+    host: String,
+    path: String,
+    key: Option<String>,
+    key_id: Option<KeyId>,
+    principal: Option<Name>,
+    address: IpAddr,
+    at: Option<Timestamp>,
+    requests: u32,
+}
+
+#[async_trait]
+impl Source for Decision {
+    fn name(&self) -> &'static str {
+        "decision"
+    }
+
+    fn schema(&self) -> Schema {
+        Schema {
+            description: "What the proxies of a deployment would do with a request, decided by the engine that they run \
+                          on what the store holds: for `check` blocks and `terraform test`. Nothing is sent, and no \
+                          quota is charged. Give it a `depends_on` with what must be written before it asks.",
+            attributes: request().into_iter().chain(decision()).collect(),
+        }
+    }
+
+    fn check(&self, config: &Value) -> Vec<Diagnostic> {
+        let is_given =
+            |name: &&&str| !matches!(config.attribute(name), Value::Null | Value::Unknown);
+        let given: Vec<_> = CALLERS.iter().filter(is_given).copied().collect();
+        let [first, second, ..] = given.as_slice() else {
+            return Vec::new();
+        };
+        let message = format!(
+            "Both {first} and {second} are given, but a request comes from one caller: give one of key, key_id and \
+             principal, or none of them for a caller without a credential"
+        );
+        vec![Diagnostic::invalid(Path::attribute(second), &message)]
+    }
+
+    async fn answer(&self, store: &Store, config: Fields) -> Result<Answer, Diagnostic> {
+        let question: Question = question(config)?;
+        let entries = inventory::entries(store).await?;
+        let made = lock(&self.snapshots).of(entries, &question.proxy);
+        let (snapshot, rejected) = &*made;
+        Ok(told(snapshot.simulate(&question.asked(), rejected)).into())
+    }
+}
+
+/// The request.
+fn request() -> [Attribute; 10] {
+    let text = |name| Attribute::optional(name, Type::String);
+    [
+        Attribute::required("proxy", Type::String)
+            .check(Name::parse)
+            .describe("The deployment whose routes apply: the name of a `tollgate_proxy`."),
+        Attribute::required("method", Type::String).describe("The method, like `GET`."),
+        Attribute::required("host", Type::String)
+            .describe("The host that it is addressed to, like `api.example.com`."),
+        Attribute::required("path", Type::String)
+            .describe("The path, like `/v1/orders/1`. A query may follow."),
+        text("key").describe(
+            "The name of the key whose token it bears; of a key of a key set, `SET/NAME`. At most one of `key`, \
+             `key_id` and `principal`; without them it bears no credential.",
+        ),
+        text("key_id")
+            .check(KeyId::parse)
+            .describe("The public id of that key, as logs show it."),
+        text("principal")
+            .check(Name::parse)
+            .describe("The principal that it is made as, by a key that narrows nothing."),
+        text("address")
+            .check(parse_address)
+            .default("127.0.0.1")
+            .describe("The client's address, which keys and quotas may look at."),
+        text("at").check(Timestamp::parse).describe(
+            "When it is made, in RFC 3339 with an offset, like `2027-01-01T00:00:00Z`. Now where left out.",
+        ),
+        Attribute::optional("requests", Type::Number)
+            .bounds(1..=SIMULATED_REQUESTS_MAX)
+            .default(1)
+            .describe(
+                "How many such requests are made at that moment, after none before: 1 to 10000. The decision is about \
+                 the last of them.",
+            ),
+    ]
+}
+
+/// The decision.
+fn decision() -> [Attribute; 11] {
+    let text = |name| Attribute::computed(name, Type::String);
+    [
+        Attribute::computed("allowed", Type::Bool).describe("Whether it would be sent on."),
+        text("code").describe(
+            "The reason as one stable word: `allowed`, or what the proxies' logs have, like `scope_insufficient`.",
+        ),
+        text("reason").describe("The reason as a sentence."),
+        text("key_name").describe(
+            "The key that it would be taken to come from; of a key of a key set, `SET/NAME`.",
+        ),
+        text("principal_name").describe("The principal that it would be made as."),
+        text("scope").describe("The scope that allows it."),
+        text("route").describe("The route that carries it."),
+        text("upstream").describe("The upstream that would answer it."),
+        Attribute::computed("quotas", Type::list_of_strings())
+            .describe("The quotas that count it, in the order of their names."),
+        text("quota").describe("The quota that refuses it."),
+        Attribute::computed("retry_after_seconds", Type::Number)
+            .describe("After how many seconds that quota has room for one more."),
+    ]
+}
+
+impl Question {
+    fn asked(&self) -> Asked<'_> {
+        let caller = match (&self.key, self.key_id, &self.principal) {
+            (Some(key), _, _) => Caller::KeyName(key),
+            (None, Some(id), _) => Caller::KeyId(id),
+            (None, None, Some(principal)) => Caller::Principal(principal),
+            (None, None, None) => Caller::Nobody,
+        };
+        Asked {
+            method: &self.method,
+            host: &self.host,
+            path: &self.path,
+            caller,
+            address: self.address,
+            at: self.at.as_ref().map_or_else(clock::now, Timestamp::at),
+            requests: self.requests,
+        }
+    }
+}
+
+impl Snapshots {
+    /// The snapshot of that content for the proxies `proxy`.
+    fn of(&mut self, entries: Vec<Entry>, proxy: &Name) -> Arc<(Snapshot, Vec<Rejected>)> {
+        if self.entries != entries || self.made.len() >= SNAPSHOTS_MAX {
+            self.entries = entries;
+            self.made.clear();
+        }
+        let entries = &self.entries;
+        let made = self
+            .made
+            .entry(proxy.clone())
+            .or_insert_with(|| Arc::new(Snapshot::build(entries, proxy)));
+        Arc::clone(made)
+    }
+}
+
+fn told(decided: Decided) -> Fields {
+    let Decided {
+        allowed,
+        code,
+        reason,
+        key,
+        principal,
+        scope,
+        route,
+        upstream,
+        quotas,
+        quota,
+        retry_after_seconds,
+    } = decided;
+    let answers = [
+        ("allowed", json!(allowed)),
+        ("code", json!(code)),
+        ("reason", json!(reason)),
+        ("key_name", json!(key)),
+        ("principal_name", json!(principal)),
+        ("scope", json!(scope)),
+        ("route", json!(route)),
+        ("upstream", json!(upstream)),
+        ("quotas", json!(quotas)),
+        ("quota", json!(quota)),
+        ("retry_after_seconds", json!(retry_after_seconds)),
+    ];
+    let named = answers.map(|(name, answer)| (name.to_owned(), answer));
+    named.into_iter().collect()
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address: write one like \"192.0.2.1\" or \"2001:db8::1\"")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tollgate_store::document::{Document, DocumentKey, Kind};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn scope(path: &str) -> Entry {
+        let key = DocumentKey {
+            kind: Kind::Scope,
+            name: name("a"),
+        };
+        let spec = json!({"grants": [{"path": path}]});
+        Entry {
+            id: key.clone().into(),
+            revision: None,
+            document: Document::parse(&key, spec),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_made_once_for_the_same_content_and_proxy() {
+        let mut snapshots = Snapshots::default();
+
+        let first = snapshots.of(vec![scope("/a")], &name("edge"));
+        let same = snapshots.of(vec![scope("/a")], &name("edge"));
+        let other_proxy = snapshots.of(vec![scope("/a")], &name("inner"));
+        let back = snapshots.of(vec![scope("/a")], &name("edge"));
+        let other_content = snapshots.of(vec![scope("/b")], &name("edge"));
+
+        assert!(Arc::ptr_eq(&first, &same) && Arc::ptr_eq(&first, &back));
+        assert!(!Arc::ptr_eq(&first, &other_proxy) && !Arc::ptr_eq(&first, &other_content));
+    }
+
+    #[test]
+    fn the_snapshots_that_are_kept_are_bounded() {
+        let mut snapshots = Snapshots::default();
+
+        for number in 0..SNAPSHOTS_MAX * 2 {
+            snapshots.of(Vec::new(), &name(&format!("p{number}")));
+        }
+
+        assert!(snapshots.made.len() <= SNAPSHOTS_MAX);
+    }
+}

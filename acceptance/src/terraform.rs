@@ -1,5 +1,6 @@
 //! Real terraform, with the provider that was just built.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -120,7 +121,7 @@ impl Terraform {
     /// A run of terraform that is not started yet.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("terraform");
+        let mut command = Command::new(program());
         forget_foreign_settings(&mut command);
         command
             .args(arguments)
@@ -172,6 +173,11 @@ impl Terraform {
     pub fn state_file(&self) -> PathBuf {
         self.folder.path().join("terraform.tfstate")
     }
+}
+
+/// What is run: Terraform, or what TOLLGATE_TERRAFORM names in its place, such as OpenTofu.
+fn program() -> OsString {
+    std::env::var_os("TOLLGATE_TERRAFORM").unwrap_or_else(|| "terraform".into())
 }
 
 impl Finished {

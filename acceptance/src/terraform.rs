@@ -175,7 +175,7 @@ impl Terraform {
     }
 }
 
-/// What is run: Terraform, or what TOLLGATE_TERRAFORM names in its place, such as OpenTofu.
+/// What is run: Terraform, or what `TOLLGATE_TERRAFORM` names in its place, such as OpenTofu.
 fn program() -> OsString {
     std::env::var_os("TOLLGATE_TERRAFORM").unwrap_or_else(|| "terraform".into())
 }

@@ -124,6 +124,7 @@ fn key(index: usize) -> (Entry, Client) {
         expires_at: Some(Timestamp::parse("2030-01-01T00:00:00Z").unwrap()),
         allowed_cidrs: None,
         metadata: None,
+        rotation: None,
         versions: vec![KeyVersion {
             version: 1,
             sha256: Verifier::of(token.expose()),

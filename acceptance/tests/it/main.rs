@@ -13,6 +13,7 @@ mod concurrency;
 mod decisions;
 mod everything;
 mod lifecycle;
+mod moved;
 mod plugin;
 mod secrecy;
 mod stores;

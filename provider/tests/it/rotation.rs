@@ -1,13 +1,16 @@
 //! How a key's token is replaced, or brought along.
 
 use serde_json::{Value as Json, json};
+use tollgate_proto::tfplugin6::provider_server::Provider;
+use tollgate_proto::tfplugin6::validate_resource_config;
 use tollgate_provider::value::{Value, to_json};
 use tollgate_store::backend::{Backend, Expected};
 use tollgate_store::document::{Document, Entry, Key, KeyVersion, Spec};
 use tollgate_store::token::Verifier;
+use tonic::Request;
 
 use crate::backend::{CALLS, Fault, Unreliable};
-use crate::terraform::{Object, Terraform, key, with};
+use crate::terraform::{Object, Terraform, key, wire, with};
 use crate::words::texts;
 
 const KEY: &str = "tollgate_key";
@@ -199,6 +202,31 @@ async fn an_existing_token_comes_along_and_is_in_no_answer() {
     assert_whole(&terraform, &changed, &other).await;
     assert!(!terraform.has_answered(FOREIGN));
     assert!(!terraform.has_answered("another-token-of-theirs"));
+}
+
+#[tokio::test]
+async fn a_terraform_that_would_keep_it_in_its_state_is_refused_a_token() {
+    let terraform = Terraform::new().await;
+    let brought = json!({"token_wo": FOREIGN, "token_wo_version": 1});
+    let config = terraform.config(KEY, &declared(&brought));
+    let request = validate_resource_config::Request {
+        type_name: KEY.to_owned(),
+        config: Some(wire(&config)),
+        client_capabilities: None,
+    };
+
+    let response = terraform
+        .provider
+        .validate_resource_config(Request::new(request))
+        .await;
+
+    assert_eq!(
+        texts(&response.unwrap().into_inner().diagnostics),
+        [
+            "error @.token_wo\nInvalid token_wo\nThis version of Terraform would keep it in the state: it must be \
+             Terraform 1.11, OpenTofu 1.11 or newer; or give token_sha256, which is no secret, in its place."
+        ]
+    );
 }
 
 #[tokio::test]

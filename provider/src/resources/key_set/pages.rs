@@ -197,16 +197,12 @@ pub(super) async fn remove(
     let mut missing = 0;
     for page in 0..count.unwrap_or(u32::MAX) {
         let owner = owner(set, generation, page);
-        if store.backend.token_place(owner).await?.is_some() {
-            missing = 0;
-        } else {
-            missing += 1;
-        }
-        if count.is_none() && missing > MISSING_MAX {
-            break;
-        }
-        if count.is_some() || missing == 0 {
+        let is_there = count.is_some() || store.backend.token_place(owner).await?.is_some();
+        missing = if is_there { 0 } else { missing + 1 };
+        if is_there {
             store.backend.delete_token(owner).await?;
+        } else if missing > MISSING_MAX {
+            break;
         }
     }
     Ok(())

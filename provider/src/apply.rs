@@ -2,148 +2,18 @@
 //!
 //! Whatever happens, Terraform is told what is known of the object: one that it is not told of would be an orphan.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tollgate_store::backend::{Expected, StoreError};
+use tollgate_store::backend::StoreError;
 use tollgate_store::document::{Document, DocumentKey, Entry, Owner, Revision};
 
+use crate::call::{Call, Change, Fallback, Outcome, complete};
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::failure::{adopted, already_exists, failure, random_failed, too_slow};
 use crate::private::Private;
-use crate::resource::{Failed, Fields, Made, ResourceType};
+use crate::resource::{Failed, Made, ResourceType};
 use crate::store::Store;
 use crate::timeouts;
 use crate::value::Value;
-
-/// What a call leaves behind.
-#[derive(Debug, Clone)]
-pub(crate) struct Outcome {
-    /// The state; null where there is no object.
-    pub(crate) state: Value,
-    /// What is known of the document.
-    pub(crate) private: Private,
-    /// What the user should know.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-}
-
-impl Outcome {
-    pub(crate) fn gone() -> Self {
-        Self {
-            state: Value::Null,
-            private: Private::default(),
-            diagnostics: Vec::new(),
-        }
-    }
-
-    pub(crate) fn with(mut self, diagnostics: impl IntoIterator<Item = Diagnostic>) -> Self {
-        self.diagnostics.extend(diagnostics);
-        self
-    }
-}
-
-/// What Terraform is to be told if a call fails, panics or is stopped now. It is brought up to date before every step
-/// that leaves something in the store.
-#[derive(Debug)]
-pub(crate) struct Fallback(Mutex<(Value, Private)>);
-
-impl Fallback {
-    pub(crate) fn new(state: Value, private: Private) -> Self {
-        Self(Mutex::new((state, private)))
-    }
-
-    /// The outcome of a call that went no further.
-    pub(crate) fn outcome(&self, diagnostic: Diagnostic) -> Outcome {
-        let (state, private) = self.lock().clone();
-        Outcome {
-            state,
-            private,
-            diagnostics: vec![diagnostic],
-        }
-    }
-
-    fn set(&self, state: Value, private: Private) {
-        *self.lock() = (state, private);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (Value, Private)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A change as Terraform asks for it: a null `prior` is a create, a null `planned` a delete.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) prior: Value,
-    pub(crate) planned: Value,
-    /// What the author wrote, with what is written only.
-    pub(crate) config: Value,
-    pub(crate) private: Private,
-}
-
-impl Change {
-    /// What is to be told where nothing was done.
-    pub(crate) fn fallback(&self) -> Fallback {
-        Fallback::new(self.prior.clone(), self.private.clone())
-    }
-}
-
-/// A create or an update on its way.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
-    pub(crate) kind: &'a ResourceType,
-    pub(crate) store: &'a Store,
-    pub(crate) key: &'a DocumentKey,
-    pub(crate) change: &'a Change,
-    /// The revision that stands and is to be written over.
-    standing: Option<Revision>,
-    owner: Option<Owner>,
-    fallback: &'a Fallback,
-}
-
-impl Call<'_> {
-    /// What the first write must find.
-    pub(crate) fn expected(&self) -> Expected {
-        match &self.standing {
-            Some(revision) => Expected::Revision(revision.clone()),
-            None => Expected::Absent,
-        }
-    }
-
-    /// Writes the document. From then on, Terraform is told of it whatever happens.
-    pub(crate) async fn write(&self, spec: Fields, expected: &Expected) -> Result<Made, Failed> {
-        let document = self.kind.document(self.key, spec)?;
-        let document = document.owned(self.owner.clone());
-        let is_update = !self.change.prior.is_null() && !self.change.private.is_unsettled();
-        let told = if is_update {
-            self.change.prior.clone()
-        } else {
-            let state = self.kind.state(&document, &Fields::new())?;
-            complete(&self.change.planned, &state)
-        };
-        if !is_update {
-            let private = Private::unsettled(self.owner.as_ref());
-            self.fallback.set(told.clone(), private);
-        }
-        let revision = self.store.backend.write(&document, expected).await?;
-        let private = Private::settled(&document, revision.clone());
-        self.fallback.set(told, private);
-        Ok(Made {
-            document,
-            revision,
-            beside: Fields::new(),
-        })
-    }
-
-    /// Tells Terraform that something may be left in the store from here on, though there is no document yet.
-    pub(crate) fn may_leave_something(&self) {
-        if self.change.prior.is_null() {
-            let state = complete(&self.change.planned, &Value::Null);
-            let private = Private::unsettled(self.owner.as_ref());
-            self.fallback.set(state, private);
-        }
-    }
-}
 
 impl ResourceType {
     /// Carries a change out.
@@ -387,20 +257,4 @@ enum Standing {
     Ours(Revision),
     /// One that another create made, or took over.
     Foreign,
-}
-
-/// What was planned, and where that was unknown, what came of it.
-fn complete(planned: &Value, found: &Value) -> Value {
-    let Value::Object(planned) = planned else {
-        return found.clone();
-    };
-    let completed = planned.iter().map(|(name, planned)| {
-        let value = if planned.is_wholly_known() {
-            planned
-        } else {
-            found.attribute(name)
-        };
-        (name.clone(), value.clone())
-    });
-    Value::Object(completed.collect())
 }

@@ -9,7 +9,7 @@ use tollgate_proto::tfplugin6::{
     upgrade_resource_state, validate_provider_config, validate_resource_config,
 };
 
-use crate::apply::{Change, Fallback, Outcome};
+use crate::call::{Change, Fallback, Outcome};
 use crate::config;
 use crate::diagnostic::Diagnostic;
 use crate::identity;

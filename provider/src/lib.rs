@@ -7,6 +7,7 @@
 
 mod answers;
 mod apply;
+mod call;
 mod calls;
 mod clock;
 mod config;

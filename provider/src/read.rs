@@ -2,7 +2,7 @@
 
 use tollgate_store::document::{DocumentKey, Entry};
 
-use crate::apply::{Fallback, Outcome};
+use crate::call::{Fallback, Outcome};
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::failure::{broken, failure, nothing_to_import, taken_over};

@@ -186,8 +186,9 @@ fn in_use(store: &Store, key: &DocumentKey, users: &BTreeSet<DocumentKey>) -> Di
     Diagnostic::error(
         format!("{key} is still in use"),
         format!(
-            "In {}, {} name it, and would open nothing without it. Take it out of them first, or remove them. To \
-             remove it all the same, set `force_destroy = true` and apply that before.",
+            "In {}, {} name it, and would open nothing without it. Take it out of them first, or remove them; if it is \
+             replaced by one of another name, add `lifecycle {{ create_before_destroy = true }}`. To remove it all the \
+             same, set `force_destroy = true` and apply that before.",
             store.backend.place(),
             listed(names)
         ),

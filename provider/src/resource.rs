@@ -8,7 +8,7 @@ use tollgate_store::backend::StoreError;
 use tollgate_store::document::{Document, DocumentKey, Kind, Reference, Revision};
 use tollgate_store::{Name, Problem};
 
-use crate::apply::Call;
+use crate::call::Call;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::schema::{Presence, Schema, locate};
 use crate::store::Store;

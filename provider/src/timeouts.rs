@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tollgate_store::duration_within;
 
-use crate::apply::Change;
+use crate::call::Change;
 use crate::schema::{Attribute, Shape};
 use crate::value::Type;
 

@@ -14,6 +14,7 @@ on_both_stores! {
     a_document_that_exists_already_is_not_taken_over => super::an_existing_document_is_safe;
     an_apply_that_nobody_remembers_is_gone_on_with => super::a_forgotten_create_converges;
     what_is_missing_or_still_in_use_is_told_by_name => super::references_are_checked;
+    a_scope_in_use_gets_another_name => super::a_scope_in_use_is_renamed;
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
     a_new_name_replaces_the_document => super::a_new_name_replaces;
     a_key_under_another_address_has_a_token_that_opens_it => super::another_address_keeps_a_good_token;
@@ -357,4 +358,30 @@ fn key_attributes(run: &Run) -> serde_json::Value {
         .iter()
         .find(|resource| resource["type"] == "tollgate_key");
     key.unwrap()["values"].clone()
+}
+
+/// Its users can only follow once the new one is there, and the old one can only go after them.
+fn a_scope_in_use_is_renamed(run: &Run) {
+    let declared = |name: &str| {
+        let scope = SCOPE.replace("orders:read", name).replace(
+            "grants",
+            "lifecycle {\n    create_before_destroy = true\n  }\n  grants",
+        );
+        format!(
+            "{scope}\nresource \"tollgate_key\" \"it\" {{\n  name   = \"acme-ci\"\n  scopes = [tollgate_scope.it.name]\n}}\n"
+        )
+    };
+    run.declare(&declared("orders:read"));
+    run.terraform.apply(&[]).unwrap();
+
+    run.declare(&declared("orders:look"));
+    let applied = run.terraform.apply(&[]).unwrap();
+
+    assert!(
+        applied.output.contains("1 added, 1 changed, 1 destroyed"),
+        "{}",
+        applied.output
+    );
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
 }

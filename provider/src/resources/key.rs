@@ -12,7 +12,7 @@ use tollgate_store::document::{Document, DocumentKey, Key as Declared, KeyVersio
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name, Problem};
 
-use crate::apply::Call;
+use crate::call::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use tollgate_store::document::{Document, DocumentKey, KeySet as Declared, Kind, Reference, Spec};
 use tollgate_store::{Name, Problem};
 
-use crate::apply::Call;
+use crate::call::Call;
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;

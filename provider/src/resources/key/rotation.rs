@@ -14,7 +14,7 @@ use tollgate_store::{KeyId, Secret};
 
 use super::token::Source;
 use super::{insert_versions, key_id};
-use crate::apply::Call;
+use crate::call::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields, Made};

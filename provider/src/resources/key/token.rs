@@ -5,7 +5,7 @@ use tollgate_store::backend::{Expected, StoreError, TokenOwner, TokenPlace};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Secret};
 
-use crate::apply::Call;
+use crate::call::Call;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields};
 

@@ -16,7 +16,7 @@ use super::attributes::{declared_key, part_document};
 use super::layout::Layout;
 use super::pages::{self, Page};
 use super::parts::{self, Keys, Part};
-use crate::apply::Call;
+use crate::call::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields, Made};

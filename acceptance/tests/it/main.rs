@@ -10,6 +10,7 @@
 mod asking;
 mod bad_input;
 mod concurrency;
+mod credentials;
 mod decisions;
 mod everything;
 mod lifecycle;

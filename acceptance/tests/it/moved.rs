@@ -33,10 +33,14 @@ fn a_resource_of_a_provider_at_another_address_moves_here_as_it_is() {
     let after = declared()
         .replace("\" \"it\" {", "\" \"here\" {")
         .replace(".it.", ".here.");
-    let moves: String = crate::everything::RESOURCES
+    let moves: Vec<String> = crate::everything::RESOURCES
         .iter()
-        .map(|one| format!("moved {{\n  from = {0}.it\n  to = {0}.here\n}}\n", one.kind))
+        .map(|one| {
+            let kind = one.kind;
+            format!("moved {{\n  from = {kind}.it\n  to = {kind}.here\n}}\n")
+        })
         .collect();
+    let moves = moves.concat();
     let after = format!("{}{after}{moves}", provider("tollgate/tollgate"));
     terraform.write("main.tf", &after).unwrap();
     let plan = terraform.plan(&[]).unwrap();

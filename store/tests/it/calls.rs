@@ -1,4 +1,4 @@
-//! An endpoint that passes everything on to LocalStack, counts the calls, and disturbs some of them.
+//! An endpoint that passes everything on to Secrets Manager's stand-in, counts the calls, and disturbs some of them.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 const TARGET: &str = "x-amz-target: secretsmanager.";
 const THROTTLED: &str = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
@@ -22,6 +22,8 @@ pub(crate) enum Disturbance {
     Throttle,
     /// It is passed on, but the answer never arrives.
     LoseAnswer,
+    /// It never arrives.
+    Lose,
 }
 
 /// Where a call waits.
@@ -30,6 +32,13 @@ pub(crate) struct Gate {
     released: Semaphore,
 }
 
+/// A call that waits for its turn.
+pub(crate) struct Step {
+    pub(crate) operation: String,
+    gate: Arc<Gate>,
+}
+
+/// What a process calls.
 pub(crate) struct Calls {
     address: SocketAddr,
     log: Arc<Mutex<Log>>,
@@ -38,6 +47,10 @@ pub(crate) struct Calls {
 #[derive(Default)]
 struct Log {
     seen: Vec<String>,
+    /// How many calls are still passed on before everything is lost, as if the caller's process had ended.
+    left: Option<usize>,
+    /// Who is shown every call before it is passed on.
+    steps: Option<mpsc::UnboundedSender<Step>>,
     /// What happens to the next calls of an operation, first to last.
     disturbances: Vec<(&'static str, Disturbance)>,
 }
@@ -76,18 +89,51 @@ impl Calls {
         log.disturbances.push((operation, disturbance));
     }
 
+    /// Passes on that many calls more, and then none: as if the process had ended there.
+    pub(crate) fn die_after(&self, calls: usize) {
+        self.log.lock().unwrap().left = Some(calls);
+    }
+
+    /// Whether a call was lost because the process had ended.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.log.lock().unwrap().left == Some(0)
+    }
+
+    /// Holds every call from now on, and shows it.
+    pub(crate) fn step(&self) -> mpsc::UnboundedReceiver<Step> {
+        let (steps, shown) = mpsc::unbounded_channel();
+        self.log.lock().unwrap().steps = Some(steps);
+        shown
+    }
+
+    /// Passes on what comes from now on without showing it.
+    pub(crate) fn stop_stepping(&self) {
+        self.log.lock().unwrap().steps = None;
+    }
+
     /// Holds the next call of an operation.
     pub(crate) fn hold(&self, operation: &'static str) -> Arc<Gate> {
-        let gate = Arc::new(Gate {
-            arrived: Notify::new(),
-            released: Semaphore::new(0),
-        });
+        let gate = Gate::closed();
         self.disturb(operation, Disturbance::Hold(Arc::clone(&gate)));
         gate
     }
 }
 
+impl Step {
+    /// Lets the call go on.
+    pub(crate) fn release(&self) {
+        self.gate.release();
+    }
+}
+
 impl Gate {
+    fn closed() -> Arc<Self> {
+        Arc::new(Self {
+            arrived: Notify::new(),
+            released: Semaphore::new(0),
+        })
+    }
+
     /// Waits until the call is there.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
@@ -101,7 +147,23 @@ impl Gate {
 
 impl Log {
     fn note(&mut self, operation: &str) -> Disturbance {
+        match &mut self.left {
+            Some(0) => return Disturbance::Lose,
+            Some(left) => *left -= 1,
+            None => {}
+        }
         self.seen.push(operation.to_owned());
+        if let Some(steps) = &self.steps {
+            let gate = Gate::closed();
+            let operation = operation.to_owned();
+            let step = Step {
+                operation,
+                gate: Arc::clone(&gate),
+            };
+            if steps.send(step).is_ok() {
+                return Disturbance::Hold(gate);
+            }
+        }
         let next = |(of, _): &(&str, Disturbance)| *of == operation;
         match self.disturbances.iter().position(next) {
             Some(position) => self.disturbances.remove(position).1,
@@ -117,6 +179,7 @@ async fn pass(client: TcpStream, upstream: TcpStream, log: Arc<Mutex<Log>>) {
         let disturbance = log.lock().unwrap().note(&operation);
         match &disturbance {
             Disturbance::Throttle => return throttle(to_client).await,
+            Disturbance::Lose => return,
             Disturbance::Hold(gate) => {
                 gate.arrived.notify_one();
                 gate.released.acquire().await.unwrap().forget();
@@ -148,16 +211,16 @@ async fn throttle(mut to_client: OwnedWriteHalf) {
 }
 
 /// One request or answer with a `content-length`, and the operation that it names.
-async fn read_message(from: &mut OwnedReadHalf) -> Option<(String, Vec<u8>)> {
+pub(crate) async fn read_message(from: &mut OwnedReadHalf) -> Option<(String, Vec<u8>)> {
     let mut message = Vec::new();
     loop {
         if from.read_buf(&mut message).await.ok()? == 0 {
             return None;
         }
-        let text = String::from_utf8_lossy(&message).into_owned();
-        let Some((head, _)) = text.split_once("\r\n\r\n") else {
+        let Some(end) = message.windows(4).position(|it| it == b"\r\n\r\n") else {
             continue;
         };
+        let head = String::from_utf8_lossy(&message[..end]).into_owned();
         let field = |name: &str| {
             let mut lines = head.lines();
             let line = lines.find(|line| line.to_ascii_lowercase().starts_with(name));

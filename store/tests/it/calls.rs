@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::timeout;
 
 const TARGET: &str = "x-amz-target: secretsmanager.";
+const ARRIVED_MAX: Duration = Duration::from_secs(10);
 const THROTTLED: &str = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
 
 /// What happens to a call.
@@ -49,6 +52,8 @@ struct Log {
     seen: Vec<String>,
     /// How many calls are still passed on before everything is lost, as if the caller's process had ended.
     left: Option<usize>,
+    /// How many calls are still passed on before one is held.
+    held: Option<(usize, Arc<Gate>)>,
     /// Who is shown every call before it is passed on.
     steps: Option<mpsc::UnboundedSender<Step>>,
     /// What happens to the next calls of an operation, first to last.
@@ -99,6 +104,13 @@ impl Calls {
         self.log.lock().unwrap().left == Some(0)
     }
 
+    /// Passes on that many calls more, and holds the next.
+    pub(crate) fn hold_after(&self, calls: usize) -> Arc<Gate> {
+        let gate = Gate::closed();
+        self.log.lock().unwrap().held = Some((calls, Arc::clone(&gate)));
+        gate
+    }
+
     /// Holds every call from now on, and shows it.
     pub(crate) fn step(&self) -> mpsc::UnboundedReceiver<Step> {
         let (steps, shown) = mpsc::unbounded_channel();
@@ -134,9 +146,18 @@ impl Gate {
         })
     }
 
+    /// Waits for the call as long as the caller is at work; `false` where it ended without it.
+    pub(crate) async fn arrived_before(&self, work: &mut (impl Future + Unpin)) -> bool {
+        tokio::select! {
+            () = self.arrived() => true,
+            _ = work => false,
+        }
+    }
+
     /// Waits until the call is there.
     pub(crate) async fn arrived(&self) {
-        self.arrived.notified().await;
+        let arrived = timeout(ARRIVED_MAX, self.arrived.notified()).await;
+        assert!(arrived.is_ok(), "no such call came");
     }
 
     /// Lets the call go on.
@@ -153,6 +174,11 @@ impl Log {
             None => {}
         }
         self.seen.push(operation.to_owned());
+        match self.held.take() {
+            Some((0, gate)) => return Disturbance::Hold(gate),
+            Some((left, gate)) => self.held = Some((left - 1, gate)),
+            None => {}
+        }
         if let Some(steps) = &self.steps {
             let gate = Gate::closed();
             let operation = operation.to_owned();

@@ -45,6 +45,32 @@ impl Account {
         open(&location, &self.namespace).await.unwrap()
     }
 
+    /// Opens the namespace with other settings.
+    pub(super) async fn open_with(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut SecretsManager),
+    ) -> Arc<dyn Backend> {
+        let mut settings = at(endpoint);
+        change(&mut settings);
+        let location = Location::SecretsManager(settings);
+        open(&location, &self.namespace).await.unwrap()
+    }
+
+    /// Opens the namespace as an apply that declares so many shards.
+    pub(super) async fn open_over(&self, endpoint: &str, shards: u8) -> Arc<dyn Backend> {
+        self.open_with(endpoint, |settings| settings.shards = Some(shards))
+            .await
+    }
+
+    /// Lets a shard's secret look as if so many values had been written to it.
+    pub(super) async fn age(&self, shard: &str, versions: u32) {
+        let mut value: Value = serde_json::from_str(&self.value(shard).await).unwrap();
+        value["versions"] = versions.into();
+        value["nonce"] = "aged".into();
+        self.set(shard, &value.to_string()).await;
+    }
+
     pub(super) fn secret(&self, name: &str) -> String {
         format!("tollgate/{}/{name}", self.namespace)
     }

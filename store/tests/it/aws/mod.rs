@@ -2,6 +2,12 @@
 //! endpoint; see `acceptance/localstack/start.sh`.
 
 mod account;
+mod bulk;
 mod connection;
+mod crash;
 mod documents;
 mod races;
+mod replicas;
+mod reshard;
+mod rollover;
+mod tokens;

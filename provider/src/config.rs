@@ -147,6 +147,7 @@ fn read_settings(settings: &Value) -> SecretsManager {
         assume_role_arn: text("assume_role_arn"),
         kms_key_id: text("kms_key_id"),
         tags,
+        ..SecretsManager::default()
     }
 }
 
@@ -251,6 +252,7 @@ mod tests {
             assume_role_arn: Some("arn:aws:iam::1:role/x".to_owned()),
             kms_key_id: Some("alias/x".to_owned()),
             tags: [("team".to_owned(), "api".to_owned())].into(),
+            ..SecretsManager::default()
         };
         assert_eq!(
             setup,

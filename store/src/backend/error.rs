@@ -96,7 +96,7 @@ pub enum StoreError {
     },
     /// There is no room left for the document.
     #[error(
-        "{item} in {place} is full: it would have {bytes} bytes, the limit is {bytes_max}; use a second namespace"
+        "{item} in {place} is full: it would have {bytes} bytes, the limit is {bytes_max}; declare more shards, or use a second namespace"
     )]
     Full {
         /// The store.

@@ -31,8 +31,13 @@ pub struct SecretsManager {
     pub assume_role_arn: Option<String>,
     /// The customer's key that encrypts every secret made; AWS's own where it is `None`.
     pub kms_key_id: Option<String>,
-    /// Tags of every secret made, at most 30.
+    /// Tags of every secret made: at most 50 with one for each shard and one of Tollgate's.
     pub tags: BTreeMap<String, String>,
+    /// How many secrets the documents are spread over, 1 to 40. Where another number stands, the next write spreads
+    /// them anew. `None` takes what stands, and 16 for a new namespace.
+    pub shards: Option<u8>,
+    /// Other regions that every secret made is replicated to, for proxies there.
+    pub replica_regions: Vec<String>,
 }
 
 impl Location {

@@ -155,6 +155,25 @@ pub struct TokenPlace {
     pub secret_arn: Option<String>,
 }
 
+/// How full a part of the place is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fill {
+    /// Which part: `secret tollgate/prod/shard-07`.
+    pub item: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// How many bytes it can have.
+    pub bytes_max: usize,
+}
+
+impl Fill {
+    /// Whether it is so full that its owner should know: 70 %.
+    #[must_use]
+    pub fn is_worth_a_warning(&self) -> bool {
+        self.bytes.saturating_mul(10) >= self.bytes_max.saturating_mul(7)
+    }
+}
+
 /// A place that keeps one namespace's documents and tokens.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
@@ -230,6 +249,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Removes a token; one that is gone already is no error.
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError>;
+
+    /// The fullest part of the place, as far as this process knows from what it read and wrote; makes no call of its
+    /// own. `None` where nothing is known, or nothing fills up.
+    async fn fill(&self) -> Result<Option<Fill>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// A backend that broke the promise of [`Backend::commit`].

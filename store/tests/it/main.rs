@@ -13,5 +13,7 @@ mod aws;
 mod calls;
 mod conformance;
 mod directory;
+#[cfg(feature = "aws")]
+mod fake;
 mod memory;
 mod sample;

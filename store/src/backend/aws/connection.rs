@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{Builder, SharedCredentialsProvider};
 use tokio::sync::OnceCell;
 
-use super::layout::SHARD_TAG;
+use super::layout::{SHARD_TAG, SHARDS_DEFAULT, SHARDS_MAX};
 use crate::backend::{SecretsManager, StoreError};
 
 /// A silent endpoint is given up after two attempts, within 5 seconds.
@@ -19,8 +19,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPTS_MAX: u32 = 2;
 /// Also bounds what comes before: finding credentials, assuming a role.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(8);
-/// Secrets Manager takes 50 tags a secret, the index needs one a shard.
-const TAGS_MAX: usize = 30;
+/// The most tags that Secrets Manager takes a secret; the index needs one a shard.
+const TAGS_MAX: usize = 50;
+/// How many tags a secret has that tell whose it is.
+const OWN_TAGS: usize = 1;
 
 /// The settings, and the client once it was needed.
 #[derive(Debug)]
@@ -37,9 +39,19 @@ impl Connection {
             action: "to open".to_owned(),
             cause,
         };
-        let count = settings.tags.len();
-        if count > TAGS_MAX {
-            let cause = format!("{count} tags are given, at most {TAGS_MAX} are possible");
+        let shards = settings.shards.unwrap_or(SHARDS_DEFAULT);
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            let cause = format!("{shards} shards are declared, 1 to {SHARDS_MAX} are possible");
+            return Err(refused(cause));
+        }
+        let (count, tags_max) = (
+            settings.tags.len(),
+            TAGS_MAX - OWN_TAGS - usize::from(shards),
+        );
+        if count > tags_max {
+            let cause = format!(
+                "{count} tags are given, at most {tags_max} are possible beside {shards} shards, of which each takes one"
+            );
             return Err(refused(cause));
         }
         let reserved = |key: &&String| key.starts_with(SHARD_TAG) || key.starts_with("tollgate-");
@@ -126,7 +138,23 @@ mod tests {
                 .unwrap_err()
                 .contains("shard-03")
         );
-        let many = (0..31).map(|number| format!("tag-{number}"));
-        assert!(opened(many).unwrap_err().contains("at most 30"));
+        let many = (0..34).map(|number| format!("tag-{number}"));
+        assert!(opened(many).unwrap_err().contains("at most 33"));
+    }
+
+    #[test]
+    fn more_shards_leave_room_for_fewer_tags() {
+        let opened = |shards, tags| {
+            let tags = (0..tags).map(|number| (format!("tag-{number}"), String::new()));
+            let settings = SecretsManager {
+                shards: Some(shards),
+                tags: tags.collect(),
+                ..SecretsManager::default()
+            };
+            Connection::new(&settings, "here").is_ok()
+        };
+
+        assert!(opened(40, 9) && opened(1, 48));
+        assert!(!opened(40, 10) && !opened(0, 0) && !opened(41, 0));
     }
 }

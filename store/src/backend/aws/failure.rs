@@ -16,6 +16,8 @@ pub(super) enum Meaning {
     Exists,
     /// The name is not free yet: its secret is being deleted.
     Leaving,
+    /// It can't be removed before its replicas are.
+    Replicated,
     /// Slow down.
     Throttled,
     /// Nobody can say whether it was done.
@@ -44,6 +46,7 @@ pub(super) fn meaning_of(code: &str, message: &str) -> Meaning {
         "ResourceExistsException" => Meaning::Exists,
         // Says the same of many things; only the message tells of a deletion.
         "InvalidRequestException" if message.contains("can't create") => Meaning::Leaving,
+        "InvalidRequestException" if message.contains("replica") => Meaning::Replicated,
         "InvalidRequestException"
             if message.contains("deletion") || message.contains("deleted") =>
         {
@@ -109,6 +112,14 @@ pub(super) fn answered(place: String, action: &str, code: &str, cause: String) -
         | "InvalidSignatureException"
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken" => no_credentials(place, cause),
+        "LimitExceededException" => StoreError::Failed {
+            place,
+            action: action.to_owned(),
+            cause: format!(
+                "{cause}; Secrets Manager keeps about 100 versions of a secret for 24 hours, and they are used up: try \
+                 again once the oldest is a day old, and find out who writes it so often"
+            ),
+        },
         _ => StoreError::Failed {
             place,
             action: action.to_owned(),
@@ -162,6 +173,10 @@ mod tests {
             (
                 "You can't perform this operation on the secret because it was marked for deletion.",
                 Meaning::Missing,
+            ),
+            (
+                "You can't delete secret a that still has replica regions [eu-west-2].",
+                Meaning::Replicated,
             ),
             ("You can't rotate it.", Meaning::Other),
         ] {

@@ -26,30 +26,43 @@
 //! The index has no such step, because it can be made from the shards: who removes it looks for shards once more
 //! afterwards, a writer whose tag finds no index makes one, and a reader who finds none asks for all the shards.
 
+mod board;
 mod commit;
+mod compress;
 mod connection;
+mod ensure;
+mod envelope;
 mod failure;
+mod find;
 mod index;
 mod layout;
 mod patience;
 mod poll;
+mod reshard;
+mod rollover;
 mod secrets;
 mod shard;
 mod slot;
 mod token;
+mod walk;
+mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use tokio::sync::{OnceCell, Semaphore};
 
+use self::board::Board;
+use self::find::{Stop, UNSETTLED_MAX};
 use self::index::Index;
-use self::layout::{Names, ShardNumber};
+use self::layout::{Layout, Names, ShardNumber};
+use self::patience::Patience;
 use self::secrets::Secrets;
-use self::shard::Edit;
+use self::shard::Stage;
 use self::slot::{Seen, Slot};
-use super::standing::draw_revision;
+use self::walk::Walk;
 use super::{
-    Backend, Change, Cursor, Depth, Expected, KeptToken, Load, SecretsManager, StoreError,
+    Backend, Change, Cursor, Depth, Expected, Fill, KeptToken, Load, SecretsManager, StoreError,
     TokenOwner, TokenPlace,
 };
 use crate::document::{DocumentKey, Entry, Revision};
@@ -67,8 +80,22 @@ struct Store {
     names: Names,
     secrets: Secrets,
     index: Index,
-    slots: Vec<Slot>,
+    /// How many shards are declared; `None` takes what stands.
+    shards: Option<u8>,
+    board: Mutex<Arc<Board>>,
+    /// The index was looked at.
+    oriented: OnceCell<()>,
+    /// There is an index, with the declared number of shards.
+    ensured: OnceCell<()>,
+    /// Bounds how many shards are written at once.
+    writers: Semaphore,
+    /// Held by the one who reads many shards.
+    listing: tokio::sync::Mutex<()>,
+    walk: Walk,
 }
+
+/// How many shards are written at once.
+const WRITERS_MAX: usize = 8;
 
 /// Where the SDK finds an endpoint that is not AWS's own, the more telling first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
@@ -84,7 +111,13 @@ impl Aws {
         let store = Store {
             secrets: Secrets::new(settings, &place)?,
             index: Index::new(&names, namespace.as_str()),
-            slots: ShardNumber::all().map(|_| Slot::default()).collect(),
+            shards: settings.shards,
+            board: Mutex::new(Arc::new(Board::new(Layout::FIRST))),
+            oriented: OnceCell::new(),
+            ensured: OnceCell::new(),
+            writers: Semaphore::new(WRITERS_MAX),
+            listing: tokio::sync::Mutex::default(),
+            walk: Walk::new(names.tokens_prefix()),
             namespace: namespace.clone(),
             names,
         };
@@ -120,35 +153,26 @@ impl Store {
         self.namespace.as_str()
     }
 
-    fn slot(&self, number: ShardNumber) -> Result<&Slot, StoreError> {
-        // There is one for every number.
-        self.slots
-            .get(number.position())
-            .ok_or_else(|| self.corrupt(&self.names.shard(number), "no such shard".to_owned()))
-    }
-
-    async fn make(self: &Arc<Self>, change: Change) -> Result<Option<Revision>, StoreError> {
-        match change {
-            Change::Write { document, expected } => {
-                let revision = draw_revision(|| self.place().to_owned())?;
-                let edit = Edit::Write {
-                    json: Entry::json(&document, &revision),
-                    revision: revision.clone(),
-                    expected,
-                };
-                self.change(document.key(), edit).await?;
-                Ok(Some(revision))
-            }
-            Change::Delete { key, expected } => {
-                self.change(key, Edit::Delete { expected }).await?;
-                Ok(None)
+    /// One document's entry, good or broken.
+    async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, Stop> {
+        let board = self.board().await?;
+        let number = board.layout.shard_of(key);
+        let Some(slot) = board.slot(number) else {
+            return Ok(None);
+        };
+        match self.seen(&board, number, slot).await? {
+            Seen::Absent => Ok(None),
+            Seen::Shard { shard, .. } => Ok(shard.entry(key)),
+            // "There is none" would have Terraform make it again.
+            Seen::Corrupt { cause, .. } => {
+                let secret = self.names.shard(board.layout, number, slot.generation());
+                Err(Stop::Failed(self.corrupt(&secret, cause)))
             }
         }
     }
 
     /// Reads one shard, once for all who ask at about the same time.
-    async fn seen(&self, number: ShardNumber) -> Result<Seen, StoreError> {
-        let slot = self.slot(number)?;
+    async fn seen(&self, board: &Board, number: ShardNumber, slot: &Slot) -> Result<Seen, Stop> {
         if let Some(seen) = slot.fresh() {
             return Ok(seen);
         }
@@ -157,10 +181,52 @@ impl Store {
             return Ok(seen);
         }
         let lessons = slot.lessons();
-        let value = self.secrets.value(&self.names.shard(number)).await?;
-        let seen = Seen::of(value.as_ref());
-        slot.learn(seen.clone(), lessons);
-        Ok(seen)
+        let found = self.standing(board, number, slot).await?;
+        if let Some(Stage::Resharding { .. }) = found.seen.stage() {
+            // It may have been left behind.
+            self.look(board).await?;
+        }
+        slot.learn(&found, lessons);
+        Ok(found.seen)
+    }
+
+    /// Every entry, good or broken; reads the shards that were not read not long ago, all in a few calls.
+    async fn list(&self) -> Result<Vec<Entry>, Stop> {
+        let mut board = self.board().await?;
+        let numbers = |board: &Board| -> Vec<ShardNumber> {
+            let stale = board.shards().filter(|(_, slot)| slot.fresh().is_none());
+            stale.map(|(number, _)| number).collect()
+        };
+        let _turn = self.listing.lock().await;
+        if !numbers(&board).is_empty() {
+            let look = self.index.look(&self.secrets).await?;
+            if let Some(look) = &look {
+                let layout = self.index.layout(&self.secrets, look).await?;
+                board = self.adopt(layout);
+                board.hear(look);
+            }
+            let numbers = numbers(&board);
+            let lessons: Vec<u64> = board.shards().map(|(_, slot)| slot.lessons()).collect();
+            let (found, _) = self.gather(&board, look.as_ref(), &numbers, false).await?;
+            for (number, found) in numbers.iter().zip(&found) {
+                let lessons = lessons.get(number.position()).copied().unwrap_or_default();
+                if let Some(slot) = board.slot(*number) {
+                    slot.learn(found, lessons);
+                }
+            }
+        }
+        let mut entries = Vec::new();
+        for (number, slot) in board.shards() {
+            match slot.last().0 {
+                None | Some(Seen::Absent) => {}
+                Some(Seen::Shard { shard, .. }) => entries.extend(shard.entries()),
+                Some(Seen::Corrupt { cause, .. }) => {
+                    let secret = self.names.shard(board.layout, number, slot.generation());
+                    return Err(Stop::Failed(self.corrupt(&secret, cause)));
+                }
+            }
+        }
+        Ok(entries)
     }
 
     fn corrupt(&self, secret: &str, cause: String) -> StoreError {
@@ -186,36 +252,31 @@ impl Backend for Aws {
     }
 
     async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, StoreError> {
-        let number = ShardNumber::of(key);
-        match self.store.seen(number).await? {
-            Seen::Absent => Ok(None),
-            Seen::Shard { shard, .. } => Ok(shard.entry(key)),
-            // "There is none" would have Terraform make it again.
-            Seen::Corrupt { cause, .. } => {
-                let secret = self.store.names.shard(number);
-                Err(self.store.corrupt(&secret, cause))
+        let mut patience = Patience::lasting(UNSETTLED_MAX);
+        loop {
+            match self.store.read(key).await {
+                Ok(found) => return Ok(found),
+                Err(stop) => self.store.settle(stop, &mut patience).await?,
             }
         }
     }
 
     async fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
-        for number in ShardNumber::all() {
-            match self.store.seen(number).await? {
-                Seen::Absent => {}
-                Seen::Shard { shard, .. } => entries.extend(shard.entries()),
-                Seen::Corrupt { cause, .. } => {
-                    let secret = self.store.names.shard(number);
-                    return Err(self.store.corrupt(&secret, cause));
-                }
+        let mut patience = Patience::lasting(UNSETTLED_MAX);
+        loop {
+            match self.store.list().await {
+                Ok(found) => return Ok(found),
+                Err(stop) => self.store.settle(stop, &mut patience).await?,
             }
         }
-        Ok(entries)
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
-        let made = changes.into_iter().map(|change| self.store.make(change));
-        futures_util::future::join_all(made).await
+        self.store.commit(changes).await
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, StoreError> {
+        Ok(self.store.fill())
     }
 
     async fn write_token(

@@ -1,12 +1,13 @@
 //! The calls of Secrets Manager that the store is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, ReplicaRegionType, Tag};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -15,7 +16,13 @@ use super::patience::Patience;
 use crate::backend::{SecretsManager, StoreError};
 
 /// How long a call is tried again while Secrets Manager asks to slow down.
-const THROTTLED_MAX: Duration = Duration::from_secs(20);
+const THROTTLED_MAX: Duration = Duration::from_secs(30);
+/// How many calls are under way at once: AWS takes 50 writes a second, and terraform makes ten at a time.
+const CALLS_AT_ONCE_MAX: usize = 16;
+/// The most secrets that one call reads.
+const BATCH_MAX: usize = 20;
+/// The most secrets on one page of a list.
+const LIST_PAGE_MAX: i32 = 100;
 const CURRENT: &str = "AWSCURRENT";
 /// What the request tokens of compare-and-swap derive from, together with the version that they follow.
 const SWAP_TOKENS: Uuid = Uuid::from_u128(0x8f0c_51b1_6f0e_4f53_9c5a_7e0d_3b62_a4d7);
@@ -25,6 +32,7 @@ const SWAP_TOKENS: Uuid = Uuid::from_u128(0x8f0c_51b1_6f0e_4f53_9c5a_7e0d_3b62_a
 pub(super) struct Secrets {
     place: String,
     connection: Connection,
+    turns: Semaphore,
 }
 
 /// A secret's current value.
@@ -42,7 +50,11 @@ pub(super) struct Value {
 #[derive(Debug)]
 pub(super) struct Description {
     pub(super) arn: String,
+    /// Which version is the current one.
+    pub(super) version: String,
     pub(super) tags: BTreeMap<String, String>,
+    /// The regions that it is replicated to.
+    pub(super) replicas: Vec<String>,
 }
 
 /// A secret to be made. It may hold a token, and so does not print.
@@ -51,6 +63,13 @@ pub(super) struct NewSecret<'a> {
     pub(super) description: String,
     pub(super) text: &'a str,
     pub(super) tags: Vec<(String, String)>,
+}
+
+/// A secret in a list.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) arn: String,
 }
 
 /// How an attempt to write ended.
@@ -74,6 +93,7 @@ impl Secrets {
         Ok(Self {
             place: place.to_owned(),
             connection: Connection::new(settings, place)?,
+            turns: Semaphore::new(CALLS_AT_ONCE_MAX),
         })
     }
 
@@ -96,13 +116,24 @@ impl Secrets {
         Ok(answer.and_then(|it| value(it.arn, it.version_id, it.secret_string)))
     }
 
-    /// The current values of at most 20 secrets, by name; without those that do not exist.
+    /// The current values of secrets, by name; without those that do not exist.
     pub(super) async fn values(
         &self,
         names: &[String],
     ) -> Result<BTreeMap<String, Value>, StoreError> {
-        let action = format!("to read the secrets {}", names.join(", "));
         let mut values = BTreeMap::new();
+        for batch in names.chunks(BATCH_MAX) {
+            self.add_values(batch, &mut values).await?;
+        }
+        Ok(values)
+    }
+
+    async fn add_values(
+        &self,
+        names: &[String],
+        values: &mut BTreeMap<String, Value>,
+    ) -> Result<(), StoreError> {
+        let action = format!("to read the secrets {}", names.join(", "));
         let mut page = None;
         loop {
             let answer = self.call(&action, |client| {
@@ -127,7 +158,7 @@ impl Secrets {
             }
             page = answer.next_token;
             if page.is_none() {
-                return Ok(values);
+                return Ok(());
             }
         }
     }
@@ -141,6 +172,10 @@ impl Secrets {
         let answer = found(answer.await)?.filter(|it| it.deleted_date.is_none());
         Ok(answer.map(|answer| Description {
             arn: answer.arn.unwrap_or_default(),
+            version: current(answer.version_ids_to_stages.unwrap_or_default()),
+            replicas: (answer.replication_status.unwrap_or_default().into_iter())
+                .filter_map(|replica| replica.region)
+                .collect(),
             tags: (answer.tags.unwrap_or_default().into_iter())
                 .filter_map(|tag| Some((tag.key?, tag.value?)))
                 .collect(),
@@ -153,6 +188,10 @@ impl Secrets {
         let declared = settings.tags.iter().map(|(key, value)| tag(key, value));
         let own = new.tags.iter().map(|(key, value)| tag(key, value));
         let tags: Vec<Tag> = declared.chain(own).collect();
+        let regions = settings.replica_regions.iter();
+        let replicas: Vec<ReplicaRegionType> = regions
+            .map(|region| ReplicaRegionType::builder().region(region).build())
+            .collect();
         let action = format!("to create secret {}", new.name);
         let answer = self.call(&action, |client| {
             client
@@ -162,6 +201,7 @@ impl Secrets {
                 .secret_string(new.text)
                 .set_kms_key_id(settings.kms_key_id.clone())
                 .set_tags((!tags.is_empty()).then(|| tags.clone()))
+                .set_add_replica_regions((!replicas.is_empty()).then(|| replicas.clone()))
                 .send()
         });
         written(
@@ -212,14 +252,77 @@ impl Secrets {
         Ok(found(answer.await)?.is_some())
     }
 
+    /// Removes tags; no error where there is no such secret.
+    pub(super) async fn untag(&self, id: &str, keys: &[String]) -> Result<(), StoreError> {
+        let action = format!("to remove tags of secret {id}");
+        let answer = self.call(&action, |client| {
+            let request = client.untag_resource().secret_id(id);
+            request.set_tag_keys(Some(keys.to_vec())).send()
+        });
+        found(answer.await).map(drop)
+    }
+
+    /// One page of the secrets whose name starts like that, and where the next page starts.
+    pub(super) async fn list(
+        &self,
+        prefix: &str,
+        page: Option<String>,
+    ) -> Result<(Vec<Listed>, Option<String>), StoreError> {
+        let action = format!("to list the secrets {prefix}*");
+        let filter = Filter::builder()
+            .key(FilterNameStringType::Name)
+            .values(prefix)
+            .build();
+        let answer = self.call(&action, |client| {
+            let request = client.list_secrets().filters(filter.clone());
+            let request = request.max_results(LIST_PAGE_MAX);
+            request.set_next_token(page.clone()).send()
+        });
+        let answer = answer.await.map_err(|failure| failure.error)?;
+        let secrets = answer.secret_list.unwrap_or_default().into_iter();
+        let listed = secrets.filter_map(|secret| {
+            let name = secret.name.filter(|name| name.starts_with(prefix))?;
+            let arn = secret.arn?;
+            secret
+                .deleted_date
+                .is_none()
+                .then_some(Listed { name, arn })
+        });
+        Ok((listed.collect(), answer.next_token))
+    }
+
     /// Removes a secret for good; one that is gone already is no error.
     pub(super) async fn remove(&self, id: &str) -> Result<(), StoreError> {
+        match self.delete(id).await {
+            // Replicas keep it, also those that were once declared and are not any more.
+            Err(failure) if failure.meaning == Meaning::Replicated => {
+                self.remove_replicas(id).await?;
+                found(self.delete(id).await).map(drop)
+            }
+            answer => found(answer).map(drop),
+        }
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), Failure> {
         let action = format!("to remove secret {id}");
         let answer = self.call(&action, |client| {
             let request = client.delete_secret().secret_id(id);
             request.force_delete_without_recovery(true).send()
         });
-        found(answer.await).map(|_| ())
+        answer.await.map(drop)
+    }
+
+    async fn remove_replicas(&self, id: &str) -> Result<(), StoreError> {
+        let Some(description) = self.describe(id).await? else {
+            return Ok(());
+        };
+        let action = format!("to remove the replicas of secret {id}");
+        let answer = self.call(&action, |client| {
+            let request = client.remove_regions_from_replication().secret_id(id);
+            let regions = Some(description.replicas.clone());
+            request.set_remove_replica_regions(regions).send()
+        });
+        found(answer.await).map(drop)
     }
 
     /// Calls, again while it is asked to slow down.
@@ -237,6 +340,8 @@ impl Secrets {
             meaning: Meaning::Other,
             error,
         })?;
+        // Whoever is asked to slow down keeps its turn, so that a burst does not grow while it waits.
+        let _turn = self.turns.acquire().await;
         let mut patience = Patience::lasting(THROTTLED_MAX);
         loop {
             let error = match send(client).await {
@@ -285,6 +390,12 @@ fn value(arn: Option<String>, version: Option<String>, text: Option<String>) -> 
         version: version?,
         text,
     })
+}
+
+/// Which version is the current one; empty where none is.
+fn current(stages: HashMap<String, Vec<String>>) -> String {
+    let current = |(_, stages): &(String, Vec<String>)| stages.iter().any(|it| it == CURRENT);
+    stages.into_iter().find(current).unwrap_or_default().0
 }
 
 fn tag(key: &str, value: &str) -> Tag {

@@ -1,11 +1,10 @@
-//! A shard's value: the documents whose key hashes there, and what may be done to them.
+//! A shard's documents, and what may be done to them.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::layout::{FORMAT, VALUE_BYTES_MAX};
+use super::envelope::{self, TooLarge};
 use crate::backend::standing::Standing;
 use crate::backend::{Expected, StoreError};
 use crate::document::{DocumentId, DocumentKey, Entry, Revision};
@@ -23,38 +22,40 @@ pub(super) enum Edit {
     Delete { expected: Revision },
 }
 
+/// What becomes of a shard's secret. Only an open one is ever changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is the shard.
+    #[default]
+    Open,
+    /// It becomes the shard once it is given documents; it says nothing yet.
+    Reserved,
+    /// Its last document was removed, and it is about to be.
+    Closed,
+    /// Its versions are used up: what it holds moves on.
+    Moving { to: u32 },
+    /// The namespace is being spread over that many shards.
+    Resharding { count: u8 },
+}
+
 /// Everything in one shard's value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Shard {
     /// What tells this write from every other, also from one that writes the same documents.
     pub(super) nonce: String,
-    /// Nothing is ever written after this; see the module's description.
-    pub(super) closed: bool,
-    documents: BTreeMap<DocumentId, Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    format: u64,
-    nonce: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    closed: bool,
-    documents: Vec<Value>,
+    /// How many values its secret was given.
+    pub(super) versions: u32,
+    /// What becomes of the secret.
+    pub(super) stage: Stage,
+    /// The ARN of the secret that held these documents before. It is removed before anything else is written here.
+    pub(super) moves_from: Option<String>,
+    /// The documents as they are written, good and broken, by what they say they are.
+    pub(super) documents: BTreeMap<DocumentId, Value>,
 }
 
 impl Shard {
-    /// Reads a value; the error says what is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let json: Value =
-            serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
-        check_format(&json)?;
-        let Raw {
-            format: _,
-            nonce,
-            closed,
-            documents: list,
-        } = serde_json::from_value(json).map_err(|error| error.to_string())?;
+    /// A shard with these documents; an error where one of them is there twice.
+    pub(super) fn new(stage: Stage, list: Vec<Value>) -> Result<Self, String> {
         let mut documents = BTreeMap::new();
         for (position, json) in list.into_iter().enumerate() {
             let id = id(&json, position);
@@ -63,22 +64,25 @@ impl Shard {
             }
         }
         Ok(Self {
-            nonce,
-            closed,
+            stage,
             documents,
+            ..Self::default()
         })
     }
 
-    /// The value that [`Shard::parse`] reads.
-    pub(super) fn to_text(&self) -> String {
-        let raw = Raw {
-            format: FORMAT,
-            nonce: self.nonce.clone(),
-            closed: self.closed,
-            documents: self.documents.values().cloned().collect(),
-        };
-        // Strings, numbers and lists: JSON can hold them all.
-        serde_json::to_string(&raw).unwrap_or_default()
+    /// Reads a value; the error says what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        envelope::parse(text)
+    }
+
+    /// The value that [`Shard::parse`] reads; an error where there is no room for it.
+    pub(super) fn to_text(&self, place: &Place<'_>) -> Result<String, StoreError> {
+        envelope::write(self).map_err(|TooLarge { bytes, bytes_max }| StoreError::Full {
+            place: place.store.to_owned(),
+            item: format!("secret {}", place.secret),
+            bytes,
+            bytes_max,
+        })
     }
 
     /// Whether it holds no document.
@@ -100,10 +104,52 @@ impl Shard {
         Some(Entry::parse(id, json))
     }
 
+    /// Makes several changes, each by itself; tells of each whether there was anything to do.
+    pub(super) fn apply_all<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a DocumentKey, &'a Edit)> + Clone,
+        place: &Place<'_>,
+    ) -> Vec<Result<bool, StoreError>> {
+        let before = self.documents.clone();
+        let outcomes = changes
+            .clone()
+            .map(|(key, change)| self.apply(key, change, place))
+            .collect();
+        if self.to_text(place).is_ok() {
+            return outcomes;
+        }
+        // Together they are too much: those that still fit are made, each weighed by itself.
+        self.documents = before;
+        changes
+            .map(|(key, change)| self.apply_where_it_fits(key, change, place))
+            .collect()
+    }
+
+    fn apply_where_it_fits(
+        &mut self,
+        key: &DocumentKey,
+        change: &Edit,
+        place: &Place<'_>,
+    ) -> Result<bool, StoreError> {
+        let id = DocumentId::from(key.clone());
+        let earlier = self.documents.get(&id).cloned();
+        let changed = self.apply(key, change, place)?;
+        let Err(full) = self.to_text(place) else {
+            return Ok(changed);
+        };
+        match earlier {
+            // What makes a shard smaller is welcome, even where it still is too large.
+            Some(_) if matches!(change, Edit::Delete { .. }) => return Ok(changed),
+            Some(json) => self.documents.insert(id, json),
+            None => self.documents.remove(&id),
+        };
+        Err(full)
+    }
+
     /// Makes one change where what its writer believes still stands; tells whether there was anything to do.
     ///
     /// Making it a second time does nothing: so a writer whose first answer was lost finds its work done.
-    pub(super) fn apply(
+    fn apply(
         &mut self,
         key: &DocumentKey,
         change: &Edit,
@@ -122,7 +168,7 @@ impl Shard {
             }
             Edit::Write { json, expected, .. } => {
                 standing.admit_write(key, expected, store)?;
-                self.insert(key.clone().into(), json.clone(), place)?;
+                self.documents.insert(key.clone().into(), json.clone());
                 Ok(true)
             }
             Edit::Delete { expected } => {
@@ -134,24 +180,6 @@ impl Shard {
             }
         }
     }
-
-    fn insert(&mut self, id: DocumentId, json: Value, place: &Place<'_>) -> Result<(), StoreError> {
-        let earlier = self.documents.insert(id.clone(), json);
-        let bytes = self.to_text().len();
-        if bytes <= VALUE_BYTES_MAX {
-            return Ok(());
-        }
-        match earlier {
-            Some(json) => self.documents.insert(id, json),
-            None => self.documents.remove(&id),
-        };
-        Err(StoreError::Full {
-            place: place.store.to_owned(),
-            item: format!("secret {}", place.secret),
-            bytes,
-            bytes_max: VALUE_BYTES_MAX,
-        })
-    }
 }
 
 /// Where a shard is, for messages.
@@ -161,17 +189,6 @@ pub(super) struct Place<'a> {
     pub(super) store: &'a str,
     /// The shard's secret.
     pub(super) secret: &'a str,
-}
-
-/// Refuses a value that another version of the layout wrote.
-pub(super) fn check_format(json: &Value) -> Result<(), String> {
-    match json.get("format").and_then(Value::as_u64) {
-        Some(FORMAT) => Ok(()),
-        Some(format) => Err(format!(
-            "it was written in format {format}, this build reads {FORMAT}: upgrade it"
-        )),
-        None => Err("it has no format number".to_owned()),
-    }
 }
 
 /// What the JSON says it is; its position where it does not say.
@@ -187,6 +204,7 @@ fn id(json: &Value, position: usize) -> DocumentId {
 mod tests {
     use serde_json::json;
 
+    use super::super::layout::VALUE_BYTES_MAX;
     use super::*;
     use crate::Name;
     use crate::document::{Document, Kind};
@@ -203,13 +221,17 @@ mod tests {
         }
     }
 
-    fn write(name: &str, description_bytes: usize) -> (DocumentKey, Edit) {
+    /// A write of so many bytes that can't be compressed.
+    fn write(name: &str, noise_bytes: usize) -> (DocumentKey, Edit) {
         let key = key(name);
         let spec = json!({"targets": ["http://a"]});
         let document = Document::parse(&key, spec).unwrap();
         let revision = Revision::draw().unwrap();
         let mut json = Entry::json(&document, &revision);
-        json["spec"]["description"] = "x".repeat(description_bytes).into();
+        let noise: String = std::iter::repeat_with(|| rand::random_range(' '..='~'))
+            .take(noise_bytes)
+            .collect();
+        json["spec"]["description"] = noise.into();
         let change = Edit::Write {
             json,
             revision,
@@ -218,39 +240,35 @@ mod tests {
         (key, change)
     }
 
-    #[test]
-    fn a_shard_survives_its_text() {
-        let mut shard = Shard {
-            nonce: "n".to_owned(),
-            ..Shard::default()
-        };
-        let (key, change) = write("a", 0);
-        assert!(shard.apply(&key, &change, &PLACE).unwrap());
-
-        assert_eq!(Shard::parse(&shard.to_text()), Ok(shard));
+    fn apply(shard: &mut Shard, changes: &[(DocumentKey, Edit)]) -> Vec<Result<bool, StoreError>> {
+        shard.apply_all(changes.iter().map(|(key, edit)| (key, edit)), &PLACE)
     }
 
     #[test]
     fn a_change_that_was_made_already_is_no_conflict() {
         let mut shard = Shard::default();
-        let (key, change) = write("a", 0);
-        shard.apply(&key, &change, &PLACE).unwrap();
+        let changes = [write("a", 0)];
+        assert!(apply(&mut shard, &changes)[0].as_ref().unwrap());
 
-        assert!(!shard.apply(&key, &change, &PLACE).unwrap());
+        assert!(!apply(&mut shard, &changes)[0].as_ref().unwrap());
     }
 
     #[test]
-    fn a_full_shard_says_so_and_keeps_what_it_has() {
+    fn a_full_shard_says_so_and_takes_what_fits() {
         let mut shard = Shard::default();
-        let (first, change) = write("a", 40_000);
-        shard.apply(&first, &change, &PLACE).unwrap();
+        let changes = [write("a", 40_000), write("b", 40_000), write("c", 100)];
 
-        let (second, change) = write("b", 40_000);
-        let error = shard.apply(&second, &change, &PLACE).unwrap_err();
+        let outcomes = apply(&mut shard, &changes);
 
-        assert!(matches!(error, StoreError::Full { bytes, .. } if bytes > VALUE_BYTES_MAX));
-        assert!(shard.entry(&first).is_some());
-        assert!(shard.entry(&second).is_none());
+        let error = outcomes[1].as_ref().unwrap_err();
+        assert!(
+            matches!(error, StoreError::Full { bytes, .. } if *bytes > VALUE_BYTES_MAX),
+            "{error}"
+        );
+        let stands = changes
+            .each_ref()
+            .map(|(key, _)| shard.entry(key).is_some());
+        assert_eq!(stands, [true, false, true]);
     }
 
     #[test]
@@ -258,33 +276,14 @@ mod tests {
         let text =
             r#"{"format":1,"nonce":"n","documents":[{"kind":"gizmo","name":"g","schema":7},[1]]}"#;
         let mut shard = Shard::parse(text).unwrap();
-        let (key, change) = write("a", 0);
 
-        shard.apply(&key, &change, &PLACE).unwrap();
+        apply(&mut shard, &[write("a", 0)]);
 
-        let text = shard.to_text();
+        let text = shard.to_text(&PLACE).unwrap();
         assert!(
             text.contains(r#"{"kind":"gizmo","name":"g","schema":7}"#),
             "{text}"
         );
         assert!(text.contains("[1]"), "{text}");
-    }
-
-    #[test]
-    fn a_corrupt_value_is_told_what_is_wrong() {
-        for (text, expected) in [
-            ("{", "it is not JSON"),
-            ("{}", "no format number"),
-            (r#"{"format":2}"#, "upgrade it"),
-            (r#"{"format":1,"documents":[]}"#, "missing field `nonce`"),
-            (
-                r#"{"format":1,"nonce":"n","documents":[{"kind":"key","name":"a"},{"kind":"key","name":"a"}]}"#,
-                "it holds key \"a\" twice",
-            ),
-        ] {
-            let problem = Shard::parse(text).unwrap_err();
-
-            assert!(problem.contains(expected), "{text}: {problem}");
-        }
     }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::layout::GENERATION_FIRST;
 use super::secrets::Value;
-use super::shard::{Edit, Shard};
+use super::shard::{Edit, Shard, Stage};
 use crate::backend::StoreError;
 use crate::document::DocumentKey;
 
 /// How long a read is answered without asking again. Writes never rely on it.
-const FRESH: Duration = Duration::from_secs(10);
+pub(super) const FRESH: Duration = Duration::from_secs(10);
 
 /// A shard as one read found it.
 #[derive(Debug, Clone)]
@@ -25,12 +26,24 @@ pub(super) enum Seen {
     Corrupt { version: String, cause: String },
 }
 
+/// A shard, and in which of its secrets it was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Where it is, or where it would be made.
+    pub(super) generation: u32,
+    /// What the secret holds; `None` where there is none.
+    pub(super) value: Option<Value>,
+    pub(super) seen: Seen,
+}
+
 /// A write that waits for its turn.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) key: DocumentKey,
     pub(super) change: Edit,
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
+    /// How often it had to look for its shard elsewhere.
+    pub(super) moves: u8,
 }
 
 /// One shard.
@@ -54,6 +67,12 @@ struct Known {
     /// The shard's tag on the index when a poll last read it.
     tag: Option<String>,
     last_good: Option<Arc<Shard>>,
+    /// The newest secret that it was heard to be in, or where it would be made.
+    generation: Option<u32>,
+    /// Somebody told of it, and nobody looked yet.
+    heard: bool,
+    /// How many bytes its value had.
+    bytes: usize,
 }
 
 impl Seen {
@@ -81,6 +100,30 @@ impl Seen {
         match self {
             Self::Absent => "",
             Self::Shard { version, .. } | Self::Corrupt { version, .. } => version,
+        }
+    }
+
+    /// What becomes of the secret, where it is a shard.
+    pub(super) fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Shard { shard, .. } => Some(shard.stage),
+            Self::Absent | Self::Corrupt { .. } => None,
+        }
+    }
+
+    /// Whether the secret has anything to say: a reserved one has not, nor has one that is not there.
+    pub(super) fn is_telling(&self) -> bool {
+        !matches!(self, Self::Absent) && self.stage() != Some(Stage::Reserved)
+    }
+}
+
+impl Found {
+    /// What a secret of that generation holds.
+    pub(super) fn of(generation: u32, value: Option<Value>) -> Self {
+        Self {
+            generation,
+            seen: Seen::of(value.as_ref()),
+            value,
         }
     }
 }
@@ -116,6 +159,12 @@ impl Slot {
         known.polled && !known.doubtful && known.tag.as_ref() == tag
     }
 
+    /// Whether a poll that saw this tag made sure that there is no such shard.
+    pub(super) fn has_polled_absence(&self, tag: Option<&String>) -> bool {
+        let absent = matches!(guard(&self.known).seen, Some((Seen::Absent, _)));
+        absent && self.has_polled(tag)
+    }
+
     /// Whether what is kept may be older than what was seen.
     pub(super) fn is_doubtful(&self) -> bool {
         guard(&self.known).doubtful
@@ -126,34 +175,62 @@ impl Slot {
         guard(&self.known).lessons
     }
 
+    /// Which of its secrets the shard is in, as far as it was heard.
+    pub(super) fn generation(&self) -> u32 {
+        guard(&self.known).generation.unwrap_or(GENERATION_FIRST)
+    }
+
+    /// How many bytes its value had when it was last seen.
+    pub(super) fn bytes(&self) -> usize {
+        guard(&self.known).bytes
+    }
+
+    /// Whether the shard was ever heard of: what then is missing has moved or was removed.
+    pub(super) fn is_known(&self) -> bool {
+        let known = guard(&self.known);
+        let seen = known.seen.as_ref();
+        known.heard || seen.is_some_and(|(seen, _)| seen.is_telling())
+    }
+
+    /// Hears of a generation. An older one than is known says nothing: it comes late.
+    pub(super) fn hear_of(&self, generation: u32) {
+        let mut known = guard(&self.known);
+        known.generation = known.generation.max(Some(generation));
+        known.heard = true;
+    }
+
     /// Learns what was read or written.
-    pub(super) fn learn(&self, seen: Seen, lessons: u64) {
-        guard(&self.known).learn(seen, lessons);
+    pub(super) fn learn(&self, found: &Found, lessons: u64) {
+        guard(&self.known).learn(found, lessons);
     }
 
     /// Learns what a poll read that saw this tag.
-    pub(super) fn learn_polled(&self, seen: Seen, tag: Option<String>, lessons: u64) {
+    pub(super) fn learn_polled(&self, found: &Found, tag: Option<String>, lessons: u64) {
         let mut known = guard(&self.known);
-        known.learn(seen, lessons);
+        known.learn(found, lessons);
         known.polled = true;
         known.tag = tag;
     }
 }
 
 impl Known {
-    fn learn(&mut self, seen: Seen, lessons: u64) {
+    fn learn(&mut self, found: &Found, lessons: u64) {
         self.doubtful = self.lessons != lessons;
         self.lessons += 1;
-        match &seen {
+        self.heard = false;
+        self.generation = Some(found.generation);
+        match &found.seen {
             Seen::Absent => self.last_good = None,
             Seen::Shard { shard, .. } => self.last_good = Some(Arc::clone(shard)),
             Seen::Corrupt { .. } => {}
         }
-        self.seen = Some((seen, Instant::now()));
+        let text = found.value.as_ref().and_then(|value| value.text.as_ref());
+        self.bytes = text.map_or(0, String::len);
+        self.seen = Some((found.seen.clone(), Instant::now()));
     }
 }
 
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change is a few assignments that can't panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -162,17 +239,21 @@ fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn absent() -> Found {
+        Found::of(GENERATION_FIRST, None)
+    }
+
     #[tokio::test]
     async fn of_two_answers_that_crossed_neither_is_taken_for_fresh() {
         let slot = Slot::default();
         let (one, other) = (slot.lessons(), slot.lessons());
 
-        slot.learn_polled(Seen::Absent, None, one);
+        slot.learn_polled(&absent(), None, one);
         assert!(slot.fresh().is_some() && slot.has_polled(None));
-        slot.learn(Seen::Absent, other);
+        slot.learn(&absent(), other);
         assert!(slot.fresh().is_none() && !slot.has_polled(None));
 
-        slot.learn_polled(Seen::Absent, None, slot.lessons());
+        slot.learn_polled(&absent(), None, slot.lessons());
         assert!(slot.fresh().is_some() && slot.has_polled(None));
     }
 
@@ -180,8 +261,19 @@ mod tests {
     async fn what_only_a_write_saw_is_polled_still() {
         let slot = Slot::default();
 
-        slot.learn(Seen::Absent, slot.lessons());
+        slot.learn(&absent(), slot.lessons());
 
         assert!(!slot.has_polled(None));
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_is_heard_of_late_says_nothing() {
+        let slot = Slot::default();
+
+        slot.hear_of(3);
+        slot.hear_of(2);
+
+        assert_eq!(slot.generation(), 3);
+        assert!(slot.is_known());
     }
 }

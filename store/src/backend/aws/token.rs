@@ -29,6 +29,7 @@ impl Store {
             text: token.expose(),
             tags: vec![owner_tag(owner)],
         };
+        self.walk.touch(&name);
         let mut patience = Patience::lasting(LEAVING_MAX);
         loop {
             let standing = self.secrets.value(&name).await?;
@@ -88,13 +89,15 @@ impl Store {
         owner: TokenOwner<'_>,
     ) -> Result<Option<TokenPlace>, StoreError> {
         let name = self.names.token(owner);
-        let description = self.secrets.describe(&name).await?;
-        Ok(description.map(|description| place(name, description.arn)))
+        let arn = self.walk.arn(&self.secrets, &name).await?;
+        Ok(arn.map(|arn| place(name, arn)))
     }
 
     /// Removes the token for good.
     pub(super) async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
-        self.secrets.remove(&self.names.token(owner)).await
+        let name = self.names.token(owner);
+        self.walk.touch(&name);
+        self.secrets.remove(&name).await
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use tollgate_store::Namespace;
 use tollgate_store::backend::{Depth, Location, SecretsManager, StoreError, open};
 
-use super::localstack::at;
+use super::account::at;
 
 /// Runs a test once more in a process whose environment holds nothing of AWS but what is given; `true` in there.
 fn in_own_process(test: &str, environment: &[(&str, &str)]) -> bool {

@@ -1,6 +1,7 @@
-//! A namespace in LocalStack, and ways around the store.
+//! A namespace of its own in a stand-in for Secrets Manager, and ways around the store.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
@@ -12,17 +13,18 @@ use tollgate_store::backend::{Backend, Location, SecretsManager, open};
 use tollgate_store::document::DocumentId;
 
 use crate::conformance::Place;
+use crate::fake::{Fake, Limits};
 
 const REGION: &str = "eu-west-1";
 
-/// A namespace of its own in LocalStack, and a client that goes behind the store's back.
-pub(super) struct LocalStack {
+/// The namespace, and a client that goes behind the store's back.
+pub(super) struct Account {
     pub(super) endpoint: String,
     namespace: Namespace,
     pub(super) client: Client,
 }
 
-impl LocalStack {
+impl Account {
     pub(super) fn new(endpoint: &str) -> Self {
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -41,6 +43,32 @@ impl LocalStack {
     pub(super) async fn open_at(&self, endpoint: &str) -> Arc<dyn Backend> {
         let location = Location::SecretsManager(at(endpoint));
         open(&location, &self.namespace).await.unwrap()
+    }
+
+    /// Opens the namespace with other settings.
+    pub(super) async fn open_with(
+        &self,
+        endpoint: &str,
+        change: impl FnOnce(&mut SecretsManager),
+    ) -> Arc<dyn Backend> {
+        let mut settings = at(endpoint);
+        change(&mut settings);
+        let location = Location::SecretsManager(settings);
+        open(&location, &self.namespace).await.unwrap()
+    }
+
+    /// Opens the namespace as an apply that declares so many shards.
+    pub(super) async fn open_over(&self, endpoint: &str, shards: u8) -> Arc<dyn Backend> {
+        self.open_with(endpoint, |settings| settings.shards = Some(shards))
+            .await
+    }
+
+    /// Lets a shard's secret look as if so many values had been written to it.
+    pub(super) async fn age(&self, shard: &str, versions: u32) {
+        let mut value: Value = serde_json::from_str(&self.value(shard).await).unwrap();
+        value["versions"] = versions.into();
+        value["nonce"] = "aged".into();
+        self.set(shard, &value.to_string()).await;
     }
 
     pub(super) fn secret(&self, name: &str) -> String {
@@ -85,7 +113,7 @@ impl LocalStack {
 }
 
 #[async_trait::async_trait]
-impl Place for LocalStack {
+impl Place for Account {
     async fn open(&self) -> Arc<dyn Backend> {
         self.open_at(&self.endpoint).await
     }
@@ -126,15 +154,50 @@ pub(super) fn neighbours(count: usize) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn localstack() -> Option<LocalStack> {
-    let endpoint = std::env::var("TOLLGATE_TEST_LOCALSTACK").ok();
-    if endpoint.is_none() {
-        let test = std::thread::current();
-        println!(
-            "{} is skipped: set TOLLGATE_TEST_LOCALSTACK to the endpoint that acceptance/localstack/start.sh prints, \
-             and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to anything",
-            test.name().unwrap_or_default()
-        );
+/// Holds a test in the fake, and in LocalStack where there is one.
+pub(super) async fn everywhere(test: impl AsyncFn(Account)) {
+    if !has_credentials() {
+        return;
     }
-    endpoint.as_deref().map(LocalStack::new)
+    test(Account::new(&Fake::start().await.endpoint())).await;
+    match std::env::var("TOLLGATE_TEST_LOCALSTACK") {
+        Ok(endpoint) => test(Account::new(&endpoint)).await,
+        Err(_) => println!(
+            "without LocalStack: set TOLLGATE_TEST_LOCALSTACK to the endpoint that acceptance/localstack/start.sh prints"
+        ),
+    }
+}
+
+/// A fake with these limits and a namespace in it; `None` where the test ran in another process.
+pub(super) async fn fake(limits: Limits) -> Option<(Fake, Account)> {
+    if !has_credentials() {
+        return None;
+    }
+    let fake = Fake::with(limits).await;
+    let account = Account::new(&fake.endpoint());
+    Some((fake, account))
+}
+
+/// Whether the store finds credentials here. Where it would not, this test is run in a process that has some, since
+/// no process can safely change its own environment.
+fn has_credentials() -> bool {
+    if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
+        return true;
+    }
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main");
+    let test = test.map(str::to_owned).or_else(|| {
+        let mut arguments = std::env::args().skip(1);
+        arguments.find(|argument| !argument.starts_with('-'))
+    });
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &test.unwrap(), "--nocapture"])
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .output()
+        .unwrap();
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    false
 }

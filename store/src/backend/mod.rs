@@ -230,6 +230,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Removes a token; one that is gone already is no error.
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError>;
+
+    /// Removes what an interrupted removal of the last documents left, so that nobody pays for it. What holds
+    /// documents, or is about to, stays.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A backend that broke the promise of [`Backend::commit`].

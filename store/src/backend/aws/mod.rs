@@ -238,4 +238,14 @@ impl Backend for Aws {
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
         self.store.delete_token(owner).await
     }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let Store {
+            index,
+            secrets,
+            names,
+            ..
+        } = &*self.store;
+        index.remove_unused(secrets, names).await
+    }
 }

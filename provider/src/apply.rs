@@ -201,9 +201,11 @@ impl ResourceType {
         // Before the document, which keeps its name taken: what is beside it can't be a successor's.
         let removed = self.resource.before_delete(store, &key.name).await;
         removed.map_err(|failed| failed.told(&key, "removed"))?;
-        if let Some(revision) = revision
-            && let Err(error) = store.backend.delete(&key, &revision).await
-        {
+        let Some(revision) = revision else {
+            store.tidy().await;
+            return Ok(Outcome::gone());
+        };
+        if let Err(error) = store.backend.delete(&key, &revision).await {
             let is_conflict = matches!(error, StoreError::Conflict { .. });
             if is_conflict {
                 fallback.set(change.prior.clone(), change.private.clone());

@@ -17,6 +17,10 @@ pub(crate) struct Private {
     /// and not by each plan, as Terraform plans again within an apply and must find the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) due: bool,
+    /// Whether nothing is known, not even whose the document is. Terraform keeps the state but not what is beside it
+    /// when the provider's process ends within an update: the document is still this state's, changed or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lost: bool,
 }
 
 impl Private {
@@ -53,7 +57,7 @@ impl Private {
     /// without an owner was written by hand, and is anybody's.
     pub(crate) fn is_foreign(&self, document: &Document) -> bool {
         let owner = document.owner().map(Owner::id);
-        owner.is_some() && owner != self.owner.as_deref()
+        !self.lost && owner.is_some() && owner != self.owner.as_deref()
     }
 
     /// The owner to write as, who is remembered by now.
@@ -67,9 +71,12 @@ impl Private {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads Terraform's bytes; what can't be read says nothing about the store.
+    /// Reads Terraform's bytes; where there are none, or none that can be read, all is lost.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        serde_json::from_slice(bytes).unwrap_or_else(|_| Self {
+            lost: true,
+            ..Self::default()
+        })
     }
 }
 
@@ -78,18 +85,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_data_reads_back_and_damage_means_that_nothing_is_known() {
+    fn private_data_reads_back_and_damage_means_that_all_is_lost() {
         let known = Private {
             revision: Some(Revision::from_text("0123456789abcdef")),
             owner: Some("fedcba9876543210".to_owned()),
             due: true,
+            lost: false,
         };
 
         assert_eq!(Private::from_bytes(&known.to_bytes()), known);
         let nothing = Private::default();
         assert_eq!(Private::from_bytes(&nothing.to_bytes()), nothing);
-        assert_eq!(Private::from_bytes(b"{]"), nothing);
-        assert_eq!(Private::from_bytes(b""), nothing);
+        let lost = Private::from_bytes(b"");
+        assert!(lost.lost && lost.is_unsettled());
+        assert_eq!(Private::from_bytes(b"{]"), lost);
+        assert_eq!(Private::from_bytes(&lost.to_bytes()), lost);
     }
 
     #[test]

@@ -121,6 +121,8 @@ impl ResourceType {
         key: &DocumentKey,
         told: Told<'_>,
     ) -> Result<Outcome, Diagnostic> {
+        // It may have been the last document, and its removal interrupted.
+        store.tidy_once().await;
         if !told.private.is_unsettled() {
             return Ok(Outcome::gone());
         }

@@ -1,7 +1,7 @@
 //! The open store, shared by all calls of the process.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) struct Store {
     creating: Mutex<BTreeSet<DocumentKey>>,
     /// What this process created: no interrupted apply left it.
     created: Mutex<BTreeSet<DocumentKey>>,
+    /// Whether a read has had the store tidied up.
+    tidied: AtomicBool,
     changes: Changes,
 }
 
@@ -48,6 +50,7 @@ impl Store {
             namespace,
             creating: Mutex::default(),
             created: Mutex::default(),
+            tidied: AtomicBool::default(),
             changes: Changes::default(),
         }
     }
@@ -73,6 +76,20 @@ impl Store {
     /// Whether this process created the document.
     pub(crate) fn has_created(&self, key: &DocumentKey) -> bool {
         lock(&self.created).contains(key)
+    }
+
+    /// Tidies up once for all reads that miss a document.
+    pub(crate) async fn tidy_once(&self) {
+        if !self.tidied.swap(true, Ordering::Relaxed) {
+            self.tidy().await;
+        }
+    }
+
+    /// Removes what an interrupted removal left. Where that can't be done, nothing is lost but tidiness.
+    pub(crate) async fn tidy(&self) {
+        if let Err(error) = self.backend.tidy().await {
+            tracing::warn!(%error, "what a removal left could not be removed");
+        }
     }
 
     /// Tells others, until it is dropped, that a change is being made.

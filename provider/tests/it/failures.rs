@@ -410,3 +410,30 @@ async fn a_key_created_while_another_process_removes_it_keeps_its_token() {
         assert_whole(&other, &sample, &made).await;
     }
 }
+
+#[tokio::test]
+async fn an_update_within_which_the_process_ended_is_gone_on_with() {
+    for sample in [samples::scope(), samples::key()] {
+        for is_written in [false, true] {
+            let (terraform, _store, created) = standing(&sample).await;
+            let changed = terraform.config(sample.resource, &sample.changed());
+            if is_written {
+                let written = terraform.apply(sample.resource, Some(&created), &changed);
+                assert_eq!(texts(&written.await.diagnostics), [""; 0]);
+            }
+            // What Terraform keeps then: the state as it was, and nothing beside it.
+            let kept = Object {
+                state: created.state.clone(),
+                private: Vec::new(),
+            };
+
+            let whole = converge(&terraform, &sample, Some(kept.clone()), false).await;
+
+            assert_whole(&terraform, &sample, &whole).await;
+            assert_eq!(whole.state, created.state);
+            let destroyed = terraform.destroy(sample.resource, &kept).await;
+            assert_eq!(texts(&destroyed.diagnostics), [""; 0]);
+            assert!(is_empty(&terraform, &sample).await);
+        }
+    }
+}

@@ -255,6 +255,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     async fn fill(&self) -> Result<Option<Fill>, StoreError> {
         Ok(None)
     }
+
+    /// Removes what an interrupted removal of the last documents left, so that nobody pays for it. What holds
+    /// documents, or is about to, stays.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A backend that broke the promise of [`Backend::commit`].

@@ -1,7 +1,7 @@
 //! Finding shards: which secret a shard is in, and that it is nowhere.
 //!
 //! "There is none" would revoke everything that a shard holds, so that it is never taken from one answer: a shard may
-//! have moved between two calls. See `docs/decisions/010-a-shard-moves-when-its-versions-are-used-up.md`.
+//! have moved between two calls. See `docs/decisions/017-a-shard-moves-when-its-versions-are-used-up.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

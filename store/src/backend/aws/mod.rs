@@ -299,4 +299,13 @@ impl Backend for Aws {
     async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
         self.store.delete_token(owner).await
     }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let board = self.store.board().await?;
+        match self.store.remove_unused_index(&board).await {
+            Err(Stop::Failed(error)) => Err(error),
+            // Somebody is at work on it.
+            Ok(()) | Err(Stop::LaidOutAnew) => Ok(()),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Spreading a namespace over another number of shards, while it is read all the time.
 //!
-//! See `docs/decisions/011-a-namespace-is-laid-out-anew-beside-itself.md`.
+//! See `docs/decisions/018-a-namespace-is-laid-out-anew-beside-itself.md`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

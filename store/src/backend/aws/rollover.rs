@@ -1,7 +1,7 @@
 //! A shard's move to its next secret, when its versions are used up.
 //!
 //! Every step can be repeated and anybody may do it, at any time: see
-//! `docs/decisions/010-a-shard-moves-when-its-versions-are-used-up.md`.
+//! `docs/decisions/017-a-shard-moves-when-its-versions-are-used-up.md`.
 
 use super::Store;
 use super::commit::Spot;

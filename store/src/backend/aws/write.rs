@@ -156,7 +156,7 @@ impl Store {
 
     /// Removes the index where no shard is left. A shard that is made meanwhile is found afterwards, and the index
     /// made again.
-    async fn remove_unused_index(&self, board: &Board) -> Result<(), Stop> {
+    pub(super) async fn remove_unused_index(&self, board: &Board) -> Result<(), Stop> {
         if !self.used(board).await?.is_empty() {
             return Ok(());
         }

@@ -153,6 +153,16 @@ impl Backend for Directory {
         })
         .await
     }
+
+    async fn tidy(&self) -> Result<(), StoreError> {
+        self.run(|tree| {
+            if tree.is_missing() {
+                return Ok(());
+            }
+            tree.locked(|| Ok(()))
+        })
+        .await
+    }
 }
 
 /// The paths, and what is done with them; everything here may block.

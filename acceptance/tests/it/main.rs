@@ -9,8 +9,13 @@
 
 mod bad_input;
 mod concurrency;
+#[cfg(target_os = "linux")]
+mod crash;
 mod everything;
+mod intact;
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod operations;
 mod plugin;
 mod secrecy;
 mod stores;

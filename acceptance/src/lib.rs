@@ -4,20 +4,27 @@
 
 mod binaries;
 mod browse;
+mod chance;
+mod endpoint;
 mod failure;
 pub mod interrupt;
+mod leaks;
 mod place;
 mod process;
 mod proxy;
 mod terraform;
 pub mod tour;
 mod upstream;
+mod victim;
 
 pub use binaries::Binaries;
 pub use browse::{Answer, Browser};
+pub use chance::drawn;
+pub use endpoint::{Calls, Disturbance, Endpoint, Moment, Strike};
 pub use failure::Failure;
 pub use place::{LocalStack, Place, fresh_namespace};
 pub use process::{Process, free_port};
 pub use proxy::Proxy;
 pub use terraform::{Finished, Terraform};
 pub use upstream::SampleUpstream;
+pub use victim::Victim;

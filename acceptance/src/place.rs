@@ -1,6 +1,6 @@
 //! Where a run keeps its documents: a folder, or Secrets Manager as LocalStack speaks it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,7 +15,7 @@ const REGION: &str = "eu-west-1";
 const LISTED_MAX: u32 = 100;
 
 /// Where a run keeps its documents.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Place {
     /// A folder of the embedded store.
     Directory(PathBuf),
@@ -24,7 +24,7 @@ pub enum Place {
 }
 
 /// Secrets Manager on LocalStack, with a namespace that nobody else uses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LocalStack {
     endpoint: String,
     browser: Browser,
@@ -97,6 +97,32 @@ impl Place {
         open(&location, namespace).await
     }
 
+    /// Every token, or page of tokens, that is kept, and where. Of Secrets Manager, which is everybody's, those of one
+    /// namespace only.
+    pub(crate) fn tokens(&self, namespace: Option<&str>) -> Result<Vec<(String, Secret)>, Failure> {
+        match self {
+            Self::Directory(folder) => Ok(token_files(folder)
+                .into_iter()
+                .filter_map(|path| {
+                    // One that is gone by now was written by somebody else, who watches too.
+                    let text = std::fs::read_to_string(&path).ok()?;
+                    Some((path.display().to_string(), Secret::new(text)))
+                })
+                .collect()),
+            Self::LocalStack(localstack) => {
+                let Some(namespace) = namespace else {
+                    return Ok(Vec::new());
+                };
+                let names = localstack.secrets(&format!("tollgate/{namespace}/token"))?;
+                let kept = names.into_iter().filter_map(|name| {
+                    let token = self.token(&name).ok()?;
+                    Some((name, token))
+                });
+                Ok(kept.collect())
+            }
+        }
+    }
+
     /// What is left of a namespace: files, or secrets' names.
     pub fn leftovers(&self, namespace: &Namespace) -> Result<Vec<String>, Failure> {
         match self {
@@ -113,7 +139,24 @@ impl Place {
     }
 }
 
+fn token_files(store: &Path) -> Vec<PathBuf> {
+    let entries = |folder: PathBuf| folder.read_dir().into_iter().flatten().flatten();
+    entries(store.to_owned())
+        .flat_map(|namespace| ["token", "tokens"].map(|folder| namespace.path().join(folder)))
+        .flat_map(entries)
+        .map(|token| token.path())
+        .collect()
+}
+
 impl LocalStack {
+    /// Where it listens, like `127.0.0.1:4566`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.endpoint
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+    }
+
     /// Calls Secrets Manager. LocalStack does not check signatures, but reads the region from one.
     pub fn call(&self, action: &str, body: &Value) -> Result<Value, Failure> {
         let target = format!("secretsmanager.{action}");

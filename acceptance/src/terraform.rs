@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::leaks::Leaks;
 use crate::{Binaries, Failure, Place, interrupt};
 
 /// The first with write-only attributes.
@@ -14,11 +15,13 @@ const CLI_CONFIGURATION: &str = "cli.tfrc";
 /// What a caller's own settings must not change here.
 const FOREIGN_PREFIXES: [&str; 3] = ["TF_", "AWS_", "TOLLGATE_"];
 
-/// A folder with a configuration, in which terraform runs. Dropping it removes the folder.
+/// A folder with a configuration, in which terraform runs. Dropping it removes the folder, and where runs are watched,
+/// panics if a token is in anything that they wrote, printed or logged.
 #[derive(Debug)]
 pub struct Terraform {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    leaks: Option<Leaks>,
 }
 
 /// How a run of terraform ended.
@@ -52,6 +55,7 @@ impl Terraform {
         let terraform = Self {
             folder,
             environment,
+            leaks: Leaks::wanted(place),
         };
         terraform.check_version()?;
         Ok(terraform)
@@ -115,7 +119,33 @@ impl Terraform {
             .output()
             .map_err(|source| missing(&source))?;
         interrupt::check()?;
-        Ok(Finished::new(arguments, &output))
+        let finished = Finished::new(arguments, &output);
+        if let Some(leaks) = &self.leaks {
+            self.watch(leaks, arguments, &finished)?;
+        }
+        Ok(finished)
+    }
+
+    /// Keeps what a run printed and what is in the plan that it saved, and learns the tokens that there are now.
+    fn watch(&self, leaks: &Leaks, arguments: &[&str], finished: &Finished) -> Result<(), Failure> {
+        let (folder, verb) = (self.folder(), arguments.first().unwrap_or(&"terraform"));
+        leaks.keep(folder, verb, &finished.output)?;
+        let saved = |argument: &&str| argument.strip_prefix("-out=").map(str::to_owned);
+        if let Some(plan) = arguments.iter().find_map(saved) {
+            let shown = self.command(&["show", "-json", &plan]).output();
+            let shown = shown.map_err(|source| missing(&source))?;
+            leaks.keep(folder, "show", &String::from_utf8_lossy(&shown.stdout))?;
+        }
+        leaks.learn(self.namespace(arguments))
+    }
+
+    fn namespace<'a>(&'a self, arguments: &[&'a str]) -> Option<&'a str> {
+        let declared = arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix("namespace="));
+        let mut environment = self.environment.iter();
+        let set = environment.find(|(name, _)| name == "TOLLGATE_NAMESPACE");
+        declared.or(set.map(|(_, value)| value.as_str()))
     }
 
     /// A run of terraform that is not started yet.
@@ -123,6 +153,9 @@ impl Terraform {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         forget_foreign_settings(&mut command);
+        if let Some(leaks) = &self.leaks {
+            leaks.trace(&mut command, self.folder(), arguments);
+        }
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -178,6 +211,20 @@ impl Terraform {
 /// What is run: Terraform, or what `TOLLGATE_TERRAFORM` names in its place, such as OpenTofu.
 fn program() -> OsString {
     std::env::var_os("TOLLGATE_TERRAFORM").unwrap_or_else(|| "terraform".into())
+}
+
+impl Drop for Terraform {
+    fn drop(&mut self) {
+        let Some(leaks) = self.leaks.take().filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        // Where the store is gone already, the last run has told.
+        drop(leaks.learn(self.namespace(&[])));
+        if let Some((file, kept)) = leaks.search(self.folder()) {
+            let file = file.strip_prefix(self.folder()).unwrap_or(&file);
+            panic!("{} holds the token that was kept in {kept}", file.display());
+        }
+    }
 }
 
 impl Finished {

@@ -49,7 +49,8 @@ impl ResourceType {
         };
         let (kind, name) = (self.resource.kind(), shown.attribute("name").as_str());
         tracing::info!(%kind, name, done = outcome.is_ok(), "a change was applied");
-        outcome.unwrap_or_else(|diagnostic| fallback.outcome(diagnostic))
+        let outcome = outcome.unwrap_or_else(|diagnostic| fallback.outcome(diagnostic));
+        outcome.with(store.warn_of_little_room().await)
     }
 
     async fn create(

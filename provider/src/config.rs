@@ -16,6 +16,10 @@ const NAMESPACE_VARIABLE: &str = "TOLLGATE_NAMESPACE";
 const STORE_VARIABLE: &str = "TOLLGATE_STORE";
 /// The most tags of a secret that are ours to give: AWS allows 50, and Tollgate needs some.
 const TAGS_MAX: usize = 30;
+/// The most secrets that a namespace's documents are spread over: each needs a tag of the index.
+const SHARDS_MAX: u32 = 40;
+/// The most regions that secrets are replicated to.
+const REPLICA_REGIONS_MAX: usize = 10;
 
 /// What the provider is to work with.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +55,7 @@ pub(crate) fn schema() -> Schema {
     }
 }
 
-fn secrets_manager() -> [Attribute; 6] {
+fn secrets_manager() -> [Attribute; 8] {
     let text = |name| Attribute::optional(name, Type::String).check(check_given);
     [
         text("region").describe("The region, like `eu-west-1`."),
@@ -66,6 +70,20 @@ fn secrets_manager() -> [Attribute; 6] {
         Attribute::optional("tags", Type::map_of_strings())
             .at_most(TAGS_MAX)
             .describe("Tags of every secret made, at most 30."),
+        Attribute::optional("shards", Type::Number)
+            .bounds(1..=SHARDS_MAX)
+            .describe(
+                "How many secrets the documents are spread over, 1 to 40; together with `tags` at most 46. A namespace \
+                 that fills up is spread anew by the first apply that writes to it. 16 for a new namespace where left \
+                 out, and what stands for any other.",
+            ),
+        Attribute::optional("replica_regions", Type::set_of_strings())
+            .check(check_given)
+            .at_most(REPLICA_REGIONS_MAX)
+            .describe(
+                "Further regions that every secret made from now on is replicated to, at most 10, so that proxies there \
+                 read the copy.",
+            ),
     ]
 }
 
@@ -147,7 +165,17 @@ fn read_settings(settings: &Value) -> SecretsManager {
         assume_role_arn: text("assume_role_arn"),
         kms_key_id: text("kms_key_id"),
         tags,
-        ..SecretsManager::default()
+        shards: match settings.attribute("shards") {
+            Value::Number(number) => number.as_u64().and_then(|number| u8::try_from(number).ok()),
+            _ => None,
+        },
+        replica_regions: match settings.attribute("replica_regions") {
+            Value::Set(regions) => regions
+                .iter()
+                .filter_map(|region| region.as_str().map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -238,6 +266,8 @@ mod tests {
                 "tags",
                 Value::Map([("team".to_owned(), "api".into())].into()),
             ),
+            ("shards", 32.into()),
+            ("replica_regions", Value::set(vec!["us-east-1".into()])),
         ]);
 
         let setup = settle(
@@ -252,7 +282,8 @@ mod tests {
             assume_role_arn: Some("arn:aws:iam::1:role/x".to_owned()),
             kms_key_id: Some("alias/x".to_owned()),
             tags: [("team".to_owned(), "api".to_owned())].into(),
-            ..SecretsManager::default()
+            shards: Some(32),
+            replica_regions: vec!["us-east-1".to_owned()],
         };
         assert_eq!(
             setup,

@@ -30,6 +30,8 @@ pub(crate) struct Store {
     /// Whether a read has had the store tidied up.
     tidied: AtomicBool,
     changes: Changes,
+    /// Whether the user was told that the store fills up.
+    warned: AtomicBool,
 }
 
 /// The changes that are being made.
@@ -52,6 +54,7 @@ impl Store {
             created: Mutex::default(),
             tidied: AtomicBool::default(),
             changes: Changes::default(),
+            warned: AtomicBool::default(),
         }
     }
 
@@ -90,6 +93,27 @@ impl Store {
         if let Err(error) = self.backend.tidy().await {
             tracing::warn!(%error, "what a removal left could not be removed");
         }
+    }
+
+    /// What the user should know of the room that is left; told once a process.
+    pub(crate) async fn warn_of_little_room(&self) -> Option<Diagnostic> {
+        // Who can't tell how full it is has told everything else already.
+        let fill = self.backend.fill().await.ok().flatten()?;
+        if !fill.is_worth_a_warning() || self.warned.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        Some(Diagnostic::warning(
+            "The store fills up",
+            format!(
+                "In {}, {} has {} of at most {} bytes. Spread the namespace over more secrets before it is full: set \
+                 `shards` in the provider's `secrets_manager` to twice as many as it has (16 where none is given, 40 at \
+                 most), and apply.",
+                self.backend.place(),
+                fill.item,
+                fill.bytes,
+                fill.bytes_max
+            ),
+        ))
     }
 
     /// Tells others, until it is dropped, that a change is being made.

@@ -10,11 +10,16 @@
 mod asking;
 mod bad_input;
 mod concurrency;
+#[cfg(target_os = "linux")]
+mod crash;
 mod credentials;
 mod decisions;
 mod everything;
+mod intact;
 mod lifecycle;
 mod moved;
+#[cfg(target_os = "linux")]
+mod operations;
 mod plugin;
 mod secrecy;
 mod stores;

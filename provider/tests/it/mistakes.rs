@@ -297,7 +297,7 @@ async fn a_wrong_provider_configuration_is_explained_too() {
     let kind = Type::parse(
         br#"["object",{"namespace":"string","directory":"string","secrets_manager":["object",{"region":"string",
         "profile":"string","endpoint_url":"string","assume_role_arn":"string","kms_key_id":"string",
-        "tags":["map","string"]}]}]"#,
+        "tags":["map","string"],"shards":"number","replica_regions":["set","string"]}]}]"#,
     )
     .unwrap();
     let mut told = String::new();
@@ -308,6 +308,11 @@ async fn a_wrong_provider_configuration_is_explained_too() {
         json!({"namespace": "prod", "directory": "~/store"}),
         json!({"namespace": "prod", "directory": "./here", "secrets_manager": {}}),
         json!({"secrets_manager": {"region": "", "endpoint_url": "localhost:4566"}}),
+        json!({"secrets_manager": {"shards": 0}}),
+        json!({"secrets_manager": {"shards": 41}}),
+        json!({"secrets_manager": {"replica_regions": []}}),
+        json!({"secrets_manager": {"replica_regions": [""]}}),
+        json!({"secrets_manager": {"tags": {}}}),
     ] {
         let request = validate_provider_config::Request {
             config: Some(wire(&from_json(&json, &kind).unwrap())),

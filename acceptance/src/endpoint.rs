@@ -1,0 +1,306 @@
+//! An endpoint between the provider and LocalStack that counts calls, and disturbs some of them.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::chance::drawn;
+use crate::{Failure, LocalStack};
+
+type Answer = Response<Full<Bytes>>;
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// Requests and answers hold at most one secret's value, or twenty: 65,536 bytes each, escaped.
+const BODY_BYTES_MAX: usize = 4_000_000;
+/// Longer than LocalStack ever takes, though all else is waited for by it.
+const CALL_MAX: Duration = Duration::from_secs(60);
+/// Calls that change nothing: what a process leaves in the store is the same before and after them.
+const READING: [&str; 4] = [
+    "GetSecretValue",
+    "BatchGetSecretValue",
+    "DescribeSecret",
+    "ListSecrets",
+];
+
+/// What happens to calls from now on.
+pub enum Disturbance {
+    /// They are passed on.
+    Nothing,
+    /// They are passed on, and at one of them something is done.
+    Strike(Strike),
+    /// So many of a hundred are answered that there are too many calls, beginning with a number, counted from 1.
+    Throttling {
+        /// How many of a hundred.
+        percent: u64,
+        /// From which call on; [`Calls::Changing`] count.
+        from: u32,
+        /// What the choice depends on.
+        seed: u64,
+    },
+}
+
+/// Something that is done at a call.
+pub struct Strike {
+    /// Which calls count.
+    pub calls: Calls,
+    /// The number of the call, counted from 1.
+    pub number: u32,
+    /// Whether LocalStack hears of the call.
+    pub moment: Moment,
+    /// What is done, while the caller waits for its answer.
+    pub act: Box<dyn Fn() + Send>,
+}
+
+/// Which calls count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// All.
+    Every,
+    /// Those that change something in the store.
+    Changing,
+}
+
+/// When something is done about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// In its place: the call is never passed on, and never answered.
+    Before,
+    /// After LocalStack has carried it out, and before the caller knows.
+    After,
+}
+
+/// The running endpoint, on loopback, on a thread of its own. Dropping it ends it.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    calls: Arc<Mutex<Counted>>,
+    shutdown: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Counted {
+    every: u32,
+    changing: u32,
+    struck: bool,
+    throttled: u32,
+    disturbance: Disturbance,
+}
+
+/// What happens to one call.
+enum Turn {
+    Pass,
+    Throttle,
+    Strike(Strike),
+}
+
+impl Endpoint {
+    /// Starts one that passes everything on.
+    pub fn to(localstack: &LocalStack) -> Result<Self, Failure> {
+        let failed = Failure::system("the endpoint can't start");
+        let upstream = localstack.address().to_owned();
+        let (listener, runtime) = bind().map_err(failed)?;
+        let address = listener
+            .local_addr()
+            .map_err(Failure::system("the endpoint has no address"))?;
+        let calls = Arc::new(Mutex::new(Counted::new(Disturbance::Nothing)));
+        let shutdown = CancellationToken::new();
+        let (end, shared) = (shutdown.clone(), Arc::clone(&calls));
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    end.run_until_cancelled(serve(listener, upstream, shared))
+                        .await;
+                }
+            });
+        });
+        Ok(Self {
+            address,
+            calls,
+            shutdown,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it answers, like `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Decides what happens to calls from now on, and counts from 1 again.
+    pub fn disturb(&self, disturbance: Disturbance) {
+        *lock(&self.calls) = Counted::new(disturbance);
+    }
+
+    /// Ends the disturbance; returns whether it came to a strike.
+    #[must_use]
+    pub fn calm(&self) -> bool {
+        let counted =
+            std::mem::replace(&mut *lock(&self.calls), Counted::new(Disturbance::Nothing));
+        counted.struck
+    }
+
+    /// How many calls were answered since the last decision that there are too many.
+    #[must_use]
+    pub fn throttled(&self) -> u32 {
+        lock(&self.calls).throttled
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        if let Some(thread) = self.thread.take() {
+            // Its panic would have shown as a missing answer.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Counted {
+    fn new(disturbance: Disturbance) -> Self {
+        Self {
+            every: 0,
+            changing: 0,
+            struck: false,
+            throttled: 0,
+            disturbance,
+        }
+    }
+
+    fn turn(&mut self, operation: &str) -> Turn {
+        let changes = !READING.contains(&operation);
+        self.every += 1;
+        self.changing += u32::from(changes);
+        match &self.disturbance {
+            Disturbance::Nothing => Turn::Pass,
+            Disturbance::Throttling {
+                percent,
+                from,
+                seed,
+            } => {
+                let chosen = drawn(*seed, self.every.into()) % 100 < *percent;
+                if self.changing.max(1) < *from || !chosen {
+                    return Turn::Pass;
+                }
+                self.throttled += 1;
+                Turn::Throttle
+            }
+            Disturbance::Strike(strike) => {
+                let (counts, count) = match strike.calls {
+                    Calls::Every => (true, self.every),
+                    Calls::Changing => (changes, self.changing),
+                };
+                if !counts || count != strike.number {
+                    return Turn::Pass;
+                }
+                self.struck = true;
+                let strike = std::mem::replace(&mut self.disturbance, Disturbance::Nothing);
+                match strike {
+                    Disturbance::Strike(strike) => Turn::Strike(strike),
+                    _ => Turn::Pass,
+                }
+            }
+        }
+    }
+}
+
+fn bind() -> std::io::Result<(std::net::TcpListener, tokio::runtime::Runtime)> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok((listener, runtime))
+}
+
+async fn serve(listener: TcpListener, upstream: String, calls: Arc<Mutex<Counted>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (upstream, calls) = (upstream.clone(), Arc::clone(&calls));
+        tokio::spawn(async move {
+            let service = service_fn(|request| answer(request, &upstream, &calls));
+            let server = hyper::server::conn::http1::Builder::new();
+            // A client that is killed leaves early: that is what this is for.
+            drop(server.serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+/// An error closes the connection without an answer.
+async fn answer(
+    request: Request<Incoming>,
+    upstream: &str,
+    calls: &Mutex<Counted>,
+) -> Result<Answer, Problem> {
+    let target = request.headers().get("x-amz-target");
+    let operation = target.and_then(|target| target.to_str().ok());
+    let operation = operation.and_then(|target| target.rsplit('.').next());
+    let turn = lock(calls).turn(operation.unwrap_or_default());
+    match turn {
+        Turn::Pass => pass_on(request, upstream).await,
+        Turn::Throttle => Ok(throttled()),
+        Turn::Strike(strike) => match strike.moment {
+            Moment::Before => {
+                (strike.act)();
+                Err("the caller is gone".into())
+            }
+            Moment::After => {
+                let answer = pass_on(request, upstream).await;
+                (strike.act)();
+                answer
+            }
+        },
+    }
+}
+
+async fn pass_on(request: Request<Incoming>, upstream: &str) -> Result<Answer, Problem> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await?;
+    let request = Request::from_parts(head, Full::new(body.to_bytes()));
+    let call = async {
+        let stream = TcpStream::connect(upstream).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await?;
+        Ok::<_, Problem>(Response::from_parts(head, Full::new(body.to_bytes())))
+    };
+    tokio::time::timeout(CALL_MAX, call).await?
+}
+
+fn throttled() -> Answer {
+    const BODY: &str = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+    let mut answer = Response::new(Full::new(Bytes::from_static(BODY.as_bytes())));
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    let json = hyper::header::HeaderValue::from_static("application/x-amz-json-1.1");
+    answer
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, json);
+    answer
+}
+
+fn lock(calls: &Mutex<Counted>) -> MutexGuard<'_, Counted> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} calls, {} of them change something",
+            self.every, self.changing
+        )
+    }
+}

@@ -1,0 +1,117 @@
+//! The provider is killed wherever it could be, and the next apply loses nothing and leaves nothing behind.
+//!
+//! The short form kills after every call that changes something in the store: that is every state in which the store
+//! can be found. The long one (`make soak`) kills before and after every call.
+
+use tollgate_acceptance::{Calls, Disturbance, Endpoint, Moment, Place, Strike, Victim};
+
+use crate::operations::{
+    ADD_KEY, ADD_SET, CHANGE_KEY, CHANGE_SET, GROW_SET, Operation, REMOVE_KEY, REMOVE_SET,
+    ROTATE_KEY,
+};
+use crate::stores::{Run, localstack};
+
+/// More calls than any apply here makes.
+const CALLS_MAX: u32 = 400;
+const SOAK_VARIABLE: &str = "TOLLGATE_TEST_SOAK";
+
+#[test]
+fn a_key_is_created_though_the_provider_is_killed_at_any_call() {
+    survive(&ADD_KEY);
+}
+
+#[test]
+fn a_key_is_rotated_though_the_provider_is_killed_at_any_call() {
+    survive(&ROTATE_KEY);
+}
+
+#[test]
+fn a_key_is_changed_though_the_provider_is_killed_at_any_call() {
+    survive(&CHANGE_KEY);
+}
+
+#[test]
+fn a_key_is_removed_though_the_provider_is_killed_at_any_call() {
+    survive(&REMOVE_KEY);
+}
+
+#[test]
+fn a_key_set_is_created_though_the_provider_is_killed_at_any_call() {
+    survive(&ADD_SET);
+}
+
+#[test]
+fn a_key_set_is_changed_though_the_provider_is_killed_at_any_call() {
+    survive(&CHANGE_SET);
+}
+
+#[test]
+fn a_key_set_outgrows_its_parts_though_the_provider_is_killed_at_any_call() {
+    survive(&GROW_SET);
+}
+
+#[test]
+fn a_key_set_is_removed_though_the_provider_is_killed_at_any_call() {
+    survive(&REMOVE_SET);
+}
+
+fn survive(operation: &Operation) {
+    let mut run = localstack("crash");
+    let Place::LocalStack(place) = &run.place else {
+        panic!("not LocalStack")
+    };
+    let endpoint = Endpoint::to(place).unwrap();
+    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
+    let is_long = std::env::var_os(SOAK_VARIABLE).is_some();
+    let strikes = if is_long {
+        [
+            Some((Calls::Every, Moment::Before)),
+            Some((Calls::Every, Moment::After)),
+        ]
+    } else {
+        [Some((Calls::Changing, Moment::After)), None]
+    };
+    for (calls, moment) in strikes.into_iter().flatten() {
+        let survived = kill_at_each(&run, &endpoint, operation, (calls, moment));
+        println!("survived {survived} kills {moment:?} {calls:?} call");
+        assert!(survived > 1, "nothing was killed: the test tests nothing");
+    }
+    run.declare("");
+    run.terraform.apply(&[]).unwrap();
+    assert_nothing_is_left(&run);
+}
+
+/// Kills at the first call, the second, and so on, until an apply makes fewer; returns how often.
+fn kill_at_each(
+    run: &Run,
+    endpoint: &Endpoint,
+    operation: &Operation,
+    (calls, moment): (Calls, Moment),
+) -> u32 {
+    let victim = Victim::of(&run.binaries, &run.terraform).unwrap();
+    for number in 1..CALLS_MAX {
+        operation.prepare(run, number);
+        let victim = victim.clone();
+        endpoint.disturb(Disturbance::Strike(Strike {
+            calls,
+            number,
+            moment,
+            act: Box::new(move || assert!(victim.kill().unwrap(), "no provider was found")),
+        }));
+        let killed = operation.carry_out(run);
+        if !endpoint.calm() {
+            killed.expect_success().unwrap();
+            operation.check(run);
+            return number - 1;
+        }
+        killed.expect_error().unwrap();
+        operation.carry_out(run).expect_success().unwrap();
+        operation.check(run);
+    }
+    panic!("an apply made more than {CALLS_MAX} calls")
+}
+
+fn assert_nothing_is_left(run: &Run) {
+    let left = run.place.leftovers(&run.namespace).unwrap();
+    assert_eq!(left, Vec::<String>::new());
+}

@@ -21,6 +21,7 @@ mod moved;
 #[cfg(target_os = "linux")]
 mod operations;
 mod plugin;
+mod scale;
 mod secrecy;
 mod stores;
 mod tour;

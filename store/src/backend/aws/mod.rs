@@ -1,9 +1,12 @@
 //! A store in AWS Secrets Manager.
 //!
 //! ```text
-//! tollgate/<namespace>/index          its tags shard-00..15 change with every write of that shard: the cheap signal
-//! tollgate/<namespace>/shard-00..15   the documents whose key hashes there, as JSON
-//! tollgate/<namespace>/token/<key id> one client's token
+//! tollgate/<namespace>/index                its value says how many shards there are; its tags shard-00.. change with
+//!                                           every write of that shard, and say which secret it is in: the cheap signal
+//! tollgate/<namespace>/shard-00..15         the documents whose key hashes there, as JSON, compressed where they are many
+//! tollgate/<namespace>/shard-03of16.1.2     a shard that moved to another secret, as its versions were used up
+//! tollgate/<namespace>/token/<key id>       one client's token
+//! tollgate/<namespace>/tokens/<set>/<g>/<p> a page of a key set's tokens
 //! ```
 //!
 //! Secrets Manager bills by secret and by call, so that thousands of documents share 16 secrets, one call tells that
@@ -22,6 +25,9 @@
 //! anybody may delete it, at any time and more than once, without regard to clocks: it is named by its ARN, and the
 //! secret that the next writer makes under the same name has another one. So a writer who finds a closed shard deletes
 //! it and makes a new one, whether its closer is slow or has crashed.
+//!
+//! A shard whose versions are used up moves to another secret (`docs/decisions/017`), and a namespace can be spread over
+//! another number of shards (`docs/decisions/018`).
 //!
 //! The index has no such step, because it can be made from the shards: who removes it looks for shards once more
 //! afterwards, a writer whose tag finds no index makes one, and a reader who finds none asks for all the shards.

@@ -31,24 +31,17 @@ impl Store {
         };
         self.walk.touch(&name);
         let mut patience = Patience::lasting(LEAVING_MAX);
+        // Most tokens are new, and one call makes them.
+        let mut standing = match expected {
+            Expected::Absent => None,
+            Expected::Revision(_) => self.secrets.value(&name).await?,
+        };
         loop {
-            let standing = self.secrets.value(&name).await?;
-            let revision = standing.as_ref().map(revision);
-            match standing
-                .as_ref()
-                .filter(|value| value.text.as_deref() == Some(token.expose()))
-            {
-                // An earlier attempt, whose answer was lost.
-                Some(value) if patience.attempts() > 1 => {
-                    return Ok(place(name, value.arn.clone()));
-                }
-                _ if expected.is(revision.as_ref()) => {}
-                _ => {
-                    return Err(StoreError::TokenStands {
-                        owner: owner.to_string(),
-                        place: self.place().to_owned(),
-                    });
-                }
+            if !expected.is(standing.as_ref().map(revision).as_ref()) {
+                return Err(StoreError::TokenStands {
+                    owner: owner.to_string(),
+                    place: self.place().to_owned(),
+                });
             }
             let written = match &standing {
                 Some(standing) => self.secrets.swap(standing, token.expose()).await?,
@@ -59,6 +52,14 @@ impl Store {
             }
             if !patience.again().await {
                 return Err(name_is_taken(&self.secrets, &name));
+            }
+            standing = self.secrets.value(&name).await?;
+            let ours = standing
+                .as_ref()
+                .filter(|value| value.text.as_deref() == Some(token.expose()));
+            if let Some(value) = ours {
+                // An earlier attempt, whose answer was lost.
+                return Ok(place(name, value.arn.clone()));
             }
         }
     }
@@ -93,11 +94,15 @@ impl Store {
         Ok(arn.map(|arn| place(name, arn)))
     }
 
-    /// Removes the token for good.
+    /// Removes the token for good, by its ARN: one that is made meanwhile under the same name is another.
     pub(super) async fn delete_token(&self, owner: TokenOwner<'_>) -> Result<(), StoreError> {
         let name = self.names.token(owner);
+        let arn = self.walk.arn(&self.secrets, &name).await?;
         self.walk.touch(&name);
-        self.secrets.remove(&name).await
+        match arn {
+            Some(arn) => self.secrets.remove(&arn).await,
+            None => Ok(()),
+        }
     }
 }
 

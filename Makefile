@@ -6,7 +6,10 @@ DOCUMENT = $(CARGO) run --quiet -p terraform-provider-tollgate --bin tollgate-do
 # nextest prints one summary for all crates; without it, cargo's own runner does the same work.
 RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
 
-.PHONY: help demo build test unit testacc lint fmt generate bench clean
+# Every terraform that a test runs logs all it has to say, and no log may hold a token.
+TRACED = TOLLGATE_TEST_TRACE=1
+
+.PHONY: help demo build test unit testacc soak lint fmt generate bench clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
@@ -22,7 +25,7 @@ build: ## Build the provider and the proxy.
 
 test: ## Every test, with the set-up that it needs.
 	@scripts/need cargo terraform curl
-	@acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=--workspace
+	@$(TRACED) acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=--workspace
 
 unit: ## The engine and the documents, with neither terraform nor the network: seconds.
 	@$(MAKE) --no-print-directory run CRATES="-p tollgate-store --lib"
@@ -30,7 +33,12 @@ unit: ## The engine and the documents, with neither terraform nor the network: s
 
 testacc: ## The acceptance tests alone: real terraform, LocalStack, the built binaries.
 	@scripts/need cargo terraform curl
-	@acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=-p=tollgate-acceptance
+	@$(TRACED) acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=-p=tollgate-acceptance
+
+soak: ## Kill the provider before and after every call of the store, and often while it writes files: half an hour.
+	@scripts/need cargo terraform curl
+	@TOLLGATE_TEST_SOAK=1 acceptance/localstack/with $(MAKE) --no-print-directory build run \
+	  CRATES="-p=tollgate-acceptance -- crash:: interrupted::"
 
 .PHONY: run
 run:

@@ -1,6 +1,6 @@
 //! Numbers that look random and are the same in every run, so that what once failed fails again.
 
-/// The number at a place of the sequence that starts with `seed`: the generator known as SplitMix64.
+/// The number at a place of the sequence that starts with `seed`: the generator known as `SplitMix64`.
 #[must_use]
 pub fn drawn(seed: u64, place: u64) -> u64 {
     let step = place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -24,7 +24,7 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 /// Requests and answers hold at most one secret's value, or twenty: 65,536 bytes each, escaped.
 const BODY_BYTES_MAX: usize = 4_000_000;
 /// Longer than LocalStack ever takes, though all else is waited for by it.
-const CALL_MAX: Duration = Duration::from_secs(60);
+const CALL_MAX: Duration = Duration::from_mins(1);
 /// Calls that change nothing: what a process leaves in the store is the same before and after them.
 const READING: [&str; 4] = [
     "GetSecretValue",

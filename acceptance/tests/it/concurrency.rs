@@ -9,6 +9,7 @@ use crate::stores::{Run, another, declare, on_both_stores};
 
 on_both_stores! {
     two_applies_at_once_keep_each_others_documents => super::two_applies_at_once;
+    keys_that_two_applies_add_to_one_set_are_all_kept => super::one_set_two_writers;
     of_two_applies_that_change_one_document_none_is_lost_silently => super::one_document_two_writers;
 }
 
@@ -81,6 +82,45 @@ fn one_document_two_writers(run: &Run) {
     assert!(loser.flowing().contains("plan again"), "{}", loser.output);
     first.expect_empty_plan(&[]).unwrap();
     first.destroy(&[]).unwrap();
+}
+
+/// One of the two is told to plan again, and then both see all.
+fn one_set_two_writers(run: &Run) {
+    let set = |keys: &str| {
+        format!(
+            "resource \"tollgate_scope\" \"it\" {{\n  name = \"a\"\n  grants = [{{ path = \"/**\" }}]\n}}\nresource \
+             \"tollgate_key_set\" \"it\" {{\n  name = \"many\"\n  scopes = [tollgate_scope.it.name]\n  keys = {{ {keys} }}\n}}\n"
+        )
+    };
+    let (first, second) = (another(run), another(run));
+    declare(&first, &set("a = {}"));
+    first.apply(&[]).unwrap();
+    std::fs::copy(first.state_file(), second.state_file()).unwrap();
+    for (terraform, keys) in [(&first, "a = {}, b = {}"), (&second, "a = {}, c = {}")] {
+        declare(terraform, &set(keys));
+        let plan = terraform.run(&["plan", "-out=saved"]).unwrap();
+        plan.expect_success().unwrap();
+    }
+
+    let winner = first.run(&["apply", "-no-color", "saved"]).unwrap();
+    let loser = second.run(&["apply", "-no-color", "saved"]).unwrap();
+
+    winner.expect_success().unwrap();
+    let loser = loser.expect_error().unwrap();
+    assert!(loser.flowing().contains("plan again"), "{}", loser.output);
+    declare(&second, &set("a = {}, b = {}, c = {}"));
+    let applied = second.apply(&[]).unwrap();
+    assert!(
+        applied.output.contains("0 added, 1 changed"),
+        "{}",
+        applied.output
+    );
+    second.expect_empty_plan(&[]).unwrap();
+    second.destroy(&[]).unwrap();
+    assert_eq!(
+        run.place.leftovers(&run.namespace).unwrap(),
+        Vec::<String>::new()
+    );
 }
 
 fn scopes(team: &str) -> String {

@@ -16,6 +16,8 @@ mod credentials;
 mod decisions;
 mod everything;
 mod intact;
+#[cfg(target_os = "linux")]
+mod interrupted;
 mod lifecycle;
 mod moved;
 #[cfg(target_os = "linux")]
@@ -24,5 +26,6 @@ mod plugin;
 mod scale;
 mod secrecy;
 mod stores;
+mod throttled;
 mod tour;
 mod upgrade;

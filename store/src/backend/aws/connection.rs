@@ -72,7 +72,9 @@ impl Connection {
 
     /// The client; an error where no region can be found.
     pub(super) async fn client(&self, place: &str) -> Result<&Client, StoreError> {
-        self.client.get_or_try_init(|| self.connect(place)).await
+        // Boxed: it runs once, and would make every call's future as large as its own.
+        let connect = || Box::pin(self.connect(place));
+        self.client.get_or_try_init(connect).await
     }
 
     async fn connect(&self, place: &str) -> Result<Client, StoreError> {

@@ -13,7 +13,7 @@ use super::slot::Seen;
 use crate::backend::StoreError;
 
 /// How long it is tried while others are at it, too.
-const CONTENDED_MAX: Duration = Duration::from_secs(60);
+const CONTENDED_MAX: Duration = Duration::from_mins(1);
 /// How many pages of a namespace's shards are listed at most: each holds 100, a namespace has 40 and leftovers.
 const PAGES_MAX: u8 = 3;
 

@@ -111,7 +111,7 @@ impl Store {
             let tag = look.tags.get(&number.tag());
             let absent = slot.is_some_and(|it| it.has_polled_absence(tag) || !it.is_known());
             let missing = matches!(here.seen, Seen::Absent);
-            if !here.seen.is_telling() && !(missing && absent) {
+            if !(here.seen.is_telling() || missing && absent) {
                 lost.push((found.len(), number));
             }
             found.push(here);

@@ -10,6 +10,7 @@ use super::patience::Patience;
 use super::secrets::{Value, Written};
 use super::shard::{Shard, Stage};
 use super::slot::{Found, Seen};
+use super::write::tag;
 use crate::backend::StoreError;
 
 /// How long a move is tried while others are at it, too.
@@ -43,7 +44,7 @@ impl Store {
                     _ => found.seen.version().to_owned(),
                 };
                 // Before the old secret is gone: who misses it then finds out at the index.
-                let tag = self.tag(spot.board, spot.number, to, &nonce);
+                let tag = tag(spot.board, spot.number, to, &nonce);
                 self.set_tags(vec![tag]).await?;
                 self.secrets.remove(&old.arn).await?;
                 spot.slot.learn(&found, lessons);
@@ -127,7 +128,7 @@ impl Store {
         shard: &Shard,
         old: &str,
     ) -> Result<(), StoreError> {
-        let tag = self.tag(spot.board, spot.number, spot.generation, &shard.nonce);
+        let tag = tag(spot.board, spot.number, spot.generation, &shard.nonce);
         self.set_tags(vec![tag]).await?;
         self.secrets.remove(old).await
     }

@@ -344,7 +344,7 @@ impl Secrets {
         let _turn = self.turns.acquire().await;
         let mut patience = Patience::lasting(THROTTLED_MAX);
         loop {
-            let error = match send(client).await {
+            let error = match Box::pin(send(client)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

@@ -98,7 +98,7 @@ impl Store {
     /// Tells every reader that a shard changed. The shard is written by now: where this fails, readers see it later,
     /// when they next read everything.
     async fn announce(&self, spot: Spot<'_>, nonce: &str) {
-        let tag = self.tag(spot.board, spot.number, spot.generation, nonce);
+        let tag = tag(spot.board, spot.number, spot.generation, nonce);
         if let Err(error) = self.set_tags(vec![tag]).await {
             let shard = spot.number.tag();
             tracing::warn!(%error, shard, "a change was written, but proxies may see it late");
@@ -128,22 +128,6 @@ impl Store {
         };
         let tags = all.into_iter().collect();
         self.index.create(&self.secrets, plan, tags).await
-    }
-
-    /// A shard's tag on the index.
-    pub(super) fn tag(
-        &self,
-        board: &Board,
-        number: ShardNumber,
-        generation: u32,
-        nonce: &str,
-    ) -> (String, String) {
-        let mark = Mark {
-            layout: board.layout,
-            generation,
-            nonce: nonce.to_owned(),
-        };
-        (number.tag(), mark.to_string())
     }
 
     /// Removes a closed shard, and the index with the last one. Whoever finds a closed shard may do it.
@@ -199,7 +183,7 @@ impl Store {
                 },
                 _ => &value.version,
             };
-            used.push(self.tag(board, number, found.generation, nonce));
+            used.push(tag(board, number, found.generation, nonce));
         }
         Ok(used)
     }
@@ -249,4 +233,19 @@ impl Store {
         let revision = draw_revision(|| self.place().to_owned())?;
         Ok(revision.as_str().to_owned())
     }
+}
+
+/// A shard's tag on the index.
+pub(super) fn tag(
+    board: &Board,
+    number: ShardNumber,
+    generation: u32,
+    nonce: &str,
+) -> (String, String) {
+    let mark = Mark {
+        layout: board.layout,
+        generation,
+        nonce: nonce.to_owned(),
+    };
+    (number.tag(), mark.to_string())
 }

@@ -1,0 +1,101 @@
+//! Applies that a person interrupts, and providers that are killed while they write files.
+
+use std::os::unix::process::CommandExt as _;
+use std::time::{Duration, Instant};
+
+use tollgate_acceptance::{
+    Calls, Disturbance, Endpoint, Moment, Place, Process, Strike, Victim, drawn,
+};
+
+use crate::operations::{ADD_KEY, CHANGE_SET, Operation, REMOVE_KEY, ROTATE_KEY};
+use crate::stores::{Run, directory, localstack};
+
+const APPLY: [&str; 4] = ["apply", "-auto-approve", "-no-color", "-input=false"];
+/// More calls that change something than any apply here makes.
+const CALLS_MAX: u32 = 20;
+const END_SECONDS_MAX: u64 = 60;
+/// How often each operation is killed on the directory store; many times over in `make soak`.
+const ROUNDS: u32 = 6;
+const ROUNDS_OF_A_SOAK: u32 = 60;
+const SEED: u64 = 4_711;
+
+#[test]
+fn an_apply_that_ctrl_c_ends_keeps_its_state_and_the_next_one_goes_on() {
+    let mut run = localstack("ctrl-c");
+    let Place::LocalStack(place) = &run.place else {
+        panic!("not LocalStack")
+    };
+    let endpoint = Endpoint::to(place).unwrap();
+    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
+    let mut interrupted = 0;
+    for number in 1..=CALLS_MAX {
+        ADD_KEY.prepare(&run, number);
+        let victim = Victim::of(&run.binaries, &run.terraform).unwrap();
+        endpoint.disturb(Disturbance::Strike(Strike {
+            calls: Calls::Changing,
+            number,
+            moment: Moment::After,
+            act: Box::new(move || victim.interrupt_group().unwrap()),
+        }));
+
+        let mut apply = Process::start(run.terraform.command(&APPLY).process_group(0)).unwrap();
+        apply.wait(END_SECONDS_MAX).unwrap();
+
+        let struck = endpoint.calm();
+        ADD_KEY.carry_out(&run).expect_success().unwrap();
+        ADD_KEY.check(&run);
+        if !struck {
+            break;
+        }
+        interrupted += 1;
+    }
+    assert!(interrupted > 1, "nothing was interrupted");
+    run.terraform.destroy(&[]).unwrap();
+    assert_nothing_is_left(&run);
+}
+
+#[test]
+fn a_provider_that_is_killed_while_it_writes_files_leaves_what_the_next_apply_finishes() {
+    for operation in [&ADD_KEY, &ROTATE_KEY, &CHANGE_SET, &REMOVE_KEY] {
+        kill_at_random(operation);
+    }
+}
+
+fn kill_at_random(operation: &Operation) {
+    let run = directory("killed");
+    let victim = Victim::of(&run.binaries, &run.terraform).unwrap();
+    let is_long = std::env::var_os("TOLLGATE_TEST_SOAK").is_some();
+    let rounds = if is_long { ROUNDS_OF_A_SOAK } else { ROUNDS };
+    operation.prepare(&run, 1);
+    let unharmed = duration_of(|| operation.carry_out(&run).expect_success().unwrap());
+    operation.check(&run);
+    for round in 2..2 + rounds {
+        operation.prepare(&run, round);
+        let share = drawn(SEED, u64::from(round)) % 100;
+        let delay = unharmed * u32::try_from(share).unwrap() / 100;
+        let mut apply = Process::start(&mut run.terraform.command(&APPLY)).unwrap();
+        std::thread::sleep(delay);
+        victim.kill().unwrap();
+        apply.wait(END_SECONDS_MAX).unwrap();
+
+        operation.carry_out(&run).expect_success().unwrap();
+        operation.check(&run);
+    }
+    run.terraform.destroy(&[]).unwrap();
+    assert_nothing_is_left(&run);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only says over which time the kills are spread"
+)]
+fn duration_of<T>(work: impl FnOnce() -> T) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+fn assert_nothing_is_left(run: &Run) {
+    let left = run.place.leftovers(&run.namespace).unwrap();
+    assert_eq!(left, Vec::<String>::new());
+}

@@ -6,10 +6,10 @@ DOCUMENT = $(CARGO) run --quiet -p terraform-provider-tollgate --bin tollgate-do
 # nextest prints one summary for all crates; without it, cargo's own runner does the same work.
 RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
 
-.PHONY: help demo build test unit testacc lint fmt generate bench clean
+.PHONY: help demo build test unit testacc lint fmt generate bench bench-provider clean
 
 help: ## List the verbs.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: ## From `terraform apply` to an enforced request, on this machine.
 	@scripts/need cargo terraform
@@ -53,6 +53,11 @@ generate: ## Write docs/ from the provider's schema and the examples.
 
 bench: ## How long a decision takes.
 	$(CARGO) bench -p tollgate-gate
+
+bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: writes docs/benchmarks.md.
+	@scripts/need cargo terraform curl
+	$(CARGO) build --release -p terraform-provider-tollgate -p tollgate-acceptance --bin terraform-provider-tollgate --bin tollgate-bench
+	@acceptance/localstack/with target/release/tollgate-bench $(KEYS)
 
 clean: ## Remove what was built, and LocalStack.
 	acceptance/localstack/start.sh stop

@@ -9,10 +9,10 @@ RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run
 # Every terraform that a test runs logs all it has to say, and no log may hold a token.
 TRACED = TOLLGATE_TEST_TRACE=1
 
-.PHONY: help demo build test unit testacc soak lint fmt generate bench clean
+.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider clean
 
 help: ## List the verbs.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: ## From `terraform apply` to an enforced request, on this machine.
 	@scripts/need cargo terraform
@@ -61,6 +61,11 @@ generate: ## Write docs/ from the provider's schema and the examples.
 
 bench: ## How long a decision takes.
 	$(CARGO) bench -p tollgate-gate
+
+bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: writes docs/benchmarks.md.
+	@scripts/need cargo terraform curl
+	$(CARGO) build --release -p terraform-provider-tollgate -p tollgate-acceptance --bin terraform-provider-tollgate --bin tollgate-bench
+	@acceptance/localstack/with target/release/tollgate-bench $(KEYS)
 
 clean: ## Remove what was built, and LocalStack.
 	acceptance/localstack/start.sh stop

@@ -14,22 +14,33 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Finds them.
+    /// Finds both.
     pub fn find() -> Result<Self, Failure> {
+        Self::find_all(&[PROVIDER, PROXY], "build them with `make build`")
+    }
+
+    /// Finds the provider; whether the proxy was built too does not matter.
+    pub fn find_provider() -> Result<Self, Failure> {
+        Self::find_all(
+            &[PROVIDER],
+            "build it with `cargo build`, as this program was",
+        )
+    }
+
+    fn find_all(names: &[&str], remedy: &str) -> Result<Self, Failure> {
         let own = std::env::current_exe()
             .map_err(Failure::system("this program's own place is unknown"))?;
-        let holds_both =
-            |folder: &&Path| folder.join(PROVIDER).is_file() && folder.join(PROXY).is_file();
+        let holds_all = |folder: &&Path| names.iter().all(|name| folder.join(name).is_file());
         own.ancestors()
             .skip(1)
             .take(2)
-            .find(holds_both)
+            .find(holds_all)
             .map(|folder| Self {
                 folder: folder.to_owned(),
             })
             .ok_or_else(|| Failure::Missing {
-                program: format!("{PROVIDER} or {PROXY}"),
-                remedy: "build them with `make build`".to_owned(),
+                program: names.join(" or "),
+                remedy: remedy.to_owned(),
             })
     }
 

@@ -1,9 +1,7 @@
 //! An endpoint between the provider and LocalStack that counts calls, and disturbs some of them.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +11,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::chance::drawn;
 use crate::{Failure, LocalStack};
 
@@ -83,10 +81,8 @@ pub enum Moment {
 /// The running endpoint, on loopback, on a thread of its own. Dropping it ends it.
 #[derive(Debug)]
 pub struct Endpoint {
-    address: SocketAddr,
+    server: Background,
     calls: Arc<Mutex<Counted>>,
-    shutdown: CancellationToken,
-    thread: Option<JoinHandle<()>>,
 }
 
 struct Counted {
@@ -107,35 +103,19 @@ enum Turn {
 impl Endpoint {
     /// Starts one that passes everything on.
     pub fn to(localstack: &LocalStack) -> Result<Self, Failure> {
-        let failed = Failure::system("the endpoint can't start");
         let upstream = localstack.address().to_owned();
-        let (listener, runtime) = bind().map_err(failed)?;
-        let address = listener
-            .local_addr()
-            .map_err(Failure::system("the endpoint has no address"))?;
         let calls = Arc::new(Mutex::new(Counted::new(Disturbance::Nothing)));
-        let shutdown = CancellationToken::new();
-        let (end, shared) = (shutdown.clone(), Arc::clone(&calls));
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                if let Ok(listener) = TcpListener::from_std(listener) {
-                    end.run_until_cancelled(serve(listener, upstream, shared))
-                        .await;
-                }
-            });
-        });
-        Ok(Self {
-            address,
-            calls,
-            shutdown,
-            thread: Some(thread),
-        })
+        let shared = Arc::clone(&calls);
+        let server = Background::start("the endpoint can't start", async |listener| {
+            serve(listener, upstream, shared).await;
+        })?;
+        Ok(Self { server, calls })
     }
 
     /// Where it answers, like `http://127.0.0.1:41234`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Decides what happens to calls from now on, and counts from 1 again.
@@ -155,16 +135,6 @@ impl Endpoint {
     #[must_use]
     pub fn throttled(&self) -> u32 {
         lock(&self.calls).throttled
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-        if let Some(thread) = self.thread.take() {
-            // Its panic would have shown as a missing answer.
-            drop(thread.join());
-        }
     }
 }
 
@@ -214,15 +184,6 @@ impl Counted {
             }
         }
     }
-}
-
-fn bind() -> std::io::Result<(std::net::TcpListener, tokio::runtime::Runtime)> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    Ok((listener, runtime))
 }
 
 async fn serve(listener: TcpListener, upstream: String, calls: Arc<Mutex<Counted>>) {

@@ -85,13 +85,13 @@ impl fmt::Debug for Failure {
 
 impl Failure {
     /// A failure to read or write `path`.
-    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
     }
 
     /// A failure of the system itself.
-    pub(crate) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::System { action, source }
     }
 }

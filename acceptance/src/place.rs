@@ -13,6 +13,7 @@ use crate::{Browser, Failure};
 const ENDPOINT_VARIABLE: &str = "TOLLGATE_TEST_LOCALSTACK";
 const REGION: &str = "eu-west-1";
 const LISTED_MAX: u32 = 100;
+const PAGES_MAX: u32 = 1_000;
 
 /// Where a run keeps its documents.
 #[derive(Debug, Clone)]
@@ -33,17 +34,7 @@ pub struct LocalStack {
 impl Place {
     /// The running LocalStack; the failure says how to start one.
     pub fn localstack() -> Result<Self, Failure> {
-        let endpoint = std::env::var(ENDPOINT_VARIABLE).map_err(|_| Failure::Missing {
-            program: "LocalStack".to_owned(),
-            remedy: format!(
-                "run `make testacc`, which installs and starts it, or start one with acceptance/localstack/start.sh and \
-                 set {ENDPOINT_VARIABLE} to its endpoint"
-            ),
-        })?;
-        Ok(Self::LocalStack(LocalStack {
-            endpoint,
-            browser: Browser::new(),
-        }))
+        LocalStack::find().map(Self::LocalStack)
     }
 
     /// What tells terraform's provider and the proxy about the place.
@@ -149,12 +140,43 @@ fn token_files(store: &Path) -> Vec<PathBuf> {
 }
 
 impl LocalStack {
+    /// The running one; the failure says how to start one.
+    pub fn find() -> Result<Self, Failure> {
+        let endpoint = std::env::var(ENDPOINT_VARIABLE).map_err(|_| Failure::Missing {
+            program: "LocalStack".to_owned(),
+            remedy: format!(
+                "run `make testacc`, which installs and starts it, or start one with acceptance/localstack/start.sh and \
+                 set {ENDPOINT_VARIABLE} to its endpoint"
+            ),
+        })?;
+        Ok(Self::at(endpoint))
+    }
+
+    /// What answers at an endpoint, like `http://127.0.0.1:4566`.
+    #[must_use]
+    pub fn at(endpoint: String) -> Self {
+        Self {
+            endpoint,
+            browser: Browser::new(),
+        }
+    }
+
     /// Where it listens, like `127.0.0.1:4566`.
     #[must_use]
     pub fn address(&self) -> &str {
         self.endpoint
             .trim_start_matches("http://")
             .trim_end_matches('/')
+    }
+
+    /// Its version, as its health page tells.
+    pub fn version(&self) -> Result<String, Failure> {
+        let health = self
+            .browser
+            .fetch(&format!("{}/_localstack/health", self.endpoint), None)?
+            .json();
+        let version = health.get("version").and_then(Value::as_str);
+        Ok(version.unwrap_or("unknown").to_owned())
     }
 
     /// Calls Secrets Manager. LocalStack does not check signatures, but reads the region from one.
@@ -183,21 +205,36 @@ impl LocalStack {
 
     /// The names of the secrets that start with `prefix`.
     pub fn secrets(&self, prefix: &str) -> Result<Vec<String>, Failure> {
-        let filter =
-            json!({ "MaxResults": LISTED_MAX, "Filters": [{ "Key": "name", "Values": [prefix] }] });
-        let listed = self.call("ListSecrets", &filter)?;
-        let secrets = listed
-            .get("SecretList")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let name = |secret: &Value| {
-            secret
-                .get("Name")
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
-        Ok(secrets.iter().filter_map(name).collect())
+        let mut names = Vec::new();
+        let mut next = Value::Null;
+        for _ in 0..PAGES_MAX {
+            let mut filter = json!({ "MaxResults": LISTED_MAX, "Filters": [{ "Key": "name", "Values": [prefix] }] });
+            if let (Value::String(_), Some(filter)) = (&next, filter.as_object_mut()) {
+                filter.insert("NextToken".to_owned(), next);
+            }
+            let listed = self.call("ListSecrets", &filter)?;
+            let secrets = listed.get("SecretList").and_then(Value::as_array);
+            let name = |secret: &Value| Some(secret.get("Name")?.as_str()?.to_owned());
+            names.extend(secrets.into_iter().flatten().filter_map(name));
+            next = listed.get("NextToken").cloned().unwrap_or_default();
+            if next.is_null() {
+                return Ok(names);
+            }
+        }
+        Err(Failure::Unexpected {
+            what: format!("the secrets {prefix}*"),
+            expected: format!("at most {}", PAGES_MAX * LISTED_MAX),
+            got: "more".to_owned(),
+        })
+    }
+
+    /// Removes the secrets whose names start with `prefix`, for good.
+    pub fn remove_secrets(&self, prefix: &str) -> Result<(), Failure> {
+        for name in self.secrets(prefix)? {
+            let removal = json!({ "SecretId": name, "ForceDeleteWithoutRecovery": true });
+            self.call("DeleteSecret", &removal)?;
+        }
+        Ok(())
     }
 }
 

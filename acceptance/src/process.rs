@@ -75,6 +75,19 @@ impl Process {
         })
     }
 
+    /// Asks it to end with SIGINT and waits for that, also after this process itself was told to end.
+    pub fn end(&mut self, seconds_max: u64) {
+        if !self.is_running() || self.signal("INT").is_err() {
+            return;
+        }
+        for _ in 0..checks(seconds_max) {
+            if !self.is_running() {
+                return;
+            }
+            std::thread::sleep(CHECK_INTERVAL);
+        }
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -82,10 +95,20 @@ impl Process {
 
     /// Waits until it ends.
     pub fn wait(&mut self, seconds_max: u64) -> Result<ExitStatus, Failure> {
+        self.watch(seconds_max, || ())
+    }
+
+    /// Waits until it ends, and looks at something every 20 ms until then.
+    pub fn watch(
+        &mut self,
+        seconds_max: u64,
+        mut look: impl FnMut(),
+    ) -> Result<ExitStatus, Failure> {
         let mut ended = None;
         let name = self.name.clone();
         let child = &mut self.child;
         let waited = until(&format!("the end of {name}"), seconds_max, || {
+            look();
             ended = child.try_wait().ok().flatten();
             Ok(ended.is_some())
         });
@@ -153,8 +176,7 @@ pub(crate) fn until(
     seconds_max: u64,
     mut condition: impl FnMut() -> Result<bool, Failure>,
 ) -> Result<(), Failure> {
-    let checks = seconds_max * 1_000 / u64::try_from(CHECK_INTERVAL.as_millis()).unwrap_or(1);
-    for _ in 0..checks {
+    for _ in 0..checks(seconds_max) {
         interrupt::check()?;
         if condition()? {
             return Ok(());
@@ -166,6 +188,10 @@ pub(crate) fn until(
         seconds: seconds_max,
         output: String::new(),
     })
+}
+
+fn checks(seconds_max: u64) -> u64 {
+    seconds_max * 1_000 / u64::try_from(CHECK_INTERVAL.as_millis()).unwrap_or(1)
 }
 
 /// A port of this machine's loopback that nothing listens on.

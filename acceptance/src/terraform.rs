@@ -37,15 +37,25 @@ pub struct Finished {
 impl Terraform {
     /// A folder whose only provider is the one that was just built; the failure says how to get terraform.
     pub fn new(binaries: &Binaries, place: &Place) -> Result<Self, Failure> {
+        let overrides = binaries.folder().display();
+        let installation = format!("dev_overrides {{ \"tollgate/tollgate\" = \"{overrides}\" }}");
+        Self::with_providers(&installation, place)
+    }
+
+    /// A folder that takes its providers from a mirror in the file system alone; they need `terraform init`.
+    pub fn with_mirror(mirror: &Path, place: &Place) -> Result<Self, Failure> {
+        let installation = format!("filesystem_mirror {{ path = \"{}\" }}", mirror.display());
+        Self::with_providers(&installation, place)
+    }
+
+    fn with_providers(installation: &str, place: &Place) -> Result<Self, Failure> {
         let folder = TempDir::with_prefix("tollgate-terraform-")
             .map_err(Failure::system("no temporary folder"))?;
-        let overrides = format!(
-            "disable_checkpoint = true\n\
-             provider_installation {{\n  dev_overrides {{ \"tollgate/tollgate\" = \"{}\" }}\n}}\n",
-            binaries.folder().display()
-        );
+        let configuration =
+            format!("disable_checkpoint = true\nprovider_installation {{\n  {installation}\n}}\n");
         let cli_configuration = folder.path().join(CLI_CONFIGURATION);
-        std::fs::write(&cli_configuration, overrides).map_err(Failure::file(&cli_configuration))?;
+        std::fs::write(&cli_configuration, configuration)
+            .map_err(Failure::file(&cli_configuration))?;
         let mut environment = place.environment();
         environment.push((
             "TF_CLI_CONFIG_FILE".to_owned(),
@@ -61,13 +71,18 @@ impl Terraform {
         Ok(terraform)
     }
 
-    fn check_version(&self) -> Result<(), Failure> {
+    /// Terraform's own version, like `1.11.4`.
+    pub fn version(&self) -> Result<String, Failure> {
         let shown = self.run(&["version", "-json"])?.expect_success()?;
         let version: serde_json::Value = serde_json::from_str(&shown.output).unwrap_or_default();
         let version = version
             .get("terraform_version")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("0.0");
+            .and_then(serde_json::Value::as_str);
+        Ok(version.unwrap_or("0.0").to_owned())
+    }
+
+    fn check_version(&self) -> Result<(), Failure> {
+        let version = self.version()?;
         let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
         if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= VERSION_MIN {
             return Ok(());

@@ -1,8 +1,6 @@
 //! A sample upstream: an orders API that answers what it was asked.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,62 +9,27 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio_util::sync::CancellationToken;
 
 use crate::Failure;
+use crate::background::Background;
 
 /// A server on loopback, on a thread of its own. Dropping it ends it.
 #[derive(Debug)]
 pub struct SampleUpstream {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    server: Background,
 }
 
 impl SampleUpstream {
     /// Starts it on a free port.
     pub fn start() -> Result<Self, Failure> {
-        let failed = |source| Failure::System {
-            action: "the sample upstream can't start",
-            source,
-        };
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
-        let shutdown = CancellationToken::new();
-        let end = shutdown.clone();
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-                    end.run_until_cancelled(serve(listener)).await;
-                }
-            });
-        });
-        Ok(Self {
-            address,
-            shutdown,
-            thread: Some(thread),
-        })
+        let server = Background::start("the sample upstream can't start", serve)?;
+        Ok(Self { server })
     }
 
     /// Where it answers, like `http://127.0.0.1:41234`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-}
-
-impl Drop for SampleUpstream {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
-        if let Some(thread) = self.thread.take() {
-            // Its panic would have shown as a missing answer.
-            drop(thread.join());
-        }
+        format!("http://{}", self.server.address())
     }
 }
 

@@ -7,7 +7,7 @@ use tollgate_acceptance::{Calls, Disturbance, Endpoint, Moment, Place, Strike, V
 
 use crate::operations::{
     ADD_KEY, ADD_SET, CHANGE_KEY, CHANGE_SET, GROW_SET, Operation, REMOVE_KEY, REMOVE_SET,
-    ROTATE_KEY,
+    ROTATE_KEY, apply,
 };
 use crate::stores::{Run, localstack};
 
@@ -73,7 +73,6 @@ fn survive(operation: &Operation) {
     };
     for (calls, moment) in strikes.into_iter().flatten() {
         let survived = kill_at_each(&run, &endpoint, operation, (calls, moment));
-        println!("survived {survived} kills {moment:?} {calls:?} call");
         assert!(survived > 1, "nothing was killed: the test tests nothing");
     }
     run.declare("");
@@ -98,14 +97,14 @@ fn kill_at_each(
             moment,
             act: Box::new(move || assert!(victim.kill().unwrap(), "no provider was found")),
         }));
-        let killed = operation.carry_out(run);
+        let killed = apply(run);
         if !endpoint.calm() {
             killed.expect_success().unwrap();
             operation.check(run);
             return number - 1;
         }
         killed.expect_error().unwrap();
-        operation.carry_out(run).expect_success().unwrap();
+        apply(run).expect_success().unwrap();
         operation.check(run);
     }
     panic!("an apply made more than {CALLS_MAX} calls")

@@ -7,7 +7,7 @@ use tollgate_acceptance::{
     Calls, Disturbance, Endpoint, Moment, Place, Process, Strike, Victim, drawn,
 };
 
-use crate::operations::{ADD_KEY, CHANGE_SET, Operation, REMOVE_KEY, ROTATE_KEY};
+use crate::operations::{ADD_KEY, CHANGE_SET, Operation, REMOVE_KEY, ROTATE_KEY, apply};
 use crate::stores::{Run, directory, localstack};
 
 const APPLY: [&str; 4] = ["apply", "-auto-approve", "-no-color", "-input=false"];
@@ -38,11 +38,11 @@ fn an_apply_that_ctrl_c_ends_keeps_its_state_and_the_next_one_goes_on() {
             act: Box::new(move || victim.interrupt_group().unwrap()),
         }));
 
-        let mut apply = Process::start(run.terraform.command(&APPLY).process_group(0)).unwrap();
-        apply.wait(END_SECONDS_MAX).unwrap();
+        let mut process = Process::start(run.terraform.command(&APPLY).process_group(0)).unwrap();
+        process.wait(END_SECONDS_MAX).unwrap();
 
         let struck = endpoint.calm();
-        ADD_KEY.carry_out(&run).expect_success().unwrap();
+        apply(&run).expect_success().unwrap();
         ADD_KEY.check(&run);
         if !struck {
             break;
@@ -67,18 +67,18 @@ fn kill_at_random(operation: &Operation) {
     let is_long = std::env::var_os("TOLLGATE_TEST_SOAK").is_some();
     let rounds = if is_long { ROUNDS_OF_A_SOAK } else { ROUNDS };
     operation.prepare(&run, 1);
-    let unharmed = duration_of(|| operation.carry_out(&run).expect_success().unwrap());
+    let unharmed = duration_of(|| apply(&run).expect_success().unwrap());
     operation.check(&run);
     for round in 2..2 + rounds {
         operation.prepare(&run, round);
         let share = drawn(SEED, u64::from(round)) % 100;
         let delay = unharmed * u32::try_from(share).unwrap() / 100;
-        let mut apply = Process::start(&mut run.terraform.command(&APPLY)).unwrap();
+        let mut process = Process::start(&mut run.terraform.command(&APPLY)).unwrap();
         std::thread::sleep(delay);
         victim.kill().unwrap();
-        apply.wait(END_SECONDS_MAX).unwrap();
+        process.wait(END_SECONDS_MAX).unwrap();
 
-        operation.carry_out(&run).expect_success().unwrap();
+        apply(&run).expect_success().unwrap();
         operation.check(&run);
     }
     run.terraform.destroy(&[]).unwrap();

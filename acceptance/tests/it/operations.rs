@@ -93,12 +93,6 @@ impl Operation {
         run.declare(&(self.after)(round));
     }
 
-    /// Applies it.
-    pub(crate) fn carry_out(&self, run: &Run) -> Finished {
-        let arguments = ["apply", "-auto-approve", "-no-color", "-input=false"];
-        run.terraform.run(&arguments).unwrap()
-    }
-
     /// Fails unless all is as it should be after it, and terraform knows.
     pub(crate) fn check(&self, run: &Run) {
         run.terraform.expect_empty_plan(&[]).unwrap();
@@ -109,6 +103,12 @@ impl Operation {
             assert_intact(run, self.leaves);
         }
     }
+}
+
+/// Applies what is declared.
+pub(crate) fn apply(run: &Run) -> Finished {
+    let arguments = ["apply", "-auto-approve", "-no-color", "-input=false"];
+    run.terraform.run(&arguments).unwrap()
 }
 
 fn scope() -> String {

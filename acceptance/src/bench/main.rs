@@ -1,0 +1,108 @@
+//! `make bench-provider`: what the provider costs, measured with real terraform, and written into `docs/benchmarks.md`.
+
+mod document;
+mod key_set;
+mod keys;
+mod machine;
+mod measure;
+mod mirror;
+mod numbers;
+mod report;
+mod start;
+mod table;
+
+use std::process::ExitCode;
+
+use tollgate_acceptance::{Binaries, Failure, interrupt};
+
+use crate::machine::Machine;
+use crate::measure::{Bench, print};
+use crate::mirror::Mirror;
+use crate::report::Report;
+
+const KEYS_DEFAULT: u32 = 1_000;
+/// The key set has this many keys for each that is a resource of its own.
+const SET_KEYS_PER_KEY: u32 = 10;
+/// A key set has at most 30,000.
+const KEYS_MAX: u32 = 30_000 / SET_KEYS_PER_KEY;
+/// As shells report a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(failure) => {
+            print(&format!("\nThe benchmark failed: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    interrupt::watch()?;
+    let keys = read_keys(std::env::args().nth(1))?;
+    let bench = Bench::new()?;
+    let measured = measure(&bench, keys);
+    // Also after a failure, when terraform has left something.
+    let swept = bench.sweep();
+    let text = measured?.render();
+    swept?;
+    document::write(&text)
+}
+
+/// Ours first: where time runs out, it is the slowest that is missing.
+fn measure(bench: &Bench, keys: u32) -> Result<Report, Failure> {
+    let binaries = Binaries::find_provider()?;
+    let tollgate = Mirror::of_tollgate(&binaries.provider())?;
+    let aws = Mirror::find_aws();
+    let starts = [
+        Some(start::measure(&tollgate.provider)?),
+        aws.as_ref()
+            .map(|aws| start::measure(&aws.provider))
+            .transpose()?,
+    ];
+    let tollgate_keys = keys::measure_tollgate(bench, &tollgate, keys)?;
+    let set_keys = keys * SET_KEYS_PER_KEY;
+    let set = key_set::measure(bench, &tollgate, set_keys)?;
+    let aws_keys = aws
+        .as_ref()
+        .map(|aws| keys::measure_aws(bench, aws, keys))
+        .transpose()?;
+    Ok(Report {
+        machine: Machine::read(bench, &tollgate)?,
+        keys,
+        lives: [Some(tollgate_keys), aws_keys],
+        set_keys,
+        set,
+        starts,
+    })
+}
+
+fn read_keys(argument: Option<String>) -> Result<u32, Failure> {
+    let Some(text) = argument else {
+        return Ok(KEYS_DEFAULT);
+    };
+    match text.parse() {
+        Ok(keys) if (1..=KEYS_MAX).contains(&keys) => Ok(keys),
+        _ => Err(Failure::Unexpected {
+            what: "the number of keys".to_owned(),
+            expected: format!("1 to {KEYS_MAX}, like KEYS={KEYS_DEFAULT}"),
+            got: format!("{text:?}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_keys_that_is_none_is_refused() {
+        assert_eq!(read_keys(None).unwrap(), KEYS_DEFAULT);
+        assert_eq!(read_keys(Some("200".to_owned())).unwrap(), 200);
+        for wrong in ["0", "3001", "many", ""] {
+            assert!(read_keys(Some(wrong.to_owned())).is_err(), "{wrong:?}");
+        }
+    }
+}

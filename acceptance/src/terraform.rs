@@ -62,6 +62,8 @@ impl Terraform {
             cli_configuration.display().to_string(),
         ));
         environment.push(("TF_IN_AUTOMATION".to_owned(), "1".to_owned()));
+        // What a provider that is killed leaves behind goes with the folder.
+        environment.push(("TMPDIR".to_owned(), folder.path().display().to_string()));
         let terraform = Self {
             folder,
             environment,

@@ -92,9 +92,10 @@ resource "tollgate_key_set" "clients" {
   scopes = [tollgate_scope.read.name]
   quotas = [tollgate_quota.free.name]
   keys = {
-    for number in range(var.keys) : format("client-%05d", number) => {
-      enabled = number > 0 || var.first_is_enabled
-    }
+    // A range has at most 1,024 numbers.
+    for pair in setproduct(range(ceil(var.keys / 1000)), range(1000)) : format("client-%02d%03d", pair...) => {
+      enabled = pair[0] + pair[1] > 0 || var.first_is_enabled
+    } if pair[0] * 1000 + pair[1] < var.keys
   }
 }
 "#;

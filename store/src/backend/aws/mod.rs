@@ -161,7 +161,12 @@ impl Store {
 
     /// One document's entry, good or broken.
     async fn read(&self, key: &DocumentKey) -> Result<Option<Entry>, Stop> {
-        let board = self.board().await?;
+        let mut board = self.board().await?;
+        let known = |board: &Board| board.slot(board.layout.shard_of(key)).and_then(Slot::fresh);
+        if known(&board).is_none() {
+            // Whoever reads one shard reads others soon: all of them are one call, too.
+            board = self.refresh_stale().await?;
+        }
         let number = board.layout.shard_of(key);
         let Some(slot) = board.slot(number) else {
             return Ok(None);
@@ -196,8 +201,8 @@ impl Store {
         Ok(found.seen)
     }
 
-    /// Every entry, good or broken; reads the shards that were not read not long ago, all in a few calls.
-    async fn list(&self) -> Result<Vec<Entry>, Stop> {
+    /// Reads the shards that were not read not long ago, all in a few calls, and once for all who ask meanwhile.
+    async fn refresh_stale(&self) -> Result<Arc<Board>, Stop> {
         let mut board = self.board().await?;
         let numbers = |board: &Board| -> Vec<ShardNumber> {
             let stale = board.shards().filter(|(_, slot)| slot.fresh().is_none());
@@ -221,6 +226,12 @@ impl Store {
                 }
             }
         }
+        Ok(board)
+    }
+
+    /// Every entry, good or broken.
+    async fn list(&self) -> Result<Vec<Entry>, Stop> {
+        let board = self.refresh_stale().await?;
         let mut entries = Vec::new();
         for (number, slot) in board.shards() {
             match slot.last().0 {

@@ -81,7 +81,7 @@ impl Store {
             layout: self.current().layout,
             previous: None,
         };
-        Ok(self.index.create(&self.secrets, plan, tags).await?)
+        Ok(self.index.create(&self.secrets, &plan, tags).await?)
     }
 
     /// The newest layout that any secret's name tells of. The list lags, which is why nothing else relies on it.

@@ -46,7 +46,12 @@ pub(super) fn meaning_of(code: &str, message: &str) -> Meaning {
         "ResourceExistsException" => Meaning::Exists,
         // Says the same of many things; only the message tells of a deletion.
         "InvalidRequestException" if message.contains("can't create") => Meaning::Leaving,
-        "InvalidRequestException" if message.contains("replica") => Meaning::Replicated,
+        // LocalStack answers with the second of the codes.
+        "InvalidRequestException" | "InvalidParameterException"
+            if message.contains("replica regions") =>
+        {
+            Meaning::Replicated
+        }
         "InvalidRequestException"
             if message.contains("deletion") || message.contains("deleted") =>
         {

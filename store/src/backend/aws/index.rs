@@ -192,7 +192,7 @@ impl Index {
     pub(super) async fn create(
         &self,
         secrets: &Secrets,
-        plan: Plan,
+        plan: &Plan,
         tags: Vec<(String, String)>,
     ) -> Result<(), StoreError> {
         let new = NewSecret {
@@ -206,7 +206,8 @@ impl Index {
         };
         let mut patience = Patience::lasting(LEAVING_MAX);
         loop {
-            if let Written::Done(_) = secrets.create(&new).await? {
+            if let Written::Done(value) = secrets.create(&new).await? {
+                self.hear(&value, plan.layout);
                 return Ok(());
             }
             // Where somebody else made it, they know nothing of these tags.

@@ -127,7 +127,7 @@ impl Store {
             previous: None,
         };
         let tags = all.into_iter().collect();
-        self.index.create(&self.secrets, plan, tags).await
+        self.index.create(&self.secrets, &plan, tags).await
     }
 
     /// Removes a closed shard, and the index with the last one. Whoever finds a closed shard may do it.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_store::backend::{Change, Expected};
+use tollgate_store::Secret;
+use tollgate_store::backend::{Change, Expected, TokenOwner};
 use tollgate_store::document::Document;
 
 use super::account::{Account, fake};
 use crate::calls::Calls;
 use crate::conformance::Place as _;
 use crate::fake::Limits;
-use crate::sample::upstream;
+use crate::sample::{key_id, name, upstream};
 
 const SHARDS: usize = 16;
 
@@ -58,6 +59,7 @@ async fn a_thousand_documents_write_each_shard_once() {
     let counted = counted(&calls);
     assert_eq!(count(&counted, "CreateSecret"), SHARDS + 1, "{counted:?}");
     assert_eq!(count(&counted, "TagResource"), SHARDS, "{counted:?}");
+    assert_eq!(count(&counted, "GetSecretValue"), SHARDS, "{counted:?}");
     assert_eq!(count(&counted, "PutSecretValue"), 0, "{counted:?}");
     assert!(counted.values().sum::<usize>() < 6 * SHARDS, "{counted:?}");
 }
@@ -127,8 +129,17 @@ async fn a_burst_within_the_rates_that_aws_allows_is_written_in_the_end() {
     for number in 0..300 {
         let backend = std::sync::Arc::clone(&backend);
         writers.spawn(async move {
-            let document = upstream(&format!("upstream-{number}"), 1);
-            backend.write(&document, &Expected::Absent).await
+            let text = format!("upstream-{number}");
+            // Tokens are not written together: they are what meets the limit.
+            let (name, id) = (name(&text), key_id(&text));
+            let owner = TokenOwner::Key {
+                name: &name,
+                id: &id,
+            };
+            let token = Secret::new("hush".to_owned());
+            let absent = Expected::Absent;
+            backend.write_token(owner, &token, &absent).await.unwrap();
+            backend.write(&upstream(&text, 1), &absent).await
         });
     }
 

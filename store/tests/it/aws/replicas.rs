@@ -3,8 +3,8 @@
 use tollgate_store::Secret;
 use tollgate_store::backend::{Expected, TokenOwner};
 
-use super::account::fake;
-use crate::conformance::{create, remove};
+use super::account::{everywhere, fake};
+use crate::conformance::{Place as _, create, remove};
 use crate::fake::Limits;
 use crate::sample::{key_id, name};
 
@@ -38,4 +38,21 @@ async fn every_secret_has_its_copies_and_is_removed_with_them() {
     backend.delete_token(owner).await.unwrap();
     remove(&backend, "a", &revision).await;
     assert_eq!(place.secrets().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_where_copies_are_not_declared_any_more() {
+    everywhere(async |place| {
+        let backend = place
+            .open_with(&place.endpoint, |settings| {
+                settings.replica_regions = vec!["eu-central-1".to_owned()];
+            })
+            .await;
+        let revision = create(&backend, "a").await;
+
+        remove(&place.open().await, "a", &revision).await;
+
+        assert_eq!(place.secrets().await, Vec::<String>::new());
+    })
+    .await;
 }

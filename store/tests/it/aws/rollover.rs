@@ -168,7 +168,8 @@ async fn movers_at_once_lose_nothing() {
     about_to_move(&place, 1).await;
     let all = neighbours(9);
     let mut writers = tokio::task::JoinSet::new();
-    for own in all[1..].to_vec() {
+    for own in &all[1..] {
+        let own = own.clone();
         let backend = place.open().await;
         writers.spawn(async move { create(&backend, &own).await });
     }

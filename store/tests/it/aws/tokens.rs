@@ -105,7 +105,7 @@ async fn a_thousand_tokens_are_found_in_a_few_calls() {
 #[tokio::test]
 async fn a_token_that_the_list_does_not_tell_of_yet_is_asked_for() {
     let limits = Limits {
-        list_lag: Duration::from_secs(3_600),
+        list_lag: Duration::from_hours(1),
         ..Limits::default()
     };
     let Some((place, calls)) = counting(limits).await else {
@@ -170,4 +170,29 @@ async fn a_token_whose_answer_was_lost_is_not_written_twice() {
 
     let kept = backend.read_token(owner(&owners(1)[0])).await.unwrap();
     assert_eq!(kept.unwrap().token.expose(), "hush");
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_too_often_is_told_what_to_do() {
+    let limits = Limits {
+        versions_max: 1,
+        ..Limits::default()
+    };
+    let Some((_fake, place)) = fake(limits).await else {
+        return;
+    };
+    let backend = place.open().await;
+    let owners = owners(1);
+    write(&*backend, &owners).await;
+    let kept = backend.read_token(owner(&owners[0])).await.unwrap();
+
+    let expected = Expected::Revision(kept.unwrap().revision);
+    let token = Secret::new("another".to_owned());
+    let refused = backend.write_token(owner(&owners[0]), &token, &expected);
+
+    let text = refused.await.unwrap_err().to_string();
+    assert!(
+        text.contains("100 versions") && text.contains("token/"),
+        "{text}"
+    );
 }

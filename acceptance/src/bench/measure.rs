@@ -14,7 +14,7 @@ use crate::mirror::Mirror;
 use crate::numbers::{count, seconds};
 
 /// All runs together; what is removed afterwards, where one failed, comes on top.
-const BENCH_SECONDS_MAX: u64 = 14 * 60;
+const BENCH_SECONDS_MAX: u64 = 40 * 60;
 /// Terraform that is told to end waits for the calls that are under way, and ends its provider, which would outlive a
 /// terraform that is killed.
 const END_SECONDS_MAX: u64 = 20;

@@ -21,18 +21,17 @@ pub(crate) struct Life {
 /// Keys with a scope and a quota, by this provider.
 pub(crate) fn measure_tollgate(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<Life, Failure> {
     print(&format!("\ntollgate_key x {keys}"));
-    let (terraform, namespace) = bench.terraform(mirror, TOLLGATE)?;
-    live(bench, &terraform, &namespace, &[&format!("keys={keys}")])
+    let (terraform, namespace) = bench.terraform(mirror, TOLLGATE, keys)?;
+    live(bench, &terraform, &namespace, &[])
 }
 
 /// Secrets with one version each, by hashicorp/aws.
 pub(crate) fn measure_aws(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<Life, Failure> {
     print(&format!("\naws_secretsmanager_secret x {keys}"));
     let configuration = AWS.replace("AWS_VERSION", AWS_VERSION);
-    let (terraform, namespace) = bench.terraform(mirror, &configuration)?;
-    let keys = format!("keys={keys}");
+    let (terraform, namespace) = bench.terraform(mirror, &configuration, keys)?;
     let prefix = format!("prefix={}", prefix(namespace.as_str()));
-    live(bench, &terraform, &namespace, &[&keys, &prefix])
+    live(bench, &terraform, &namespace, &[&prefix])
 }
 
 fn live(
@@ -60,7 +59,7 @@ terraform {
   }
 }
 
-variable "keys" { type = number }
+variable "clients" { type = set(string) }
 
 provider "tollgate" {}
 
@@ -75,7 +74,7 @@ resource "tollgate_quota" "free" {
 }
 
 resource "tollgate_key" "client" {
-  for_each = toset([for number in range(var.keys) : format("client-%05d", number)])
+  for_each = var.clients
   name     = each.key
   scopes   = [tollgate_scope.read.name]
   quotas   = [tollgate_quota.free.name]
@@ -90,7 +89,7 @@ terraform {
   }
 }
 
-variable "keys" { type = number }
+variable "clients" { type = set(string) }
 variable "prefix" { type = string }
 
 provider "aws" {
@@ -100,7 +99,7 @@ provider "aws" {
 }
 
 resource "aws_secretsmanager_secret" "client" {
-  for_each                = toset([for number in range(var.keys) : format("client-%05d", number)])
+  for_each                = var.clients
   name                    = "${var.prefix}${each.key}"
   recovery_window_in_days = 0
 }

@@ -2,7 +2,7 @@
 
 use tollgate_acceptance::{Failure, Terraform};
 
-use crate::measure::{Bench, Run, print};
+use crate::measure::{Bench, Run, client, print};
 use crate::mirror::Mirror;
 
 const RESOURCE: &str = "tollgate_key_set";
@@ -28,15 +28,14 @@ pub(crate) fn measure(
     keys: u32,
 ) -> Result<Option<SetLife>, Failure> {
     print(&format!("\n{RESOURCE} of {keys} keys"));
-    let (terraform, namespace) = bench.terraform(mirror, SET)?;
+    let (terraform, namespace) = bench.terraform(mirror, SET, keys)?;
     if !has_resource(&terraform)? {
         print(&format!("  not measured: the provider has no {RESOURCE}"));
         return Ok(None);
     }
-    let keys = format!("keys={keys}");
-    let before = [keys.as_str(), "first_is_enabled=true"];
-    let after = [keys.as_str(), "first_is_enabled=false"];
-    let create = bench.apply(&terraform, "create", &before)?;
+    let create = bench.apply(&terraform, "create", &[])?;
+    let disabled = format!("disabled={}", client(0));
+    let after = [disabled.as_str()];
     let change = bench.apply(&terraform, "change one", &after)?;
     let secrets = bench.secrets(&namespace)?;
     let plan = bench.plan(&terraform, "plan without changes", &after)?;
@@ -72,8 +71,12 @@ terraform {
   }
 }
 
-variable "keys" { type = number }
-variable "first_is_enabled" { type = bool }
+variable "clients" { type = set(string) }
+
+variable "disabled" {
+  type    = string
+  default = ""
+}
 
 provider "tollgate" {}
 
@@ -91,11 +94,6 @@ resource "tollgate_key_set" "clients" {
   name   = "clients"
   scopes = [tollgate_scope.read.name]
   quotas = [tollgate_quota.free.name]
-  keys = {
-    // A range has at most 1,024 numbers.
-    for pair in setproduct(range(ceil(var.keys / 1000)), range(1000)) : format("client-%02d%03d", pair...) => {
-      enabled = pair[0] + pair[1] > 0 || var.first_is_enabled
-    } if pair[0] * 1000 + pair[1] < var.keys
-  }
+  keys   = { for client in var.clients : client => { enabled = client != var.disabled } }
 }
 "#;

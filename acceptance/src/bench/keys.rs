@@ -21,18 +21,17 @@ pub(crate) struct Life {
 /// Keys with a scope and a quota, by this provider.
 pub(crate) fn measure_tollgate(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<Life, Failure> {
     print(&format!("\ntollgate_key x {keys}"));
-    let (terraform, namespace) = bench.terraform(mirror, TOLLGATE)?;
-    live(bench, &terraform, &namespace, &[&format!("keys={keys}")])
+    let (terraform, namespace) = bench.terraform(mirror, TOLLGATE, keys)?;
+    live(bench, &terraform, &namespace, &[])
 }
 
 /// Secrets with one version each, by hashicorp/aws.
 pub(crate) fn measure_aws(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<Life, Failure> {
     print(&format!("\naws_secretsmanager_secret x {keys}"));
     let configuration = AWS.replace("AWS_VERSION", AWS_VERSION);
-    let (terraform, namespace) = bench.terraform(mirror, &configuration)?;
-    let keys = format!("keys={keys}");
+    let (terraform, namespace) = bench.terraform(mirror, &configuration, keys)?;
     let prefix = format!("prefix={}", prefix(namespace.as_str()));
-    live(bench, &terraform, &namespace, &[&keys, &prefix])
+    live(bench, &terraform, &namespace, &[&prefix])
 }
 
 fn live(
@@ -60,7 +59,7 @@ terraform {
   }
 }
 
-variable "keys" { type = number }
+variable "clients" { type = set(string) }
 
 provider "tollgate" {}
 
@@ -75,15 +74,14 @@ resource "tollgate_quota" "free" {
 }
 
 resource "tollgate_key" "client" {
-  count  = var.keys
-  name   = format("client-%05d", count.index)
-  scopes = [tollgate_scope.read.name]
-  quotas = [tollgate_quota.free.name]
+  for_each = var.clients
+  name     = each.key
+  scopes   = [tollgate_scope.read.name]
+  quotas   = [tollgate_quota.free.name]
 }
 "#;
 
-/// Without the calls that only check credentials, and with secrets that are removed at once. No instance refers to
-/// another one: Terraform would look through all of them for each, and that would be most of what is measured.
+/// Without the calls that only check credentials, and with secrets that are removed at once.
 const AWS: &str = r#"
 terraform {
   required_providers {
@@ -91,7 +89,7 @@ terraform {
   }
 }
 
-variable "keys" { type = number }
+variable "clients" { type = set(string) }
 variable "prefix" { type = string }
 
 provider "aws" {
@@ -101,15 +99,14 @@ provider "aws" {
 }
 
 resource "aws_secretsmanager_secret" "client" {
-  count                   = var.keys
-  name                    = format("%sclient-%05d", var.prefix, count.index)
+  for_each                = var.clients
+  name                    = "${var.prefix}${each.key}"
   recovery_window_in_days = 0
 }
 
 resource "aws_secretsmanager_secret_version" "client" {
-  count         = var.keys
-  secret_id     = format("%sclient-%05d", var.prefix, count.index)
-  secret_string = sha256(tostring(count.index))
-  depends_on    = [aws_secretsmanager_secret.client]
+  for_each      = aws_secretsmanager_secret.client
+  secret_id     = each.value.id
+  secret_string = sha256(each.key)
 }
 "#;

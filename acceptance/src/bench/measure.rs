@@ -52,17 +52,23 @@ impl Bench {
         })
     }
 
-    /// A terraform whose provider comes from a mirror and is counted, and a namespace that is its own.
+    /// A terraform whose provider comes from a mirror and is counted, and a namespace that is its own. The
+    /// configuration has a variable `clients`: as many names.
     pub(crate) fn terraform(
         &self,
         mirror: &Mirror,
         configuration: &str,
+        clients: u32,
     ) -> Result<(Terraform, Namespace), Failure> {
         let place = Place::LocalStack(LocalStack::at(self.endpoint.url()));
         let namespace = fresh_namespace(PURPOSE)?;
         let mut terraform = Terraform::with_mirror(&mirror.folder, &place)?;
         terraform.set("TOLLGATE_NAMESPACE", namespace.as_str());
         terraform.write("main.tf", configuration)?;
+        // Terraform's own `range` ends at 1,024.
+        let clients: Vec<_> = (0..clients).map(client).collect();
+        let variables = serde_json::json!({ "clients": clients });
+        terraform.write("clients.auto.tfvars.json", &variables.to_string())?;
         terraform
             .run(&["init", "-no-color", "-input=false"])?
             .expect_success()?;
@@ -150,6 +156,11 @@ impl Bench {
         print(&format!("  {title:28} {took:>8} s {calls:>8} calls"));
         Ok(run)
     }
+}
+
+/// The name of a client.
+pub(crate) fn client(number: u32) -> String {
+    format!("client-{number:05}")
 }
 
 /// What the names of a namespace's secrets start with.

@@ -96,6 +96,11 @@ impl Terraform {
         })
     }
 
+    /// Watches every later run, whether or not the environment asks for it.
+    pub fn watch_for_leaks(&mut self, place: &Place) {
+        self.leaks = Some(Leaks::in_place(place));
+    }
+
     /// Sets a variable of the environment for every later run.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.retain(|(set, _)| set != name);

@@ -19,6 +19,33 @@ ephemeral "tollgate_key" "it" {
 }
 "#;
 
+#[test]
+#[should_panic(expected = "holds the token that was kept in")]
+fn a_token_that_stands_in_a_log_fails_the_test() {
+    a_token_is_planted(crate::stores::directory("leak"));
+}
+
+#[test]
+#[should_panic(expected = "holds the token that was kept in")]
+fn a_token_of_secrets_manager_is_found_too() {
+    a_token_is_planted(crate::stores::localstack("leak"));
+}
+
+/// An old token in a log, as it would stand there: nobody holds it any more when the folder goes.
+fn a_token_is_planted(mut run: Run) {
+    run.terraform.watch_for_leaks(&run.place);
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    let shown = ["state", "show", "-no-color", "tollgate_key.it"];
+    let shown = run.terraform.run(&shown).unwrap().output;
+    let token = run.place.token(attribute(&shown, "secret_id")).unwrap();
+    run.declare("");
+    run.terraform.apply(&[]).unwrap();
+    run.terraform
+        .write("trace.log", &format!("sent {}", token.expose()))
+        .unwrap();
+}
+
 fn the_token_stays_in_its_place(run: &Run) {
     let mut terraform = crate::stores::another(run);
     let log = terraform.folder().join("trace.log");

@@ -39,6 +39,7 @@ pub(crate) async fn hold<P: Place>(new_place: impl Fn() -> P) {
     a_token_is_only_written_over_the_one_that_is_expected(&new_place()).await;
     many_changes_are_committed_each_by_itself(&new_place()).await;
     a_broken_document_hides_no_other(&new_place()).await;
+    tidying_takes_nothing_that_is_in_use(&new_place()).await;
 }
 
 async fn a_namespace_starts_missing_and_ends_empty(place: &dyn Place) {
@@ -316,6 +317,19 @@ async fn many_changes_are_committed_each_by_itself(place: &dyn Place) {
     assert_eq!(read(&backend, "a").await.document, Ok(upstream("a", 2)));
     let new = read(&backend, "new-7").await;
     assert_eq!(new.revision, *outcomes[7].as_ref().unwrap());
+}
+
+async fn tidying_takes_nothing_that_is_in_use(place: &dyn Place) {
+    let backend = place.open().await;
+    backend.tidy().await.unwrap();
+    let revision = create(&backend, "a").await;
+    let seen = load(&backend, None).await;
+
+    backend.tidy().await.unwrap();
+
+    assert_eq!(read(&backend, "a").await.revision, Some(revision));
+    let again = poll(&backend, Some(&seen.cursor), Depth::Everything).await;
+    assert!(again.is_none(), "tidying changed something");
 }
 
 async fn a_broken_document_hides_no_other(place: &dyn Place) {

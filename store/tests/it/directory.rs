@@ -136,6 +136,18 @@ async fn what_a_crashed_writer_left_is_ignored_and_removed_by_the_next() {
 }
 
 #[tokio::test]
+async fn what_a_crashed_removal_left_is_tidied_up() {
+    let folder = Folder::new();
+    let backend = folder.open().await;
+    create(&backend, "a").await;
+    fs::remove_file(folder.namespace().join("upstream/a.json")).unwrap();
+
+    backend.tidy().await.unwrap();
+
+    assert_eq!(fs::read_dir(folder.root()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_writer_that_is_killed_at_any_time_leaves_whole_documents() {
     const TEST: &str = "directory::a_writer_that_is_killed_at_any_time_leaves_whole_documents";
     const ROOT: &str = "TOLLGATE_TEST_KILLED_WRITER";

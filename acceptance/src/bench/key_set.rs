@@ -67,7 +67,7 @@ fn has_resource(terraform: &Terraform) -> Result<bool, Failure> {
 const SET: &str = r#"
 terraform {
   required_providers {
-    tollgate = { source = "tollgate/tollgate" }
+    tollgate = { source = "mirror.example/tollgate/tollgate" }
   }
 }
 

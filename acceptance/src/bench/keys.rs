@@ -55,7 +55,7 @@ fn live(
 const TOLLGATE: &str = r#"
 terraform {
   required_providers {
-    tollgate = { source = "tollgate/tollgate" }
+    tollgate = { source = "mirror.example/tollgate/tollgate" }
   }
 }
 

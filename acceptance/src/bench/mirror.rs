@@ -12,7 +12,8 @@ pub(crate) const TOLLGATE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Names a mirror that holds hashicorp/aws.
 pub(crate) const MIRROR_VARIABLE: &str = "TOLLGATE_TF_PLUGINS";
 
-const REGISTRY: &str = "registry.terraform.io";
+/// Where this provider comes from, as the measured configurations say: no registry, and nobody asks it.
+const HOST: &str = "mirror.example";
 const USUAL_PLACES: [&str; 2] = ["/opt/tf-plugins", "/usr/local/share/terraform/plugins"];
 const USUAL_PLACES_AT_HOME: [&str; 2] = ["tf-plugins", ".terraform.d/plugins"];
 
@@ -32,7 +33,8 @@ impl Mirror {
     pub(crate) fn of_tollgate(built: &Path) -> Result<Self, Failure> {
         let own = TempDir::with_prefix("tollgate-mirror-")
             .map_err(Failure::system("no temporary folder"))?;
-        let package = package(own.path(), "tollgate/tollgate", TOLLGATE_VERSION);
+        let host = own.path().join(HOST);
+        let package = package(&host, "tollgate/tollgate", TOLLGATE_VERSION);
         std::fs::create_dir_all(&package).map_err(Failure::file(&package))?;
         let provider = package.join(format!("terraform-provider-tollgate_v{TOLLGATE_VERSION}"));
         std::fs::copy(built, &provider).map_err(Failure::file(&provider))?;
@@ -49,10 +51,14 @@ impl Mirror {
     }
 
     fn of_aws(folder: PathBuf) -> Option<Self> {
-        let package = package(&folder, "hashicorp/aws", AWS_VERSION);
-        let files = package.read_dir().ok()?.flatten();
         let is_program = |name: &str| name.starts_with("terraform-provider-aws_v");
-        let mut programs = files.filter(|file| file.file_name().to_str().is_some_and(is_program));
+        let hosts = folder.read_dir().ok()?.flatten();
+        let packages = hosts.map(|host| package(&host.path(), "hashicorp/aws", AWS_VERSION));
+        let files = packages.filter_map(|package| package.read_dir().ok());
+        let mut programs = files
+            .flatten()
+            .flatten()
+            .filter(|file| file.file_name().to_str().is_some_and(is_program));
         Some(Self {
             provider: programs.next()?.path(),
             folder,
@@ -72,12 +78,8 @@ fn candidates() -> Vec<PathBuf> {
     at_home.chain(USUAL_PLACES.map(PathBuf::from)).collect()
 }
 
-fn package(mirror: &Path, source: &str, version: &str) -> PathBuf {
-    mirror
-        .join(REGISTRY)
-        .join(source)
-        .join(version)
-        .join(platform())
+fn package(host: &Path, source: &str, version: &str) -> PathBuf {
+    host.join(source).join(version).join(platform())
 }
 
 /// This machine, as Terraform's registries name it.
@@ -103,7 +105,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(Mirror::of_aws(folder.path().to_owned()).is_none());
 
-        let package = package(folder.path(), "hashicorp/aws", AWS_VERSION);
+        let host = folder.path().join("registry.example");
+        let package = package(&host, "hashicorp/aws", AWS_VERSION);
         std::fs::create_dir_all(&package).unwrap();
         std::fs::write(package.join("LICENSE.txt"), "").unwrap();
         assert!(Mirror::of_aws(folder.path().to_owned()).is_none());

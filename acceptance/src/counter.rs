@@ -1,35 +1,21 @@
 //! An endpoint that passes every call on to LocalStack, counts it, and knows how long LocalStack was at work.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
+use hyper::{Request, Response, StatusCode};
 
 use crate::background::Background;
+use crate::relay::{Answer, Problem, Relay, Station, operation, serve};
 use crate::{Failure, LocalStack, clock};
 
-const OPERATION_HEADER: &str = "x-amz-target";
-const SERVICE_PREFIX: &str = "secretsmanager.";
 /// What a call of another service than Secrets Manager counts as.
 const OTHER: &str = "other";
 /// What a call that got no answer counts as, beside its operation.
 const UNANSWERED: &str = "unanswered";
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Less than LocalStack's own, so that no call is sent on a connection that is about to be closed.
-const IDLE_MAX: Duration = Duration::from_secs(2);
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// An endpoint in front of another. Dropping it ends it.
 #[derive(Debug)]
@@ -52,8 +38,7 @@ impl CountingEndpoint {
     pub fn before(localstack: &LocalStack) -> Result<Self, Failure> {
         let ledger = Arc::<Mutex<Ledger>>::default();
         let passage = Arc::new(Passage {
-            endpoint: format!("http://{}", localstack.address()),
-            client: client(),
+            relay: Relay::to(localstack),
             ledger: Arc::clone(&ledger),
         });
         let server = Background::start("the counting endpoint can't start", async |listener| {
@@ -115,59 +100,21 @@ impl Ledger {
 }
 
 struct Passage {
-    endpoint: String,
-    client: Client<HttpConnector, Incoming>,
+    relay: Relay,
     ledger: Arc<Mutex<Ledger>>,
 }
 
-fn client() -> Client<HttpConnector, Incoming> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_MAX)
-        .build(connector)
-}
-
-async fn serve(listener: TcpListener, passage: Arc<Passage>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve_connection(stream, Arc::clone(&passage)));
-    }
-}
-
-async fn serve_connection(stream: TcpStream, passage: Arc<Passage>) {
-    // Where the system refuses, calls are slower, not wrong.
-    drop(stream.set_nodelay(true));
-    let service = service_fn(|request| {
-        let passage = Arc::clone(&passage);
-        async move { Ok::<_, Infallible>(passage.pass(request).await) }
-    });
-    let server = auto::Builder::new(TokioExecutor::new());
-    // A client that leaves early is the client's business.
-    drop(server.serve_connection(TokioIo::new(stream), service).await);
-}
-
-impl Passage {
-    async fn pass(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let operation = operation(&request);
-        lock(&self.ledger).begin(&operation, clock::now());
+impl Station for Passage {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        let operation = operation(&request).unwrap_or(OTHER);
+        lock(&self.ledger).begin(operation, clock::now());
         let _under_way = UnderWay(&self.ledger);
-        self.answer(request).await.unwrap_or_else(|_| {
+        Ok(self.relay.pass(request).await.unwrap_or_else(|_| {
             lock(&self.ledger).count(UNANSWERED);
             let mut response = Response::new(Full::default());
             *response.status_mut() = StatusCode::BAD_GATEWAY;
             response
-        })
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Error> {
-        let (mut head, body) = request.into_parts();
-        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        head.uri = Uri::try_from(format!("{}{path}", self.endpoint))?;
-        let response = self.client.request(Request::from_parts(head, body)).await?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?;
-        Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+        }))
     }
 }
 
@@ -178,13 +125,6 @@ impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         lock(self.0).end(clock::now());
     }
-}
-
-fn operation(request: &Request<Incoming>) -> String {
-    let target = request.headers().get(OPERATION_HEADER);
-    let target = target.and_then(|value| value.to_str().ok());
-    let operation = target.and_then(|target| target.strip_prefix(SERVICE_PREFIX));
-    operation.unwrap_or(OTHER).to_owned()
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {

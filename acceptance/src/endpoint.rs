@@ -5,22 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::background::Background;
 use crate::chance::drawn;
+use crate::relay::{Answer, Problem, Relay, Station, operation, serve};
 use crate::{Failure, LocalStack};
 
-type Answer = Response<Full<Bytes>>;
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-
-/// Requests and answers hold at most one secret's value, or twenty: 65,536 bytes each, escaped.
-const BODY_BYTES_MAX: usize = 4_000_000;
 /// Longer than LocalStack ever takes, though all else is waited for by it.
 const CALL_MAX: Duration = Duration::from_mins(1);
 /// Calls that change nothing: what a process leaves in the store is the same before and after them.
@@ -103,11 +96,13 @@ enum Turn {
 impl Endpoint {
     /// Starts one that passes everything on.
     pub fn to(localstack: &LocalStack) -> Result<Self, Failure> {
-        let upstream = localstack.address().to_owned();
         let calls = Arc::new(Mutex::new(Counted::new(Disturbance::Nothing)));
-        let shared = Arc::clone(&calls);
+        let passage = Arc::new(Passage {
+            relay: Relay::to(localstack),
+            calls: Arc::clone(&calls),
+        });
         let server = Background::start("the endpoint can't start", async |listener| {
-            serve(listener, upstream, shared).await;
+            serve(listener, passage).await;
         })?;
         Ok(Self { server, calls })
     }
@@ -186,59 +181,36 @@ impl Counted {
     }
 }
 
-async fn serve(listener: TcpListener, upstream: String, calls: Arc<Mutex<Counted>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (upstream, calls) = (upstream.clone(), Arc::clone(&calls));
-        tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, &upstream, &calls));
-            let server = hyper::server::conn::http1::Builder::new();
-            // A client that is killed leaves early: that is what this is for.
-            drop(server.serve_connection(TokioIo::new(stream), service).await);
-        });
+struct Passage {
+    relay: Relay,
+    calls: Arc<Mutex<Counted>>,
+}
+
+impl Station for Passage {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        let turn = lock(&self.calls).turn(operation(&request).unwrap_or_default());
+        match turn {
+            Turn::Pass => self.pass(request).await,
+            Turn::Throttle => Ok(throttled()),
+            Turn::Strike(strike) => match strike.moment {
+                Moment::Before => {
+                    (strike.act)();
+                    Err("the caller is gone".into())
+                }
+                Moment::After => {
+                    let answer = self.pass(request).await;
+                    (strike.act)();
+                    answer
+                }
+            },
+        }
     }
 }
 
-/// An error closes the connection without an answer.
-async fn answer(
-    request: Request<Incoming>,
-    upstream: &str,
-    calls: &Mutex<Counted>,
-) -> Result<Answer, Problem> {
-    let target = request.headers().get("x-amz-target");
-    let operation = target.and_then(|target| target.to_str().ok());
-    let operation = operation.and_then(|target| target.rsplit('.').next());
-    let turn = lock(calls).turn(operation.unwrap_or_default());
-    match turn {
-        Turn::Pass => pass_on(request, upstream).await,
-        Turn::Throttle => Ok(throttled()),
-        Turn::Strike(strike) => match strike.moment {
-            Moment::Before => {
-                (strike.act)();
-                Err("the caller is gone".into())
-            }
-            Moment::After => {
-                let answer = pass_on(request, upstream).await;
-                (strike.act)();
-                answer
-            }
-        },
+impl Passage {
+    async fn pass(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        tokio::time::timeout(CALL_MAX, self.relay.pass(request)).await?
     }
-}
-
-async fn pass_on(request: Request<Incoming>, upstream: &str) -> Result<Answer, Problem> {
-    let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_BYTES_MAX).collect().await?;
-    let request = Request::from_parts(head, Full::new(body.to_bytes()));
-    let call = async {
-        let stream = TcpStream::connect(upstream).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, BODY_BYTES_MAX).collect().await?;
-        Ok::<_, Problem>(Response::from_parts(head, Full::new(body.to_bytes())))
-    };
-    tokio::time::timeout(CALL_MAX, call).await?
 }
 
 fn throttled() -> Answer {

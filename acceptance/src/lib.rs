@@ -16,6 +16,7 @@ mod leaks;
 mod place;
 mod process;
 mod proxy;
+mod relay;
 mod terraform;
 pub mod tour;
 mod upstream;

@@ -35,6 +35,9 @@ pub struct Finished {
 }
 
 impl Terraform {
+    /// The arguments of an apply that asks nobody.
+    pub const APPLY: [&str; 4] = ["apply", "-auto-approve", "-no-color", "-input=false"];
+
     /// A folder whose only provider is the one that was just built; the failure says how to get terraform.
     pub fn new(binaries: &Binaries, place: &Place) -> Result<Self, Failure> {
         let overrides = binaries.folder().display();
@@ -185,9 +188,14 @@ impl Terraform {
         command
     }
 
+    /// Applies the configuration, whatever comes of it.
+    pub fn try_apply(&self) -> Result<Finished, Failure> {
+        self.run(&Self::APPLY)
+    }
+
     /// Applies the configuration.
     pub fn apply(&self, variables: &[&str]) -> Result<Finished, Failure> {
-        let mut arguments = vec!["apply", "-auto-approve", "-no-color", "-input=false"];
+        let mut arguments = Self::APPLY.to_vec();
         arguments.extend(variables.iter().flat_map(|variable| ["-var", variable]));
         self.run(&arguments)?.expect_success()
     }

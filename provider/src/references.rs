@@ -183,12 +183,16 @@ fn not_there(store: &Store, key: &DocumentKey, missing: &[Reference]) -> Diagnos
 
 fn in_use(store: &Store, key: &DocumentKey, users: &BTreeSet<DocumentKey>) -> Diagnostic {
     let names: Vec<String> = users.iter().map(ToString::to_string).collect();
+    let (name, them) = match names.as_slice() {
+        [_] => ("names", "it"),
+        _ => ("name", "them"),
+    };
     Diagnostic::error(
         format!("{key} is still in use"),
         format!(
-            "In {}, {} name it, and would open nothing without it. Take it out of them first, or remove them; if it is \
-             replaced by one of another name, add `lifecycle {{ create_before_destroy = true }}`. To remove it all the \
-             same, set `force_destroy = true` and apply that before.",
+            "In {}, {} {name} it, and would open nothing without it. Take it out of {them} first, or remove {them}; if \
+             it is replaced by one of another name, add `lifecycle {{ create_before_destroy = true }}`. To remove it all \
+             the same, or replace it by one of the same name, set `force_destroy = true` and apply that before.",
             store.backend.place(),
             listed(names)
         ),

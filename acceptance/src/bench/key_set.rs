@@ -1,11 +1,10 @@
 //! Many keys in one resource.
 
-use tollgate_acceptance::{Failure, Terraform};
+use tollgate_acceptance::Failure;
 
+use crate::keys::SHARED;
 use crate::measure::{Bench, Run, client, print};
 use crate::mirror::Mirror;
-
-const RESOURCE: &str = "tollgate_key_set";
 
 /// What a set costs from its making to its end.
 pub(crate) struct SetLife {
@@ -21,18 +20,11 @@ pub(crate) struct SetLife {
     pub(crate) secrets: usize,
 }
 
-/// A set of keys; `None` where the provider has no such resource.
-pub(crate) fn measure(
-    bench: &Bench,
-    mirror: &Mirror,
-    keys: u32,
-) -> Result<Option<SetLife>, Failure> {
-    print(&format!("\n{RESOURCE} of {keys} keys"));
-    let (terraform, namespace) = bench.terraform(mirror, SET, keys)?;
-    if !has_resource(&terraform)? {
-        print(&format!("  not measured: the provider has no {RESOURCE}"));
-        return Ok(None);
-    }
+/// A set of keys.
+pub(crate) fn measure(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<SetLife, Failure> {
+    print(&format!("\ntollgate_key_set of {keys} keys"));
+    let configuration = [SHARED, SET].concat();
+    let (terraform, namespace) = bench.terraform(mirror, &configuration, keys)?;
     let create = bench.apply(&terraform, "create", &[])?;
     let disabled = format!("disabled={}", client(0));
     let after = [disabled.as_str()];
@@ -40,54 +32,19 @@ pub(crate) fn measure(
     let secrets = bench.secrets(&namespace)?;
     let plan = bench.plan(&terraform, "plan without changes", &after)?;
     let destroy = bench.destroy(&terraform, "destroy", &after)?;
-    Ok(Some(SetLife {
+    Ok(SetLife {
         create,
         change,
         plan,
         destroy,
         secrets,
-    }))
-}
-
-fn has_resource(terraform: &Terraform) -> Result<bool, Failure> {
-    let shown = terraform
-        .run(&["providers", "schema", "-json"])?
-        .expect_success()?;
-    let schemas: serde_json::Value = serde_json::from_str(&shown.output).unwrap_or_default();
-    let providers = schemas
-        .get("provider_schemas")
-        .and_then(|providers| providers.as_object());
-    let names_it = |provider: &serde_json::Value| {
-        let resources = provider.get("resource_schemas");
-        resources.is_some_and(|resources| resources.get(RESOURCE).is_some())
-    };
-    Ok(providers.is_some_and(|providers| providers.values().any(names_it)))
+    })
 }
 
 const SET: &str = r#"
-terraform {
-  required_providers {
-    tollgate = { source = "mirror.example/tollgate/tollgate" }
-  }
-}
-
-variable "clients" { type = set(string) }
-
 variable "disabled" {
   type    = string
   default = ""
-}
-
-provider "tollgate" {}
-
-resource "tollgate_scope" "read" {
-  name   = "orders:read"
-  grants = [{ methods = ["GET", "HEAD"], path = "/v1/orders/**" }]
-}
-
-resource "tollgate_quota" "free" {
-  name   = "free"
-  limits = [{ requests = 10, per = "1m" }]
 }
 
 resource "tollgate_key_set" "clients" {

@@ -21,7 +21,7 @@ pub(crate) struct Life {
 /// Keys with a scope and a quota, by this provider.
 pub(crate) fn measure_tollgate(bench: &Bench, mirror: &Mirror, keys: u32) -> Result<Life, Failure> {
     print(&format!("\ntollgate_key x {keys}"));
-    let (terraform, namespace) = bench.terraform(mirror, TOLLGATE, keys)?;
+    let (terraform, namespace) = bench.terraform(mirror, &[SHARED, KEYS].concat(), keys)?;
     live(bench, &terraform, &namespace, &[])
 }
 
@@ -52,7 +52,8 @@ fn live(
     })
 }
 
-const TOLLGATE: &str = r#"
+/// What keys of this provider need: clients, a scope and a quota.
+pub(crate) const SHARED: &str = r#"
 terraform {
   required_providers {
     tollgate = { source = "mirror.example/tollgate/tollgate" }
@@ -72,7 +73,9 @@ resource "tollgate_quota" "free" {
   name   = "free"
   limits = [{ requests = 10, per = "1m" }]
 }
+"#;
 
+const KEYS: &str = r#"
 resource "tollgate_key" "client" {
   for_each = var.clients
   name     = each.key

@@ -25,7 +25,7 @@ pub(crate) struct Report {
     pub(crate) keys: u32,
     pub(crate) lives: [Option<Life>; 2],
     pub(crate) set_keys: u32,
-    pub(crate) set: Option<SetLife>,
+    pub(crate) set: SetLife,
     pub(crate) starts: [Option<Start>; 2],
 }
 
@@ -85,9 +85,7 @@ impl Report {
 
     fn set(&self) -> String {
         let title = format!("### {} keys in one key set\n", count(self.set_keys.into()));
-        let Some(set) = &self.set else {
-            return format!("{title}\nNot measured: the provider has no `tollgate_key_set`.\n");
-        };
+        let set = &self.set;
         let runs = [&set.create, &set.change, &set.plan, &set.destroy];
         let mut table = Table::new(&["", "create", "change one", "plan", "destroy"]);
         for (measure, value, show) in MEASURES {
@@ -236,7 +234,7 @@ mod tests {
         }
     }
 
-    fn report(aws: Option<Life>, set: Option<SetLife>) -> Report {
+    fn report(aws: Option<Life>) -> Report {
         Report {
             machine: Machine {
                 date: jiff::civil::date(2026, 1, 2),
@@ -248,14 +246,20 @@ mod tests {
             keys: 1_000,
             lives: [Some(life(2, 10)), aws],
             set_keys: 10_000,
-            set,
+            set: SetLife {
+                create: run(3, 20_000),
+                change: run(1, 0),
+                plan: run(1, 0),
+                destroy: run(1, 0),
+                secrets: 17,
+            },
             starts: [None, None],
         }
     }
 
     #[test]
     fn both_providers_stand_side_by_side() {
-        let text = report(Some(life(50, 4_000)), None).render();
+        let text = report(Some(life(50, 4_000))).render();
 
         assert!(
             text.contains("| plan: seconds | 2.0 | 50.0 | 25.0 |"),
@@ -273,26 +277,18 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_said() {
-        let text = report(None, None).render();
+        let text = report(None).render();
 
         assert!(
             text.contains("hashicorp/aws not measured: no mirror"),
             "{text}"
         );
-        assert!(text.contains("has no `tollgate_key_set`"), "{text}");
         assert!(text.contains("| plan: seconds | 2.0 | ? |  |"), "{text}");
     }
 
     #[test]
     fn a_set_costs_its_secrets_and_its_calls() {
-        let set = SetLife {
-            create: run(3, 20_000),
-            change: run(1, 0),
-            plan: run(1, 0),
-            destroy: run(1, 0),
-            secrets: 17,
-        };
-        let text = report(None, Some(set)).render();
+        let text = report(None).render();
 
         assert!(text.contains("17 secrets: $6.90 a month"), "{text}");
         assert!(text.contains("would cost $4,000.00 a month"), "{text}");

@@ -85,11 +85,7 @@ fn a_directory_that_is_a_file_is_named() {
     terraform.set("TOLLGATE_NAMESPACE", "test");
     declare(&terraform, SCOPE);
 
-    let refused = terraform
-        .run(&["apply", "-auto-approve", "-no-color"])
-        .unwrap()
-        .expect_error()
-        .unwrap();
+    let refused = terraform.try_apply().unwrap().expect_error().unwrap();
 
     assert!(
         refused.flowing().contains(&file.display().to_string()),
@@ -211,9 +207,7 @@ fn missing_credentials_and_a_silent_endpoint_fail_a_plan_with_cause_and_remedy()
         }
         declare(&terraform, SCOPE);
 
-        let mut apply =
-            Process::start(&mut terraform.command(&["apply", "-auto-approve", "-no-color"]))
-                .unwrap();
+        let mut apply = Process::start(&mut terraform.command(&Terraform::APPLY)).unwrap();
 
         assert_eq!(apply.wait(FAILURE_MAX.as_secs()).unwrap().code(), Some(1));
         assert!(apply.output().contains(expected), "{}", apply.output());

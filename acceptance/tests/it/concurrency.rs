@@ -30,10 +30,7 @@ fn two_applies_at_once(run: &Run) {
         terraform.expect_empty_plan(&[]).unwrap();
     }
     all_at_once(&terraforms, "destroy");
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 fn all_at_once(terraforms: &[Terraform], verb: &str) {
@@ -117,10 +114,7 @@ fn one_set_two_writers(run: &Run) {
     );
     second.expect_empty_plan(&[]).unwrap();
     second.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 fn scopes(team: &str) -> String {

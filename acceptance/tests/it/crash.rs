@@ -3,17 +3,16 @@
 //! The short form kills after every call that changes something in the store: that is every state in which the store
 //! can be found. The long one (`make soak`) kills before and after every call.
 
-use tollgate_acceptance::{Calls, Disturbance, Endpoint, Moment, Place, Strike, Victim};
+use tollgate_acceptance::{Calls, Disturbance, Endpoint, Moment, Strike, Victim};
 
 use crate::operations::{
     ADD_KEY, ADD_SET, CHANGE_KEY, CHANGE_SET, GROW_SET, Operation, REMOVE_KEY, REMOVE_SET,
-    ROTATE_KEY, apply,
+    ROTATE_KEY, is_soak,
 };
-use crate::stores::{Run, localstack};
+use crate::stores::{Run, disturbed};
 
 /// More calls than any apply here makes.
 const CALLS_MAX: u32 = 400;
-const SOAK_VARIABLE: &str = "TOLLGATE_TEST_SOAK";
 
 #[test]
 fn a_key_is_created_though_the_provider_is_killed_at_any_call() {
@@ -56,14 +55,8 @@ fn a_key_set_is_removed_though_the_provider_is_killed_at_any_call() {
 }
 
 fn survive(operation: &Operation) {
-    let mut run = localstack("crash");
-    let Place::LocalStack(place) = &run.place else {
-        panic!("not LocalStack")
-    };
-    let endpoint = Endpoint::to(place).unwrap();
-    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
-    let is_long = std::env::var_os(SOAK_VARIABLE).is_some();
-    let strikes = if is_long {
+    let (run, endpoint) = disturbed("crash");
+    let strikes = if is_soak() {
         [
             Some((Calls::Every, Moment::Before)),
             Some((Calls::Every, Moment::After)),
@@ -77,7 +70,7 @@ fn survive(operation: &Operation) {
     }
     run.declare("");
     run.terraform.apply(&[]).unwrap();
-    assert_nothing_is_left(&run);
+    run.assert_nothing_is_left();
 }
 
 /// Kills at the first call, the second, and so on, until an apply makes fewer; returns how often.
@@ -97,20 +90,15 @@ fn kill_at_each(
             moment,
             act: Box::new(move || assert!(victim.kill().unwrap(), "no provider was found")),
         }));
-        let killed = apply(run);
+        let killed = run.terraform.try_apply().unwrap();
         if !endpoint.calm() {
             killed.expect_success().unwrap();
             operation.check(run);
             return number - 1;
         }
         killed.expect_error().unwrap();
-        apply(run).expect_success().unwrap();
+        run.terraform.apply(&[]).unwrap();
         operation.check(run);
     }
     panic!("an apply made more than {CALLS_MAX} calls")
-}
-
-fn assert_nothing_is_left(run: &Run) {
-    let left = run.place.leftovers(&run.namespace).unwrap();
-    assert_eq!(left, Vec::<String>::new());
 }

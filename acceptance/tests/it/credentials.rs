@@ -77,10 +77,7 @@ resource "tollgate_route" "it" {{
     fn end(self, run: &Run) {
         run.terraform.destroy(&[]).unwrap();
         drop(self);
-        assert_eq!(
-            run.place.leftovers(&run.namespace).unwrap(),
-            Vec::<String>::new()
-        );
+        run.assert_nothing_is_left();
     }
 }
 

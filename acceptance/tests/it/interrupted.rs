@@ -1,16 +1,19 @@
 //! Applies that a person interrupts, and providers that are killed while they write files.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tollgate_acceptance::{
-    Calls, Disturbance, Endpoint, Moment, Place, Process, Strike, Victim, drawn,
+    Calls, Disturbance, Moment, Place, Process, Strike, Terraform, Victim, drawn,
 };
 
-use crate::operations::{ADD_KEY, CHANGE_SET, Operation, REMOVE_KEY, ROTATE_KEY, apply};
-use crate::stores::{Run, directory, localstack};
+use crate::operations::{
+    ADD_KEY, CHANGE_KEY, CHANGE_SET, Operation, REMOVE_KEY, ROTATE_KEY, is_soak,
+};
+use crate::stores::{Run, directory, disturbed};
 
-const APPLY: [&str; 4] = ["apply", "-auto-approve", "-no-color", "-input=false"];
 /// More calls that change something than any apply here makes.
 const CALLS_MAX: u32 = 20;
 const END_SECONDS_MAX: u64 = 60;
@@ -21,12 +24,7 @@ const SEED: u64 = 4_711;
 
 #[test]
 fn an_apply_that_ctrl_c_ends_keeps_its_state_and_the_next_one_goes_on() {
-    let mut run = localstack("ctrl-c");
-    let Place::LocalStack(place) = &run.place else {
-        panic!("not LocalStack")
-    };
-    let endpoint = Endpoint::to(place).unwrap();
-    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
+    let (run, endpoint) = disturbed("ctrl-c");
     let mut interrupted = 0;
     for number in 1..=CALLS_MAX {
         ADD_KEY.prepare(&run, number);
@@ -38,11 +36,12 @@ fn an_apply_that_ctrl_c_ends_keeps_its_state_and_the_next_one_goes_on() {
             act: Box::new(move || victim.interrupt_group().unwrap()),
         }));
 
-        let mut process = Process::start(run.terraform.command(&APPLY).process_group(0)).unwrap();
+        let mut process =
+            Process::start(run.terraform.command(&Terraform::APPLY).process_group(0)).unwrap();
         process.wait(END_SECONDS_MAX).unwrap();
 
         let struck = endpoint.calm();
-        apply(&run).expect_success().unwrap();
+        run.terraform.apply(&[]).unwrap();
         ADD_KEY.check(&run);
         if !struck {
             break;
@@ -51,7 +50,7 @@ fn an_apply_that_ctrl_c_ends_keeps_its_state_and_the_next_one_goes_on() {
     }
     assert!(interrupted > 1, "nothing was interrupted");
     run.terraform.destroy(&[]).unwrap();
-    assert_nothing_is_left(&run);
+    run.assert_nothing_is_left();
 }
 
 #[test]
@@ -61,28 +60,58 @@ fn a_provider_that_is_killed_while_it_writes_files_leaves_what_the_next_apply_fi
     }
 }
 
+#[test]
+fn a_provider_that_is_killed_while_it_waits_for_the_lock_has_changed_nothing_by_half() {
+    for operation in [&ADD_KEY, &ROTATE_KEY, &CHANGE_KEY, &REMOVE_KEY, &CHANGE_SET] {
+        let run = directory("locked");
+        operation.prepare(&run, 1);
+        let victim = Victim::of(&run.binaries, &run.terraform).unwrap();
+        let path = lock_path(&run);
+        let lock = File::options().write(true).open(&path).unwrap();
+        lock.lock().unwrap();
+        let mut process = Process::start(&mut run.terraform.command(&Terraform::APPLY)).unwrap();
+        victim.await_open(&path).unwrap();
+
+        assert!(victim.kill().unwrap());
+
+        let status = process.wait(END_SECONDS_MAX).unwrap();
+        assert_eq!(status.code(), Some(1), "{}", process.output());
+        lock.unlock().unwrap();
+        run.terraform.apply(&[]).unwrap();
+        operation.check(&run);
+        run.terraform.destroy(&[]).unwrap();
+        run.assert_nothing_is_left();
+    }
+}
+
+fn lock_path(run: &Run) -> PathBuf {
+    let Place::Directory(folder) = &run.place else {
+        panic!("not a directory")
+    };
+    folder.join(run.namespace.as_str()).join("lock")
+}
+
 fn kill_at_random(operation: &Operation) {
     let run = directory("killed");
     let victim = Victim::of(&run.binaries, &run.terraform).unwrap();
-    let is_long = std::env::var_os("TOLLGATE_TEST_SOAK").is_some();
-    let rounds = if is_long { ROUNDS_OF_A_SOAK } else { ROUNDS };
+    let rounds = if is_soak() { ROUNDS_OF_A_SOAK } else { ROUNDS };
     operation.prepare(&run, 1);
-    let unharmed = duration_of(|| apply(&run).expect_success().unwrap());
+    let unharmed = duration_of(|| run.terraform.apply(&[]).unwrap());
     operation.check(&run);
     for round in 2..2 + rounds {
         operation.prepare(&run, round);
         let share = drawn(SEED, u64::from(round)) % 100;
         let delay = unharmed * u32::try_from(share).unwrap() / 100;
-        let mut process = Process::start(&mut run.terraform.command(&APPLY)).unwrap();
+        let mut process = Process::start(&mut run.terraform.command(&Terraform::APPLY)).unwrap();
         std::thread::sleep(delay);
         victim.kill().unwrap();
         process.wait(END_SECONDS_MAX).unwrap();
 
-        apply(&run).expect_success().unwrap();
+        run.terraform.apply(&[]).unwrap();
         operation.check(&run);
     }
     run.terraform.destroy(&[]).unwrap();
-    assert_nothing_is_left(&run);
+    run.assert_nothing_is_left();
 }
 
 #[expect(
@@ -93,9 +122,4 @@ fn duration_of<T>(work: impl FnOnce() -> T) -> Duration {
     let started = Instant::now();
     work();
     started.elapsed()
-}
-
-fn assert_nothing_is_left(run: &Run) {
-    let left = run.place.leftovers(&run.namespace).unwrap();
-    assert_eq!(left, Vec::<String>::new());
 }

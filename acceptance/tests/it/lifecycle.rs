@@ -17,6 +17,7 @@ on_both_stores! {
     a_scope_in_use_gets_another_name => super::a_scope_in_use_is_renamed;
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
     a_new_name_replaces_the_document => super::a_new_name_replaces;
+    a_tainted_key_is_removed_and_made_anew => super::a_tainted_key_is_replaced;
     a_key_under_another_address_has_a_token_that_opens_it => super::another_address_keeps_a_good_token;
 }
 
@@ -55,10 +56,7 @@ fn every_resource_lives(run: &Run) {
     terraform.expect_empty_plan(&[]).unwrap();
 
     terraform.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 const SCOPE: &str = r#"
@@ -126,9 +124,8 @@ resource "tollgate_key" "it" {
   scopes = ["orders:read"]
 }
 "#;
-    let apply = ["apply", "-auto-approve", "-no-color", "-input=false"];
     run.declare(KEY);
-    let refused = run.terraform.run(&apply).unwrap().expect_error().unwrap();
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
     let told = r#"Key "acme-ci" names scope "orders:read", which does not exist"#;
     assert!(refused.flowing().contains(told), "{}", refused.output);
 
@@ -137,11 +134,11 @@ resource "tollgate_key" "it" {
     run.terraform.apply(&[]).unwrap();
 
     run.declare(KEY);
-    let refused = run.terraform.run(&apply).unwrap().expect_error().unwrap();
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
     let told = r#"Scope "orders:read" is still in use"#;
     assert!(refused.flowing().contains(told), "{}", refused.output);
     assert!(
-        refused.flowing().contains(r#"key "acme-ci" name it"#),
+        refused.flowing().contains(r#"key "acme-ci" names it"#),
         "{}",
         refused.output
     );
@@ -162,12 +159,7 @@ fn an_existing_document_is_safe(run: &Run) {
             .unwrap();
     }
     run.declare(&changed());
-    let refused = run
-        .terraform
-        .run(&["apply", "-auto-approve", "-no-color"])
-        .unwrap()
-        .expect_error()
-        .unwrap();
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
     run.declare(&declared());
 
     assert!(
@@ -230,10 +222,7 @@ fn a_forgotten_create_converges(run: &Run) {
     );
     run.terraform.expect_empty_plan(&[]).unwrap();
     run.terraform.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 fn a_late_change_is_safe(run: &Run) {
@@ -293,6 +282,44 @@ fn a_new_name_replaces(run: &Run) {
     run.terraform.destroy(&[]).unwrap();
 }
 
+/// Whether it was changed since its create or not, and its token opens nothing any more.
+fn a_tainted_key_is_replaced(run: &Run) {
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    for configuration in [declared(), changed()] {
+        run.declare(&configuration);
+        run.terraform.apply(&[]).unwrap();
+        let token = run.place.token(&secret_id(run)).unwrap();
+        let taint = run.terraform.run(&["taint", "tollgate_key.it"]);
+        taint.unwrap().expect_success().unwrap();
+
+        let applied = run.terraform.apply(&[]).unwrap();
+
+        assert!(
+            applied.output.contains("1 added, 0 changed, 1 destroyed"),
+            "{}",
+            applied.output
+        );
+        assert!(
+            !applied.flowing().contains("was there already"),
+            "{}",
+            applied.output
+        );
+        let renewed = run.place.token(&secret_id(run)).unwrap();
+        assert!(
+            renewed.expose() != token.expose(),
+            "the token is still the same"
+        );
+        assert_eq!(
+            key_attributes(run)["fingerprint"],
+            Verifier::of(renewed.expose()).fingerprint()
+        );
+        run.terraform.expect_empty_plan(&[]).unwrap();
+    }
+    run.terraform.destroy(&[]).unwrap();
+    run.assert_nothing_is_left();
+}
+
 /// Changes a document, as somebody would who does not know that Terraform keeps it.
 async fn edit(store: &dyn Backend, key: &DocumentKey) {
     let entry = store.read(key).await.unwrap().unwrap();
@@ -313,8 +340,7 @@ fn another_address_keeps_a_good_token(run: &Run) {
     run.declare(&declared().replace("\"tollgate_key\" \"it\"", "\"tollgate_key\" \"other\""));
 
     // The create is refused where it comes before the removal.
-    let arguments = ["apply", "-auto-approve", "-no-color", "-input=false"];
-    let first = run.terraform.run(&arguments).unwrap();
+    let first = run.terraform.try_apply().unwrap();
     assert!(
         first.status == 0 || first.output.contains("`moved` block"),
         "{}",
@@ -330,10 +356,7 @@ fn another_address_keeps_a_good_token(run: &Run) {
     );
     run.terraform.expect_empty_plan(&[]).unwrap();
     run.terraform.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 fn secret_id(run: &Run) -> String {

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use tollgate_acceptance::Finished;
-
 use crate::intact::assert_intact;
 use crate::stores::Run;
 
@@ -97,18 +95,16 @@ impl Operation {
     pub(crate) fn check(&self, run: &Run) {
         run.terraform.expect_empty_plan(&[]).unwrap();
         if self.leaves.is_empty() {
-            let left = run.place.leftovers(&run.namespace).unwrap();
-            assert_eq!(left, Vec::<String>::new());
+            run.assert_nothing_is_left();
         } else {
             assert_intact(run, self.leaves);
         }
     }
 }
 
-/// Applies what is declared.
-pub(crate) fn apply(run: &Run) -> Finished {
-    let arguments = ["apply", "-auto-approve", "-no-color", "-input=false"];
-    run.terraform.run(&arguments).unwrap()
+/// Whether the long forms of the tests are asked for: `make soak`.
+pub(crate) fn is_soak() -> bool {
+    std::env::var_os("TOLLGATE_TEST_SOAK").is_some()
 }
 
 fn scope() -> String {

@@ -43,10 +43,7 @@ fn a_namespace_is_spread_over_the_declared_number_of_shards_by_the_next_apply_th
         "{after:?}"
     );
     run.terraform.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 #[test]

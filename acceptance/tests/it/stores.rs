@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tollgate_acceptance::{Binaries, Place, Terraform, fresh_namespace};
+use tollgate_acceptance::{Binaries, Endpoint, Place, Terraform, fresh_namespace};
 use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
 
@@ -28,6 +28,17 @@ pub(crate) fn localstack(purpose: &str) -> Run {
     run(purpose, Place::localstack().unwrap(), None)
 }
 
+/// Secrets Manager on LocalStack, behind an endpoint that can disturb terraform's calls.
+pub(crate) fn disturbed(purpose: &str) -> (Run, Endpoint) {
+    let mut run = localstack(purpose);
+    let Place::LocalStack(place) = &run.place else {
+        panic!("not LocalStack")
+    };
+    let endpoint = Endpoint::to(place).unwrap();
+    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
+    (run, endpoint)
+}
+
 fn run(purpose: &str, place: Place, folder: Option<TempDir>) -> Run {
     let binaries = Binaries::find().unwrap();
     let namespace = fresh_namespace(purpose).unwrap();
@@ -46,6 +57,12 @@ impl Run {
     /// Makes `resources` what the configuration declares.
     pub(crate) fn declare(&self, resources: &str) {
         declare(&self.terraform, resources);
+    }
+
+    /// Fails if anything is left in the store, a token or a document.
+    pub(crate) fn assert_nothing_is_left(&self) {
+        let left = self.place.leftovers(&self.namespace).unwrap();
+        assert_eq!(left, Vec::<String>::new());
     }
 
     /// Looks into the store, or changes it, behind terraform's back.

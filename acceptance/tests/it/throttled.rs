@@ -1,21 +1,10 @@
 //! A store that asks to slow down.
 
-use tollgate_acceptance::{Disturbance, Endpoint, Place};
+use tollgate_acceptance::Disturbance;
 
-use crate::stores::{Run, localstack};
+use crate::stores::disturbed;
 
-const APPLY: [&str; 4] = ["apply", "-auto-approve", "-no-color", "-input=false"];
 const SEED: u64 = 20_270_101;
-
-fn behind_an_endpoint() -> (Run, Endpoint) {
-    let mut run = localstack("slow");
-    let Place::LocalStack(place) = &run.place else {
-        panic!("not LocalStack")
-    };
-    let endpoint = Endpoint::to(place).unwrap();
-    run.terraform.set("AWS_ENDPOINT_URL", &endpoint.url());
-    (run, endpoint)
-}
 
 fn keys(count: u32) -> String {
     format!(
@@ -35,7 +24,7 @@ resource "tollgate_key" "it" {{
 
 #[test]
 fn a_third_of_all_calls_may_be_refused_and_everything_is_made_and_removed() {
-    let (run, endpoint) = behind_an_endpoint();
+    let (run, endpoint) = disturbed("slow");
     let throttle = || Disturbance::Throttling {
         percent: 30,
         from: 1,
@@ -54,15 +43,12 @@ fn a_third_of_all_calls_may_be_refused_and_everything_is_made_and_removed() {
     run.terraform.expect_empty_plan(&[]).unwrap();
     run.terraform.destroy(&[]).unwrap();
     assert!(endpoint.throttled() > 0, "nothing was refused");
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }
 
 #[test]
 fn a_store_that_refuses_everything_is_told_and_what_was_made_is_kept() {
-    let (run, endpoint) = behind_an_endpoint();
+    let (run, endpoint) = disturbed("slow");
     // Some are made before it begins.
     endpoint.disturb(Disturbance::Throttling {
         percent: 100,
@@ -71,7 +57,7 @@ fn a_store_that_refuses_everything_is_told_and_what_was_made_is_kept() {
     });
     run.declare(&keys(4));
 
-    let refused = run.terraform.run(&APPLY).unwrap().expect_error().unwrap();
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
 
     assert!(
         refused.flowing().contains("asks to slow down"),
@@ -92,8 +78,5 @@ fn a_store_that_refuses_everything_is_told_and_what_was_made_is_kept() {
         "{kept}"
     );
     run.terraform.destroy(&[]).unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }

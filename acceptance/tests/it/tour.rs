@@ -30,8 +30,5 @@ fn the_tour(run: &Run) {
     assert!(revoked.is_as_expected(), "{revoked:?}");
 
     stage.destroy().unwrap();
-    assert_eq!(
-        run.place.leftovers(&run.namespace).unwrap(),
-        Vec::<String>::new()
-    );
+    run.assert_nothing_is_left();
 }

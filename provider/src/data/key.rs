@@ -114,14 +114,7 @@ impl Key {
 
     fn answered(&self, document: &Document, place: Option<TokenPlace>) -> Answer {
         let mut attributes = self.resource.resource.attributes(document);
-        if let Some(TokenPlace {
-            secret_id,
-            secret_arn,
-        }) = place
-        {
-            attributes.insert("secret_id".to_owned(), secret_id.into());
-            attributes.insert("secret_arn".to_owned(), secret_arn.into());
-        }
+        attributes.extend(place.into_iter().flat_map(resources::place_attributes));
         attributes.into()
     }
 }

@@ -182,7 +182,8 @@ fn show_version(version: &KeyVersion) -> Json {
     })
 }
 
-fn place_attributes(place: TokenPlace) -> Fields {
+/// Where a token is, as attributes.
+pub(crate) fn place_attributes(place: TokenPlace) -> Fields {
     let TokenPlace {
         secret_id,
         secret_arn,

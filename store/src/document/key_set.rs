@@ -181,23 +181,27 @@ impl SetKey {
     /// two agree.
     #[must_use]
     pub fn claim<'d>(&'d self, set: &'d KeySet) -> Claim<'d> {
-        let common = set.claim();
+        let (own, common) = (self.own_claim(), set.claim());
         Claim {
-            principal: self.principal.as_ref().or(common.principal),
-            scopes: self.scopes.as_ref().or(common.scopes),
+            principal: own.principal.or(common.principal),
+            scopes: own.scopes.or(common.scopes),
             roles: common.roles,
-            quotas: self.quotas.as_ref().or(common.quotas),
+            quotas: own.quotas.or(common.quotas),
         }
     }
 
-    fn check(&self) -> Result<(), Problem> {
-        let own = Claim {
+    /// What it says itself; roles are the set's alone.
+    pub(super) fn own_claim(&self) -> Claim<'_> {
+        Claim {
             principal: self.principal.as_ref(),
             scopes: self.scopes.as_ref(),
             roles: None,
             quotas: self.quotas.as_ref(),
-        };
-        own.check_consistent()?;
+        }
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.own_claim().check_consistent()?;
         check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
         check_metadata(self.metadata.as_ref())?;
         check_count("versions", Some(self.versions.len()), KEY_VERSIONS_MAX)?;

@@ -43,13 +43,7 @@ fn of_part(part: &KeySetPart) -> Vec<Reference> {
             Step::Field("keys".to_owned()),
             Step::Field(name.as_str().to_owned()),
         ];
-        let own = Claim {
-            principal: key.principal.as_ref(),
-            scopes: key.scopes.as_ref(),
-            roles: None,
-            quotas: key.quotas.as_ref(),
-        };
-        claimed(&place, &own)
+        claimed(&place, &key.own_claim())
     };
     part.keys.iter().flat_map(of_key).collect()
 }

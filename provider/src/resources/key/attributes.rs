@@ -138,12 +138,13 @@ fn brought_along() -> [Attribute; 3] {
         Attribute::optional("token_wo_version", Type::Number)
             .bounds(1..=u32::MAX)
             .local()
-            .describe("Says that `token_wo` is another one than before: raise it with every new token."),
+            .describe("Says that `token_wo` is another one than before: raise it with every new token. Does nothing by itself."),
         Attribute::optional("token_sha256", Type::String)
             .check(Verifier::parse)
             .describe(
                 "The SHA-256 of a token that the client has already, in 64 lower-case hexadecimal digits: the key opens \
-                 with that token, which Tollgate never sees. For tokens that nobody could guess.",
+                 with that token, which Tollgate never sees. For tokens that nobody could guess. Taking it out again \
+                 leaves the key with that token, until `rotation.trigger` asks for another.",
             ),
     ]
 }
@@ -213,17 +214,23 @@ pub(super) fn check(state: &Value, spec: &Fields) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Whether an update gives an attribute another value than before.
+pub(super) fn is_given_anew(prior: &Value, planned: &Value, name: &str) -> bool {
+    let value = planned.attribute(name);
+    !value.is_null() && value != prior.attribute(name)
+}
+
+/// The words whose change replaces the token.
+pub(super) fn trigger(state: &Value) -> &Value {
+    state.attribute("rotation").attribute("trigger")
+}
+
 /// Marks what an update will change by itself.
 pub(super) fn foresee(prior: &Value, planned: &mut Value, due: bool) {
-    let given_anew = |name: &str| {
-        let value = planned.attribute(name);
-        !value.is_null() && value != prior.attribute(name)
-    };
-    let trigger = |state: &Value| state.attribute("rotation").attribute("trigger").clone();
     let triggered = planned.attribute("rotation") == &Value::Unknown
         || (!trigger(planned).is_null() && trigger(planned) != trigger(prior));
-    let hash = given_anew("token_sha256");
-    if !(due || triggered || hash || given_anew("token_wo_version")) {
+    let hash = is_given_anew(prior, planned, "token_sha256");
+    if !(due || triggered || hash || is_given_anew(prior, planned, "token_wo_version")) {
         return;
     }
     let moves = hash || prior.attribute("secret_id").is_null();

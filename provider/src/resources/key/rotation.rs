@@ -12,13 +12,13 @@ use tollgate_store::document::{KEY_VERSIONS_MAX, Key, KeyVersion};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Secret};
 
+use super::attributes::{is_given_anew, trigger};
 use super::token::Source;
 use super::{insert_versions, key_id};
 use crate::call::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields, Made};
-use crate::value::Value;
 
 /// Whether the newest token is to be replaced, or its replacement to be finished.
 pub(super) fn is_due(key: &Key, now: jiff::Timestamp) -> bool {
@@ -64,19 +64,15 @@ impl Rotation<'_> {
     /// Where a new token is to come from; `None` where the standing one stays.
     fn source(&self) -> Result<Option<Source>, Diagnostic> {
         let change = &self.call.change;
-        let given_anew = |name: &str| {
-            let value = change.planned.attribute(name);
-            !value.is_null() && value != change.prior.attribute(name)
-        };
+        let given_anew = |name: &str| is_given_anew(&change.prior, &change.planned, name);
         if given_anew("token_wo_version") || given_anew("token_sha256") {
             let source = Source::of_create(self.call, &self.spec)?;
             return Ok(Some(source).filter(|source| source.is_imported() && !self.has(source)));
         }
-        let trigger = |state: &Value| state.attribute("rotation").attribute("trigger").clone();
-        let trigger = trigger(&change.planned);
+        let trigger = trigger(&change.planned).as_str();
         let known = self.standing.rotation.as_ref();
         let known = known.and_then(|rotation| rotation.trigger.as_deref());
-        let triggered = trigger.as_str().is_some() && trigger.as_str() != known;
+        let triggered = trigger.is_some() && trigger != known;
         let unfinished = self
             .standing
             .versions

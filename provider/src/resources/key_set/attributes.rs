@@ -76,7 +76,7 @@ fn key() -> Vec<Attribute> {
         Attribute::optional("token_version", Type::Number)
             .bounds(1..=u32::MAX)
             .default(1)
-            .describe("Raising it makes a new token; the old one ends at once."),
+            .describe("Changing it makes a new token; the old one ends at once."),
         Attribute::optional("token_sha256", Type::String)
             .check(Verifier::parse)
             .describe(

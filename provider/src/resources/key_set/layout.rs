@@ -49,13 +49,8 @@ impl Layout {
 
     /// Whether the keys still fit, each part and page for itself.
     pub(super) fn fits(self, keys: &Keys) -> bool {
-        let parts = fill(self.parts, keys, |name| self.part(name), part_bytes);
-        let pages = fill(
-            self.pages,
-            keys,
-            |name| self.page(name) + 1,
-            |name, _| page_bytes(name),
-        );
+        let parts = fill(self.parts, keys, part_bytes);
+        let pages = fill(self.pages, keys, |name, _| page_bytes(name));
         let part_fits = |(keys, bytes): &(usize, usize)| {
             *keys <= PART_KEYS_MAX && *bytes <= PART_BYTES_MAX.max(bytes / (*keys).max(1))
         };
@@ -74,15 +69,10 @@ impl Layout {
 }
 
 /// How many keys and bytes each of `count` places has.
-fn fill(
-    count: u32,
-    keys: &Keys,
-    place: impl Fn(&Name) -> u32,
-    bytes: impl Fn(&Name, &Json) -> usize,
-) -> Vec<(usize, usize)> {
+fn fill(count: u32, keys: &Keys, bytes: impl Fn(&Name, &Json) -> usize) -> Vec<(usize, usize)> {
     let mut filled = vec![(0, 0); usize::try_from(count).unwrap_or_default()];
     for (name, key) in keys {
-        let index = usize::try_from(place(name).saturating_sub(1)).unwrap_or_default();
+        let index = usize::try_from(spread(name, count)).unwrap_or_default();
         if let Some((keys, total)) = filled.get_mut(index) {
             *keys += 1;
             *total += bytes(name, key);

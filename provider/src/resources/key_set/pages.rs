@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use tollgate_store::backend::{Expected, KeptToken, StoreError, TokenOwner};
 use tollgate_store::document::{KeySet, SetKey};
 use tollgate_store::token::{self, Verifier};
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::layout::Layout;
 use crate::diagnostic::Diagnostic;
 use crate::resource::Failed;
+use crate::resources::place_attributes;
 use crate::store::Store;
 
 /// How many pages are read or written at once.
@@ -232,7 +233,7 @@ pub(super) async fn show(
     let shown: Vec<Json> = places
         .into_iter()
         .flatten()
-        .map(|place| json!({"secret_id": place.secret_id, "secret_arn": place.secret_arn}))
+        .map(|place| Json::Object(place_attributes(place)))
         .collect();
     let missing = (missing > 0).then(|| pages_missing(store, set_name, missing));
     Ok((Json::Array(shown), missing))

@@ -6,6 +6,9 @@ use tollgate_proto::tfplugin6::attribute_path::step::Selector;
 use tollgate_proto::tfplugin6::diagnostic::Severity;
 use tollgate_proto::tfplugin6::{AttributePath, Diagnostic as Message, attribute_path};
 
+/// How many names a message lists.
+const NAMES_SHOWN_MAX: usize = 10;
+
 /// One message to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
@@ -135,7 +138,26 @@ impl From<Path> for AttributePath {
 }
 
 /// Messages of parsers and of the store, and the names of documents, begin in lower case.
+/// `a, b and c`, and how many more there are.
+pub(crate) fn listed(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES_SHOWN_MAX);
+    names.truncate(NAMES_SHOWN_MAX);
+    if more > 0 {
+        return format!("{} and {more} more", names.join(", "));
+    }
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Kinds stay as they are written: `key_set "partners"`.
 fn capital(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.contains('_') {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).collect()
@@ -170,9 +192,22 @@ mod tests {
             ("\"x\" is odd", "\"x\" is odd."),
             ("Which one?", "Which one?"),
             ("Done.", "Done."),
+            ("key_set \"a\" is odd", "key_set \"a\" is odd."),
         ] {
             assert_eq!(sentence(message), expected);
         }
+    }
+
+    #[test]
+    fn a_long_list_says_how_much_is_left_out() {
+        let names = |count: usize| (1..=count).map(|number| number.to_string()).collect();
+
+        assert_eq!(listed(names(1)), "1");
+        assert_eq!(listed(names(3)), "1, 2 and 3");
+        assert_eq!(
+            listed(names(12)),
+            "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"
+        );
     }
 
     #[test]

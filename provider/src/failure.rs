@@ -7,7 +7,7 @@ use tollgate_store::Problem;
 use tollgate_store::backend::StoreError;
 use tollgate_store::document::DocumentKey;
 
-use crate::diagnostic::{Diagnostic, Path};
+use crate::diagnostic::{Diagnostic, Path, listed};
 use crate::resource::Failed;
 use crate::store::Store;
 
@@ -37,10 +37,24 @@ pub(crate) fn adopted(store: &Store, key: &DocumentKey) -> Diagnostic {
     Diagnostic::warning(
         format!("{key} was there already"),
         format!(
-            "{} held {key} just as it is declared here, made within the last day by an apply that nobody is known to \
-             remember: it was probably interrupted. This configuration manages it from now on. If another one declares \
-             it too, remove it from one of the two.",
+            "{} held {key} just as it is declared here, made within the last day: by an apply that was interrupted, or \
+             for another state. This state manages it from now on, and another one that knows it forgets it. If two \
+             configurations or workspaces declare it, remove it from one of the two, or give them namespaces of their \
+             own.",
             store.backend.place()
+        ),
+    )
+}
+
+/// The store holds hashes of tokens that a state does not know; `whose` are fingerprints, or the names of keys.
+pub(crate) fn unknown_tokens(store: &Store, key: &DocumentKey, whose: Vec<String>) -> Diagnostic {
+    Diagnostic::warning(
+        format!("{key} has tokens that are not known"),
+        format!(
+            "{} holds hashes of tokens that this state did not put there: {}. Somebody wrote them by hand, or an apply \
+             whose state was lost. The next apply takes away what is not the token that the client was given.",
+            store.backend.place(),
+            listed(whose)
         ),
     )
 }
@@ -72,8 +86,8 @@ pub(crate) fn too_slow(limit: Duration) -> Diagnostic {
     Diagnostic::error(
         "The change took too long",
         format!(
-            "It was given up after {} s, as `timeouts` asks. Plan again to see how far it came; raise the limit if the \
-             store is slow.",
+            "It was given up after {} s, as `timeouts` asks. What was done until then stands in the store, and the next \
+             apply goes on from there; raise the limit if the store is slow.",
             limit.as_secs()
         ),
     )
@@ -91,7 +105,7 @@ impl Failed {
 
 /// What stands in the store is no good document.
 pub(crate) fn broken(store: &Store, key: &DocumentKey, problem: &Problem) -> Diagnostic {
-    let place = store.backend.place();
+    let place = store.backend.place_of(key);
     Diagnostic::error(
         format!("{key} is broken"),
         format!(

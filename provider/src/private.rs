@@ -53,6 +53,11 @@ impl Private {
         self.revision.is_none()
     }
 
+    /// Whether nothing is known: what Terraform keeps of the object may be older than the last change of it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Whether the document that stands is somebody else's: another create took the name, or took it over. A document
     /// without an owner was written by hand, and is anybody's.
     pub(crate) fn is_foreign(&self, document: &Document) -> bool {

@@ -5,7 +5,7 @@ use tollgate_store::document::{DocumentKey, Entry};
 use crate::call::{Fallback, Outcome};
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Path};
-use crate::failure::{broken, failure, nothing_to_import, taken_over};
+use crate::failure::{broken, failure, nothing_to_import, taken_over, unknown_tokens};
 use crate::plan::keep_words;
 use crate::private::Private;
 use crate::resource::ResourceType;
@@ -20,9 +20,11 @@ impl ResourceType {
         if !problems.is_empty() || !config.is_wholly_known() {
             return problems;
         }
-        let whole = self
-            .key_of(config)
-            .and_then(|key| self.check_declared(&key, config));
+        let whole = self.key_of(config).and_then(|key| {
+            let checked = self.resource.check_config(config);
+            checked.map_err(|problem| self.diagnose(&key, &problem))?;
+            self.check_declared(&key, config)
+        });
         whole.err().into_iter().collect()
     }
 
@@ -90,11 +92,21 @@ impl ResourceType {
             Some(revision) => Private::settled(&document, revision),
             None => Private::unsettled(document.owner()),
         };
-        private.due = self.resource.is_due(&document, clock::now());
+        let mut fresh = self.with_local(prior, fresh);
+        let unknown = match &told {
+            Some(told) if !told.private.is_lost() => {
+                self.resource.distrust(&document, prior, &mut fresh)
+            }
+            _ => Vec::new(),
+        };
+        let told_of = (!unknown.is_empty()).then(|| unknown_tokens(store, key, unknown));
+        private.due = self.resource.is_due(&document, clock::now())
+            || beside.missing.is_some()
+            || told_of.is_some();
         Ok(Outcome {
-            state: self.with_local(prior, fresh),
+            state: fresh,
             private,
-            diagnostics: beside.missing.into_iter().collect(),
+            diagnostics: beside.missing.into_iter().chain(told_of).collect(),
         })
     }
 

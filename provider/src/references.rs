@@ -9,7 +9,7 @@ use std::time::Duration;
 use tollgate_store::backend::{Depth, StoreError};
 use tollgate_store::document::{Document, DocumentKey, Entry, Kind, PartName, Reference, Spec};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, listed};
 use crate::failure::failure;
 use crate::resource::{Fields, ResourceType};
 use crate::schema::locate;
@@ -17,8 +17,6 @@ use crate::store::Store;
 
 /// How long a change waits for others of the same apply that may bring, or take away, what it depends on.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How many of a document's users an error lists.
-const USERS_SHOWN_MAX: usize = 10;
 
 impl ResourceType {
     /// Checks that all that an object names is there, or becomes so while other changes of this apply end.
@@ -197,35 +195,4 @@ fn in_use(store: &Store, key: &DocumentKey, users: &BTreeSet<DocumentKey>) -> Di
             listed(names)
         ),
     )
-}
-
-/// `a, b and c`, and how many more there are.
-fn listed(mut names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(USERS_SHOWN_MAX);
-    names.truncate(USERS_SHOWN_MAX);
-    if more > 0 {
-        return format!("{} and {more} more", names.join(", "));
-    }
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_says_how_much_is_left_out() {
-        let names = |count: usize| (1..=count).map(|number| number.to_string()).collect();
-
-        assert_eq!(listed(names(1)), "1");
-        assert_eq!(listed(names(3)), "1, 2 and 3");
-        assert_eq!(
-            listed(names(12)),
-            "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"
-        );
-    }
 }

@@ -27,6 +27,11 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
     /// Its attributes: `name`, and every field of the document's `spec` that its author gives.
     fn schema(&self) -> Schema;
 
+    /// Checks what no state holds: the configuration, all of which is known.
+    fn check_config(&self, _config: &Value) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Checks what an author gave, as far as the document's own parser does not: `state`, and as a document's `spec`.
     fn check(&self, _key: &DocumentKey, _state: &Value, _spec: &Fields) -> Result<(), Problem> {
         Ok(())
@@ -88,6 +93,12 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
 
     /// Takes from `prior` what no document tells into `fresh`, the state that was read.
     fn remember(&self, _prior: &Value, _fresh: &mut Value) {}
+
+    /// Hides in `fresh` the tokens that open something though `prior`, what this state knew before, does not know them;
+    /// and names them. The next apply takes them away.
+    fn distrust(&self, _document: &Document, _prior: &Value, _fresh: &mut Value) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Whether the next apply has something to do that no change of the configuration asks for.
     fn is_due(&self, _document: &Document, _now: jiff::Timestamp) -> bool {

@@ -92,10 +92,9 @@ text!(Cidr);
 impl Cidr {
     /// Reads a block; the error says what would be right.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let network = text
-            .parse::<ipnet::IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(ipnet::IpNet::from))
-            .map_err(|_| format!("{text:?} is not a block of addresses: write one like \"10.0.0.0/8\" or \"2001:db8::/32\""))?;
+        let network = network(text).ok_or_else(|| {
+            format!("{text:?} is not a block of addresses: write one like \"10.0.0.0/8\" or \"2001:db8::/32\"")
+        })?;
         if network.trunc() != network {
             return Err(format!(
                 "{text:?} has bits set outside its prefix: did you mean \"{}\"?",
@@ -113,6 +112,17 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.network.contains(&address.to_canonical())
     }
+}
+
+/// Numbers have no leading zeros: to some readers they are octal (RFC 6943, section 3.1.1).
+fn network(text: &str) -> Option<ipnet::IpNet> {
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(ipnet::IpNet::from);
+    };
+    let length: u8 = prefix.parse().ok()?;
+    let is_plain = length.to_string() == prefix;
+    let address = address.parse().ok().filter(|_| is_plain)?;
+    ipnet::IpNet::new(address, length).ok()
 }
 
 /// Where a proxy listens: an address and a port, like `0.0.0.0:8080` or `[::]:8080`.
@@ -312,6 +322,30 @@ mod tests {
                 .unwrap()
                 .contains("::ffff:127.0.0.1".parse().unwrap())
         );
+    }
+
+    #[test]
+    fn a_number_of_a_block_has_one_reading() {
+        for text in [
+            "010.0.0.0/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10/8",
+            "::/129",
+        ] {
+            assert!(Cidr::parse(text).is_err(), "{text:?}");
+        }
+        for text in [
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "::/0",
+            "2001:db8::/32",
+            "2001:db8::1",
+        ] {
+            assert!(Cidr::parse(text).is_ok(), "{text:?}");
+        }
     }
 
     #[test]

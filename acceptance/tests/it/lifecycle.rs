@@ -1,10 +1,12 @@
 //! Every resource, from its first plan to its end.
 
-use tollgate_store::backend::{Backend, Expected};
+use serde_json::{Value, json};
+use tollgate_store::KeyId;
+use tollgate_store::backend::{Backend, Expected, TokenOwner};
 use tollgate_store::document::{Document, DocumentKey, Kind};
 use tollgate_store::token::Verifier;
 
-use crate::everything::{RESOURCES, changed, declared};
+use crate::everything::{RESOURCES, Resource, changed, declared};
 use crate::stores::{Run, on_both_stores};
 
 on_both_stores! {
@@ -18,6 +20,8 @@ on_both_stores! {
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
     a_new_name_replaces_the_document => super::a_new_name_replaces;
     a_tainted_key_is_removed_and_made_anew => super::a_tainted_key_is_replaced;
+    a_hash_that_was_added_by_hand_is_told_and_taken_away => super::a_planted_hash_goes;
+    a_token_that_was_removed_by_hand_is_told_and_made_anew => super::a_lost_token_is_made_anew;
     a_key_under_another_address_has_a_token_that_opens_it => super::another_address_keeps_a_good_token;
 }
 
@@ -320,15 +324,106 @@ fn a_tainted_key_is_replaced(run: &Run) {
     run.assert_nothing_is_left();
 }
 
+fn a_planted_hash_goes(run: &Run) {
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    let token = run.place.token(&secret_id(run)).unwrap();
+    let planted = Verifier::of("a token of somebody else's");
+    let key = key();
+    run.with_store(async |store| {
+        edit_spec(&*store, &key, |spec| {
+            spec["versions"].as_array_mut().unwrap().push(json!({
+                "version": 7,
+                "sha256": String::from(planted),
+                "created_at": "2026-01-01T00:00:00Z",
+            }));
+        })
+        .await;
+    });
+
+    let plan = run.terraform.plan(&[]).unwrap();
+
+    assert_eq!(plan.status, 2, "{}", plan.output);
+    for told in [
+        "0 to add, 1 to change, 0 to destroy",
+        "has tokens that are not known",
+    ] {
+        assert!(plan.flowing().contains(told), "{}", plan.output);
+    }
+    assert!(
+        plan.output.contains(&planted.fingerprint()),
+        "{}",
+        plan.output
+    );
+    run.terraform.apply(&[]).unwrap();
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    let kept = run.place.token(&secret_id(run)).unwrap();
+    assert!(
+        kept.expose() == token.expose(),
+        "the client's token was replaced"
+    );
+    let document = run.with_store(async |store| store.read(&key).await.unwrap().unwrap().document);
+    let document = format!("{:?}", document.unwrap());
+    assert!(
+        !document.contains(&planted.fingerprint()),
+        "the planted hash still opens"
+    );
+    run.terraform.destroy(&[]).unwrap();
+}
+
+fn a_lost_token_is_made_anew(run: &Run) {
+    run.declare(&declared());
+    run.terraform.apply(&[]).unwrap();
+    let name = key().name;
+    let id = KeyId::parse(key_attributes(run)["id"].as_str().unwrap()).unwrap();
+    run.with_store(async |store| {
+        let owner = TokenOwner::Key {
+            name: &name,
+            id: &id,
+        };
+        store.delete_token(owner).await.unwrap();
+    });
+
+    let plan = run.terraform.plan(&[]).unwrap();
+
+    assert_eq!(plan.status, 2, "{}", plan.output);
+    assert!(
+        plan.flowing().contains("The token of key"),
+        "{}",
+        plan.output
+    );
+    run.terraform.apply(&[]).unwrap();
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    let token = run.place.token(&secret_id(run)).unwrap();
+    assert_eq!(
+        key_attributes(run)["fingerprint"],
+        Verifier::of(token.expose()).fingerprint()
+    );
+    run.terraform.destroy(&[]).unwrap();
+    run.assert_nothing_is_left();
+}
+
+fn key() -> DocumentKey {
+    let keys = RESOURCES.iter().map(Resource::key);
+    keys.into_iter().find(|key| key.kind == Kind::Key).unwrap()
+}
+
 /// Changes a document, as somebody would who does not know that Terraform keeps it.
 async fn edit(store: &dyn Backend, key: &DocumentKey) {
-    let entry = store.read(key).await.unwrap().unwrap();
-    let mut spec = serde_json::to_value(entry.document.unwrap().spec()).unwrap();
-    match key.kind {
+    edit_spec(store, key, |spec| match key.kind {
         Kind::Key => spec["enabled"] = false.into(),
         _ => spec["description"] = "edited by hand".into(),
-    }
+    })
+    .await;
+}
+
+async fn edit_spec(store: &dyn Backend, key: &DocumentKey, edit: impl FnOnce(&mut Value)) {
+    let entry = store.read(key).await.unwrap().unwrap();
+    let document = entry.document.unwrap();
+    let mut spec = serde_json::to_value(document.spec()).unwrap();
+    edit(&mut spec);
     let edited = Document::parse(key, spec).unwrap();
+    let edited = edited.owned(document.owner().cloned());
     let expected = Expected::Revision(entry.revision.unwrap());
     store.write(&edited, &expected).await.unwrap();
 }

@@ -19,7 +19,12 @@ fn imported(token: &str) -> Value {
 }
 
 fn importing(caller: &Caller, tokens: &[&str]) -> Entry {
-    let versions: Vec<_> = tokens.iter().map(|token| imported(token)).collect();
+    let numbered = |(number, token): (i64, &&str)| {
+        let mut version = imported(token);
+        version["version"] = number.into();
+        version
+    };
+    let versions: Vec<_> = (1..).zip(tokens).map(numbered).collect();
     caller.key(json!({"scopes": ["all"], "versions": versions}))
 }
 

@@ -4,6 +4,7 @@
 mod attributes;
 mod rotation;
 mod token;
+mod trust;
 
 use async_trait::async_trait;
 use serde_json::{Value as Json, json};
@@ -35,6 +36,10 @@ impl Resource for Key {
 
     fn schema(&self) -> Schema {
         attributes::schema()
+    }
+
+    fn check_config(&self, config: &Value) -> Result<(), Problem> {
+        attributes::check_config(config)
     }
 
     fn check(&self, _: &DocumentKey, state: &Value, spec: &Fields) -> Result<(), Problem> {
@@ -135,6 +140,13 @@ impl Resource for Key {
         attributes::remember(prior, fresh);
     }
 
+    fn distrust(&self, document: &Document, prior: &Value, fresh: &mut Value) -> Vec<String> {
+        match document.spec() {
+            Spec::Key(key) => trust::distrust(key, prior, fresh),
+            _ => Vec::new(),
+        }
+    }
+
     fn is_due(&self, document: &Document, now: jiff::Timestamp) -> bool {
         match document.spec() {
             Spec::Key(key) => rotation::is_due(key, now),
@@ -206,8 +218,8 @@ fn token_missing(store: &Store, name: &Name) -> Diagnostic {
         format!("The token of key {:?} is missing", name.as_str()),
         format!(
             "{} holds the key but not its token: a client that still has the token can use it, and nobody can read it \
-             again. To make a new one, change `rotation.trigger` or replace the key: `terraform apply -replace=ADDRESS`, \
-             where ADDRESS is this resource's.",
+             again. The next apply makes another one; the old one then ends, at once or after `rotation.overlap`. To keep \
+             it, put it back first: Secrets Manager restores a secret that was deleted within its recovery window.",
             store.backend.place()
         ),
     )

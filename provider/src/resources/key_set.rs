@@ -10,12 +10,15 @@ mod pages;
 mod parts;
 mod write;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use tollgate_store::document::{Document, DocumentKey, KeySet as Declared, Kind, Reference, Spec};
 use tollgate_store::{Name, Problem};
 
 use crate::call::Call;
+use crate::diagnostic::{Diagnostic, listed};
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
@@ -62,6 +65,10 @@ impl Resource for KeySet {
 
     fn foresee(&self, prior: &Value, planned: &mut Value, _: bool) {
         attributes::foresee(prior, planned);
+    }
+
+    fn distrust(&self, _: &Document, prior: &Value, fresh: &mut Value) -> Vec<String> {
+        attributes::distrust(prior, fresh)
     }
 
     async fn create(&self, call: &Call<'_>, spec: Fields) -> Result<Made, Failed> {
@@ -129,16 +136,36 @@ async fn with_beside(call: &Call<'_>, made: Made) -> Result<Made, Failed> {
 async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Failed> {
     let parts = parts::read(store, name).await?;
     let keys = parts::keys(&parts, set.generation);
-    let (shown, missing) = pages::show(store, name, set, &keys).await?;
-    let keys = keys
-        .iter()
-        .map(|(key, declared)| (key.to_string(), attributes::show(set, name, key, declared)));
+    let (shown, mut unsound) = pages::show(store, name, set, &keys).await?;
+    let doubtful = keys.iter().filter(|(_, key)| key.versions.len() != 1);
+    unsound.extend(doubtful.map(|(name, _)| name.clone()));
+    let keys = keys.iter().map(|(key, declared)| {
+        let mut shown = attributes::show(set, name, key, declared);
+        if unsound.contains(key) {
+            shown.insert("fingerprint".to_owned(), Json::Null);
+        }
+        (key.to_string(), Json::Object(shown))
+    });
     let attributes = [
         ("keys".to_owned(), Json::Object(keys.collect())),
         ("pages".to_owned(), shown),
     ];
     Ok(Beside {
         attributes: attributes.into_iter().collect(),
-        missing,
+        missing: (!unsound.is_empty()).then(|| tokens_missing(store, name, &unsound)),
     })
+}
+
+fn tokens_missing(store: &Store, set: &Name, keys: &BTreeSet<Name>) -> Diagnostic {
+    Diagnostic::warning(
+        format!("Tokens of key_set {:?} are missing", set.as_str()),
+        format!(
+            "{} holds the keys, but the page with their tokens is gone, or it holds several hashes for one: {}. Clients \
+             that still have a token can use it until the next apply, which goes on with the token that is in the page, \
+             or makes another one. To keep a token whose page is gone, put the page back first: Secrets Manager restores a \
+             secret that was deleted within its recovery window.",
+            store.backend.place(),
+            listed(keys.iter().map(Name::to_string).collect())
+        ),
+    )
 }

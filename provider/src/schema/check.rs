@@ -125,12 +125,23 @@ fn check_number(attribute: &Attribute, number: &Number, path: &Path) -> Option<D
 
 /// An element that is null would be left out of the document without a word.
 fn check_elements(value: &Value, path: &Path) -> Option<Diagnostic> {
-    let has_null = match value {
-        Value::List(elements) | Value::Set(elements) => elements.iter().any(Value::is_null),
-        Value::Map(elements) => elements.values().any(Value::is_null),
-        _ => false,
+    let null = match value {
+        Value::List(elements) => {
+            let index = elements.iter().position(Value::is_null);
+            index.map(|index| path.then_index(index))
+        }
+        Value::Map(elements) => {
+            let mut elements = elements.iter();
+            let null = elements.find(|(_, element)| element.is_null());
+            null.map(|(key, _)| path.then_key(key))
+        }
+        Value::Set(elements) => {
+            let has_null = elements.iter().any(Value::is_null);
+            has_null.then(|| path.clone())
+        }
+        _ => None,
     };
-    has_null.then(|| Diagnostic::invalid(path.clone(), "an element must not be null: leave it out"))
+    null.map(|path| Diagnostic::invalid(path, "an element must not be null: leave it out"))
 }
 
 fn check_count(attribute: &Attribute, value: &Value, path: &Path) -> Option<Diagnostic> {

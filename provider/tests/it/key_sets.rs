@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use tollgate_provider::value::{Value, to_json};
-use tollgate_store::backend::Backend;
-use tollgate_store::document::{KeySet, Kind, SetKey, Spec};
+use tollgate_store::backend::{Backend, Expected, TokenOwner};
+use tollgate_store::document::{Document, Entry, KeySet, Kind, SetKey, Spec};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Name, token};
 
@@ -305,6 +305,136 @@ async fn a_create_that_nobody_remembers_is_gone_on_with_and_keeps_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_create_that_is_gone_on_with_as_a_smaller_set_leaves_no_token_behind() {
+    for (call, passes) in [
+        ("write", 0),
+        ("write_token", 0),
+        ("write_token", 1),
+        ("write_token", 9),
+    ] {
+        let (terraform, store) = Unreliable::terraform().await;
+        store.fail_after(call, Fault::AnswerLost, passes);
+        let config = terraform.config(SET, &declared(&many(4_000)));
+        terraform.apply(SET, None, &config).await;
+        store.recover();
+
+        let other = neighbour(&terraform).await;
+        let smaller = many(3);
+        let config = terraform.config(SET, &declared(&smaller));
+        let again = other.apply(SET, None, &config).await;
+
+        assert_whole(&other, &again.object.unwrap(), &smaller).await;
+    }
+}
+
+/// Changes every stored part of the set behind the provider's back.
+async fn edit(terraform: &Terraform, edit: impl Fn(&mut Json)) {
+    for entry in terraform.store.list().await.unwrap() {
+        if entry.id.kind == Kind::KeySetPart.as_str() {
+            let revision = entry.revision.unwrap();
+            let document = entry.document.unwrap();
+            let mut json = Entry::json(&document, &revision);
+            edit(&mut json["spec"]["keys"]);
+            let edited = Document::parse(&document.key(), json["spec"].take()).unwrap();
+            let expected = Expected::Revision(revision);
+            terraform.store.write(&edited, &expected).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hash_that_was_written_by_hand_gives_way_to_the_keys_own_token() {
+    let foreign = String::from(Verifier::of("a-token-of-somebody-elses"));
+    let added = json!({"version": 2, "sha256": foreign, "created_at": "2026-01-01T00:00:00Z"});
+    let swap = |keys: &mut Json| keys["a"]["versions"][0]["sha256"] = foreign.clone().into();
+    let add = |keys: &mut Json| {
+        keys["a"]["versions"]
+            .as_array_mut()
+            .unwrap()
+            .push(added.clone());
+    };
+    for by_hand in [&swap as &dyn Fn(&mut Json), &add] {
+        let terraform = Terraform::new().await;
+        let wanted = json!({"a": {}, "b": {}});
+        let created = apply(&terraform, None, &wanted).await;
+        let (keys_before, tokens_before) = (keys(&terraform).await, tokens(&terraform));
+        edit(&terraform, by_hand).await;
+
+        let read = terraform.refresh(SET, &created).await;
+        let [told] = texts(&read.diagnostics).try_into().unwrap();
+        assert!(
+            told.starts_with("warning @\n") && told.contains(": a. "),
+            "{told}"
+        );
+        let read = read.object.unwrap();
+        let again = terraform.refresh(SET, &read).await;
+        assert_eq!(
+            texts(&again.diagnostics),
+            [told],
+            "it is told until it is put in order"
+        );
+        let config = terraform.config(SET, &declared(&wanted));
+        let plan = terraform.plan(SET, Some(&read), Some(&config)).await;
+        let planned = known_fingerprints(&plan.state);
+        assert_eq!(planned, ["b"], "only the one that changes is unknown");
+        let repaired = apply(&terraform, Some(&read), &wanted).await;
+
+        assert_eq!(tokens(&terraform), tokens_before);
+        let keys = keys(&terraform).await;
+        assert_eq!(
+            keys["a"].versions[0].sha256,
+            keys_before["a"].versions[0].sha256
+        );
+        assert_whole(&terraform, &repaired, &wanted).await;
+    }
+}
+
+/// The keys whose fingerprint is known.
+fn known_fingerprints(state: &Value) -> Vec<String> {
+    let Value::Map(keys) = state.attribute("keys") else {
+        panic!("{state:?} has keys");
+    };
+    let known = keys
+        .iter()
+        .filter(|(_, key)| key.attribute("fingerprint") != &Value::Unknown);
+    known.map(|(name, _)| name.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_page_that_is_missing_is_told_and_its_tokens_are_made_anew() {
+    let terraform = Terraform::new().await;
+    let wanted = many(1_000);
+    let created = apply(&terraform, None, &wanted).await;
+    let before = tokens(&terraform);
+    let set = Name::parse("partners").unwrap();
+    let page = TokenOwner::Page {
+        set: &set,
+        generation: 1,
+        page: 0,
+    };
+    terraform.store.delete_token(page).await.unwrap();
+    let left = tokens(&terraform);
+    assert!(!left.is_empty() && left.len() < before.len());
+
+    let read = terraform.refresh(SET, &created).await;
+    let told = texts(&read.diagnostics);
+    assert!(
+        told[0].contains("\nTokens of key_set \"partners\" are missing\n"),
+        "{told:?}"
+    );
+    assert!(told[0].contains(" more. Clients"), "{told:?}");
+    let repaired = apply(&terraform, read.object.as_ref(), &wanted).await;
+
+    let after = tokens(&terraform);
+    assert!(left.iter().all(|(name, token)| after[name] == *token));
+    let anew = before
+        .iter()
+        .filter(|(name, token)| after[*name] != **token);
+    assert_eq!(anew.count(), before.len() - left.len());
+    assert_whole(&terraform, &repaired, &wanted).await;
+}
+
+#[tokio::test]
 async fn of_two_who_change_a_set_at_once_one_is_told_to_plan_again() {
     let terraform = Terraform::new().await;
     let created = apply(&terraform, None, &many(10)).await;
@@ -332,7 +462,7 @@ async fn a_key_that_names_a_scope_which_does_not_exist_is_refused_where_it_stand
     let [text] = texts(&refused.diagnostics).try_into().unwrap();
     assert!(
         text.starts_with(
-            "error @.keys[\"b\"].scopes\nKey_set \"partners\" names scope \"no:scope\""
+            "error @.keys[\"b\"].scopes\nkey_set \"partners\" names scope \"no:scope\""
         ),
         "{text}"
     );

@@ -132,7 +132,7 @@ async fn a_create_over_an_existing_key_leaves_its_token_alone() {
 }
 
 #[tokio::test]
-async fn a_missing_token_is_a_warning_with_a_remedy() {
+async fn a_token_that_is_missing_is_told_and_made_anew() {
     let terraform = Terraform::new().await;
     let created = create(&terraform).await;
     let id = KeyId::derive(&namespace(), &name());
@@ -151,12 +151,26 @@ async fn a_missing_token_is_a_warning_with_a_remedy() {
         texts(&read.diagnostics),
         [
             "warning @\nThe token of key \"acme-ci\" is missing\nMemory, namespace \"prod\" holds the key but not its \
-             token: a client that still has the token can use it, and nobody can read it again. To make a new one, \
-             change `rotation.trigger` or replace the key: `terraform apply -replace=ADDRESS`, where ADDRESS is this resource's."
+             token: a client that still has the token can use it, and nobody can read it again. The next apply makes \
+             another one; the old one then ends, at once or after `rotation.overlap`. To keep it, put it back first: \
+             Secrets Manager restores a secret that was deleted within its recovery window."
         ]
     );
     assert_eq!(read_object.state.attribute("secret_id"), &Value::Null);
-    assert_eq!(plan.state, read_object.state, "the key itself still works");
+    for changed in ["secret_id", "secret_arn", "versions", "fingerprint"] {
+        assert_eq!(plan.state.attribute(changed), &Value::Unknown, "{changed}");
+    }
+    let applied = terraform.apply(KEY, Some(&read_object), &config).await;
+    assert_eq!(applied.diagnostics, []);
+    let object = applied.object.unwrap();
+    let token = terraform.store.token(&name()).unwrap();
+    assert_eq!(
+        object.state.attribute("fingerprint"),
+        &Value::String(Verifier::of(token.expose()).fingerprint())
+    );
+    let read = terraform.refresh(KEY, &object).await;
+    assert_eq!(read.diagnostics, []);
+    assert_eq!(read.object, Some(object));
 }
 
 #[tokio::test]

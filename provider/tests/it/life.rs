@@ -259,7 +259,11 @@ async fn a_change_since_the_last_read_is_never_written_over() {
 
 /// What a sentence about the resource begins with.
 fn subject(sample: &Sample) -> String {
-    let kind = sample.kind[..1].to_uppercase() + &sample.kind[1..];
+    // Words begin a sentence, names stay as they are.
+    let kind = match sample.kind {
+        "key_set" => sample.kind.to_owned(),
+        kind => kind[..1].to_uppercase() + &kind[1..],
+    };
     format!("{kind} {:?}", sample.name)
 }
 

@@ -103,10 +103,13 @@ fn keys() -> (Sample, Vec<(&'static str, Json)>) {
         ("rotation", json!({"every": "24h", "overlap": "24h"})),
         ("rotation", json!({"trigger": "x".repeat(257)})),
         ("token_wo", json!("too-short")),
+        ("allowed_cidrs", json!(["010.0.0.0/8"])),
+        ("allowed_cidrs", json!(["10.0.0.0/08"])),
         ("token_wo", json!("a token with spaces in it")),
         ("token_wo", json!("x".repeat(513))),
         ("token_wo", json!("a-token-of-another-gateway")),
         ("token_wo_version", json!(0)),
+        ("token_wo_version", json!(1)),
         ("token_sha256", json!("abc")),
         ("token_sha256", json!("A".repeat(64))),
         ("token_sha256", json!("a".repeat(64))),
@@ -270,6 +273,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("come from principal")
                     || detail.contains("key set's name has at most")
                     || detail.contains("token_wo_version too")
+                    || detail.contains("give token_wo too")
                     || detail.contains("one of Tollgate's own")
             );
             for other in terraform.attributes(sample.resource) {

@@ -180,6 +180,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Which place it is, for messages: `directory ./tollgate, namespace "prod"`.
     fn place(&self) -> String;
 
+    /// Where one document stands, for messages, as far as a person can look there.
+    fn place_of(&self, _key: &DocumentKey) -> String {
+        self.place()
+    }
+
     /// Reads everything, if anything changed since `since`; `None` where nothing did.
     ///
     /// A namespace that was never written to, or whose last document was removed, is [`StoreError::NoNamespace`]

@@ -128,6 +128,19 @@ impl Key {
     }
 }
 
+/// Checks that there are 1 to 8, the newest last.
+pub(super) fn check_versions(versions: &[KeyVersion]) -> Result<(), Problem> {
+    check_count("versions", Some(versions.len()), KEY_VERSIONS_MAX)?;
+    let numbers = versions.iter().map(|version| version.version);
+    if numbers.is_sorted_by(|older, newer| older < newer) {
+        return Ok(());
+    }
+    Err(Problem::field(
+        "versions",
+        "their numbers must rise from each to the next",
+    ))
+}
+
 impl Declaration for Key {
     const KIND: Kind = Kind::Key;
 
@@ -136,7 +149,7 @@ impl Declaration for Key {
         check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
         check_metadata(self.metadata.as_ref())?;
         self.rotation.as_ref().map_or(Ok(()), Rotation::check)?;
-        check_count("versions", Some(self.versions.len()), KEY_VERSIONS_MAX)?;
+        check_versions(&self.versions)?;
         check_lifetime(self.not_before.as_ref(), self.expires_at.as_ref())
     }
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::check::{
     check_count, check_lifetime, check_metadata, check_number, check_set, enabled, is_enabled,
 };
-use super::{Claim, Declaration, KEY_CIDRS_MAX, KEY_VERSIONS_MAX, KeyVersion, Kind, Spec};
+use super::key::check_versions;
+use super::{Claim, Declaration, KEY_CIDRS_MAX, KeyVersion, Kind, Spec};
 use crate::{Cidr, Description, Environment, KeyId, Name, Namespace, Problem, Timestamp};
 
 /// The most characters of a set's name: a part's name also holds its generation and its number.
@@ -204,7 +205,7 @@ impl SetKey {
         self.own_claim().check_consistent()?;
         check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
         check_metadata(self.metadata.as_ref())?;
-        check_count("versions", Some(self.versions.len()), KEY_VERSIONS_MAX)?;
+        check_versions(&self.versions)?;
         check_lifetime(self.not_before.as_ref(), self.expires_at.as_ref())
     }
 }

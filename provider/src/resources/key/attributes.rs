@@ -138,13 +138,13 @@ fn brought_along() -> [Attribute; 3] {
         Attribute::optional("token_wo_version", Type::Number)
             .bounds(1..=u32::MAX)
             .local()
-            .describe("Says that `token_wo` is another one than before: raise it with every new token. Does nothing by itself."),
+            .describe("Says that `token_wo` is another one than before: raise it with every new token. Needs `token_wo`."),
         Attribute::optional("token_sha256", Type::String)
             .check(Verifier::parse)
             .describe(
                 "The SHA-256 of a token that the client has already, in 64 lower-case hexadecimal digits: the key opens \
                  with that token, which Tollgate never sees. For tokens that nobody could guess. Taking it out again \
-                 leaves the key with that token, until `rotation.trigger` asks for another.",
+                 makes a token of Tollgate's own.",
             ),
     ]
 }
@@ -180,6 +180,18 @@ fn version_attributes() -> [Attribute; 4] {
         Attribute::computed("fingerprint", Type::String)
             .describe("The first 16 hexadecimal digits of its SHA-256."),
     ]
+}
+
+/// Checks what stands in the configuration only.
+pub(super) fn check_config(config: &Value) -> Result<(), Problem> {
+    let is_given = |name| !config.attribute(name).is_null();
+    if is_given("token_wo_version") && !is_given("token_wo") {
+        return Err(Problem::field(
+            "token_wo_version",
+            "it tells which token_wo is given, and none is: give token_wo too, or remove both",
+        ));
+    }
+    Ok(())
 }
 
 /// Checks what the document's parser can't see: where the token comes from.
@@ -220,6 +232,11 @@ pub(super) fn is_given_anew(prior: &Value, planned: &Value, name: &str) -> bool 
     !value.is_null() && value != prior.attribute(name)
 }
 
+/// Whether an update takes an attribute away.
+pub(super) fn is_taken_out(prior: &Value, planned: &Value, name: &str) -> bool {
+    planned.attribute(name).is_null() && !prior.attribute(name).is_null()
+}
+
 /// The words whose change replaces the token.
 pub(super) fn trigger(state: &Value) -> &Value {
     state.attribute("rotation").attribute("trigger")
@@ -229,7 +246,8 @@ pub(super) fn trigger(state: &Value) -> &Value {
 pub(super) fn foresee(prior: &Value, planned: &mut Value, due: bool) {
     let triggered = planned.attribute("rotation") == &Value::Unknown
         || (!trigger(planned).is_null() && trigger(planned) != trigger(prior));
-    let hash = is_given_anew(prior, planned, "token_sha256");
+    let hash = is_given_anew(prior, planned, "token_sha256")
+        || is_taken_out(prior, planned, "token_sha256");
     if !(due || triggered || hash || is_given_anew(prior, planned, "token_wo_version")) {
         return;
     }

@@ -12,9 +12,9 @@ use tollgate_store::document::{KEY_VERSIONS_MAX, Key, KeyVersion};
 use tollgate_store::token::Verifier;
 use tollgate_store::{KeyId, Secret};
 
-use super::attributes::{is_given_anew, trigger};
+use super::attributes::{is_given_anew, is_taken_out, trigger};
 use super::token::Source;
-use super::{insert_versions, key_id};
+use super::{insert_versions, key_id, trust};
 use crate::call::Call;
 use crate::clock;
 use crate::diagnostic::Diagnostic;
@@ -22,34 +22,43 @@ use crate::resource::{Failed, Fields, Made};
 
 /// Whether the newest token is to be replaced, or its replacement to be finished.
 pub(super) fn is_due(key: &Key, now: jiff::Timestamp) -> bool {
-    let Some(newest) = key.versions.last() else {
-        return false;
-    };
-    let every = key
-        .rotation
-        .as_ref()
-        .and_then(|rotation| rotation.every.as_ref());
-    let is_old = every.is_some_and(|every| {
-        let age = now.duration_since(newest.created_at.at()).unsigned_abs();
-        now > newest.created_at.at() && age >= every.length()
-    });
-    newest.pending || is_old
+    key.versions.last().is_some_and(|newest| {
+        let is_unfinished = newest.pending || newest.expires_at.is_some();
+        is_unfinished || is_old(key, newest, now)
+    })
+}
+
+/// Whether a token has reached the age at which it is replaced.
+fn is_old(key: &Key, token: &KeyVersion, now: jiff::Timestamp) -> bool {
+    let rotation = key.rotation.as_ref();
+    let every = rotation.and_then(|rotation| rotation.every.as_ref());
+    every.is_some_and(|every| {
+        let age = now.duration_since(token.created_at.at()).unsigned_abs();
+        now > token.created_at.at() && age >= every.length()
+    })
 }
 
 /// Changes a key, and replaces its token where that is asked for.
 pub(super) async fn update(call: &Call<'_>, standing: &Key, spec: Fields) -> Result<Made, Failed> {
-    let rotation = Rotation {
+    let mut rotation = Rotation {
         call,
         id: key_id(call.store, &call.key.name),
         standing,
+        versions: standing.versions.clone(),
         spec,
     };
-    let pending = standing.versions.last().filter(|newest| newest.pending);
-    match (rotation.source()?, pending) {
-        (None, None) => rotation.write(&standing.versions, &call.expected()).await,
-        (Some(Source::Hash(hash)), _) => rotation.bring_along(hash).await,
-        (Some(source), _) => rotation.replace(&source).await,
-        (None, Some(pending)) => rotation.finish(pending).await,
+    let is_half_done = rotation.newest().is_some_and(|newest| newest.pending);
+    if call.change.private.due || is_half_done {
+        let given = rotation.given().await?;
+        rotation.versions = trust::trusted(standing, &call.change.prior, given);
+        return match rotation.source()? {
+            Some(source) => rotation.renew(&source).await,
+            None => rotation.mend(given).await,
+        };
+    }
+    match rotation.source()? {
+        Some(source) => rotation.renew(&source).await,
+        None => rotation.write(&rotation.versions, &call.expected()).await,
     }
 }
 
@@ -57,6 +66,8 @@ struct Rotation<'a> {
     call: &'a Call<'a>,
     id: KeyId,
     standing: &'a Key,
+    /// The key's own tokens: what else stands goes with the first write.
+    versions: Vec<KeyVersion>,
     spec: Fields,
 }
 
@@ -73,13 +84,15 @@ impl Rotation<'_> {
         let known = self.standing.rotation.as_ref();
         let known = known.and_then(|rotation| rotation.trigger.as_deref());
         let triggered = trigger.is_some() && trigger != known;
-        let unfinished = self
-            .standing
-            .versions
-            .last()
-            .is_some_and(|newest| newest.pending);
-        let by_age = change.private.due && is_due(self.standing, clock::now()) && !unfinished;
-        Ok((triggered || by_age).then_some(Source::Generate))
+        let handed_over = is_taken_out(&change.prior, &change.planned, "token_sha256");
+        let is_over =
+            |newest: &KeyVersion| !newest.pending && is_old(self.standing, newest, clock::now());
+        let by_age = change.private.due && self.newest().is_some_and(is_over);
+        Ok((triggered || handed_over || by_age).then_some(Source::Generate))
+    }
+
+    fn newest(&self) -> Option<&KeyVersion> {
+        self.versions.last()
     }
 
     /// Whether the newest token is the one that is brought along.
@@ -89,8 +102,33 @@ impl Rotation<'_> {
             Source::Token(token) => Verifier::of(token.expose()),
             Source::Generate => return false,
         };
-        let newest = self.standing.versions.last();
+        let newest = self.newest();
         newest.is_some_and(|newest| newest.sha256.matches(&wanted) && !newest.pending)
+    }
+
+    /// Goes on with another token.
+    async fn renew(&self, source: &Source) -> Result<Made, Failed> {
+        match source {
+            Source::Hash(hash) => self.bring_along(*hash).await,
+            Source::Token(_) | Source::Generate => self.replace(source).await,
+        }
+    }
+
+    /// Goes on with the newest token if the client has it, and makes another one otherwise. `given` is the token that
+    /// is kept for the client.
+    async fn mend(&self, given: Option<Verifier>) -> Result<Made, Failed> {
+        let Some(newest) = self.newest() else {
+            return self.renew(&Source::of_create(self.call, &self.spec)?).await;
+        };
+        let is_given = given.is_some_and(|given| given.matches(&newest.sha256));
+        if newest.pending && is_given {
+            return self.finish(newest).await;
+        }
+        let is_good = newest.expires_at.is_none() && !newest.pending;
+        if is_good && (is_given || newest.imported) {
+            return self.write(&self.versions, &self.call.expected()).await;
+        }
+        self.renew(&Source::of_create(self.call, &self.spec)?).await
     }
 
     /// All three steps.
@@ -108,15 +146,8 @@ impl Rotation<'_> {
         self.settle(next, made).await
     }
 
-    /// What is left of a replacement that was interrupted.
+    /// The last step of a replacement that was interrupted after its token had arrived.
     async fn finish(&self, pending: &KeyVersion) -> Result<Made, Failed> {
-        let kept = self.kept().await?;
-        let arrived = kept
-            .as_ref()
-            .is_some_and(|kept| Verifier::of(kept.token.expose()).matches(&pending.sha256));
-        if !arrived {
-            return self.replace(&Source::Generate).await;
-        }
         let next = KeyVersion {
             pending: false,
             ..pending.clone()
@@ -148,11 +179,8 @@ impl Rotation<'_> {
 
     /// The version that follows on the newest; it takes the place of one that was never delivered.
     fn next(&self, sha256: Verifier, imported: bool) -> KeyVersion {
-        let newest = self
-            .standing
-            .versions
-            .iter()
-            .rfind(|version| !version.pending);
+        let mut standing = self.standing.versions.iter();
+        let newest = standing.rfind(|version| !version.pending);
         KeyVersion {
             version: newest.map_or(0, |newest| newest.version) + 1,
             sha256,
@@ -170,13 +198,7 @@ impl Rotation<'_> {
             let expires_at = version.expires_at.as_ref();
             !version.pending && expires_at.is_none_or(|at| now < at.at())
         };
-        let mut good: Vec<_> = self
-            .standing
-            .versions
-            .iter()
-            .filter(is_good)
-            .cloned()
-            .collect();
+        let mut good: Vec<_> = self.versions.iter().filter(is_good).cloned().collect();
         let more = good.len().saturating_sub(KEY_VERSIONS_MAX - 1);
         good.drain(..more);
         good
@@ -197,6 +219,12 @@ impl Rotation<'_> {
         };
         versions.push(next.clone());
         versions
+    }
+
+    /// The hash of the token that is kept for the client.
+    async fn given(&self) -> Result<Option<Verifier>, Failed> {
+        let kept = self.kept().await?;
+        Ok(kept.map(|kept| Verifier::of(kept.token.expose())))
     }
 
     async fn kept(&self) -> Result<Option<KeptToken>, Failed> {

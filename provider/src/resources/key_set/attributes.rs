@@ -188,7 +188,7 @@ pub(super) fn declared_key(key: &Json) -> Fields {
 }
 
 /// A key as its author gave it, and what came of it.
-pub(super) fn show(set: &KeySet, set_name: &Name, name: &Name, key: &SetKey) -> Json {
+pub(super) fn show(set: &KeySet, set_name: &Name, name: &Name, key: &SetKey) -> Fields {
     let mut shown = match serde_json::to_value(key) {
         Ok(Json::Object(fields)) => fields,
         _ => Fields::new(),
@@ -210,7 +210,48 @@ pub(super) fn show(set: &KeySet, set_name: &Name, name: &Name, key: &SetKey) -> 
             shown.insert("token_sha256".to_owned(), hash.into());
         }
     }
-    Json::Object(shown)
+    shown
+}
+
+/// Hides the fingerprints of tokens that took another's place without another `token_version`, and names their keys.
+/// A key's fingerprint goes on missing until its token is put in order.
+pub(super) fn distrust(prior: &Value, fresh: &mut Value) -> Vec<String> {
+    let (Value::Map(known), Value::Object(values)) = (prior.attribute("keys"), fresh) else {
+        return Vec::new();
+    };
+    let Some(Value::Map(keys)) = values.get_mut("keys") else {
+        return Vec::new();
+    };
+    let mut unknown = Vec::new();
+    for (name, key) in keys {
+        if let (Some(known), Value::Object(values)) = (known.get(name), key)
+            && is_swapped(known, values)
+        {
+            values.insert("fingerprint".to_owned(), Value::Null);
+            unknown.push(name.clone());
+        }
+    }
+    unknown
+}
+
+fn is_swapped(known: &Value, fresh: &BTreeMap<String, Value>) -> bool {
+    let same = |field: &str| fresh.get(field) == Some(known.attribute(field));
+    let is_shown = fresh
+        .get("fingerprint")
+        .is_some_and(|shown| !shown.is_null());
+    // One that its author told by its hash is compared with the hash; one without an id was never wholly made.
+    let is_own = fresh.get("token_sha256").is_none_or(Value::is_null);
+    is_shown && is_own && same("id") && same("token_version") && !same("fingerprint")
+}
+
+/// Whether a state knows a key whose token has to be put in order.
+pub(super) fn is_unsound(state: &Value, name: &Name) -> bool {
+    match state.attribute("keys") {
+        Value::Map(keys) => keys
+            .get(name.as_str())
+            .is_some_and(|key| key.attribute("fingerprint").is_null()),
+        _ => false,
+    }
 }
 
 /// Whether every key that was found is as it was given, and so is what they have in common.
@@ -243,9 +284,10 @@ pub(super) fn foresee(prior: &Value, planned: &mut Value) {
         moves = false;
         for (name, key) in keys {
             let prior = priors.get(name).unwrap_or(&Value::Null);
-            let renewed = TOKEN_FIELDS
-                .iter()
-                .any(|field| key.attribute(field) != prior.attribute(field));
+            let renewed = prior.attribute("fingerprint").is_null()
+                || TOKEN_FIELDS
+                    .iter()
+                    .any(|field| key.attribute(field) != prior.attribute(field));
             if renewed && let Value::Object(key) = key {
                 key.insert("fingerprint".to_owned(), Value::Unknown);
             }

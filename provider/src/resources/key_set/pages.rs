@@ -188,7 +188,7 @@ async fn write_one(store: &Store, owner: TokenOwner<'_>, page: &Page) -> Result<
         .map(drop)
 }
 
-/// Removes all pages of a generation: as many as its set has, or where that is gone, as many as are found.
+/// Removes all pages of a generation: as many as its set has, or where that is not known, as many as are found.
 pub(super) async fn remove(
     store: &Store,
     set: &Name,
@@ -209,19 +209,21 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// Where the pages are, and what the user should know where one is missing.
+/// Where the pages are, and the keys whose page is missing.
 pub(super) async fn show(
     store: &Store,
     set_name: &Name,
     set: &KeySet,
     keys: &BTreeMap<Name, SetKey>,
-) -> Result<(Json, Option<Diagnostic>), Failed> {
+) -> Result<(Json, BTreeSet<Name>), Failed> {
     let layout = Layout::of(set);
     let kept = |key: &SetKey| key.versions.last().is_some_and(|newest| !newest.imported);
-    let with_tokens = keys.iter().filter(|(_, key)| kept(key));
-    let used: BTreeSet<u32> = with_tokens.map(|(name, _)| layout.page(name)).collect();
+    let mut used: BTreeMap<u32, Vec<&Name>> = BTreeMap::new();
+    for (name, _) in keys.iter().filter(|(_, key)| kept(key)) {
+        used.entry(layout.page(name)).or_default().push(name);
+    }
     let mut lookups = Vec::new();
-    for page in &used {
+    for page in used.keys() {
         let owner = owner(set_name, set.generation, *page);
         lookups.push(store.backend.token_place(owner));
     }
@@ -229,25 +231,14 @@ pub(super) async fn show(
         .buffered(PARALLEL)
         .try_collect()
         .await?;
-    let missing = places.iter().filter(|place| place.is_none()).count();
-    let shown: Vec<Json> = places
-        .into_iter()
-        .flatten()
-        .map(|place| Json::Object(place_attributes(place)))
-        .collect();
-    let missing = (missing > 0).then(|| pages_missing(store, set_name, missing));
+    let (mut shown, mut missing) = (Vec::new(), BTreeSet::new());
+    for (place, names) in places.into_iter().zip(used.into_values()) {
+        match place {
+            Some(place) => shown.push(Json::Object(place_attributes(place))),
+            None => missing.extend(names.into_iter().cloned()),
+        }
+    }
     Ok((Json::Array(shown), missing))
-}
-
-fn pages_missing(store: &Store, set: &Name, missing: usize) -> Diagnostic {
-    Diagnostic::warning(
-        format!("Tokens of key_set {:?} are missing", set.as_str()),
-        format!(
-            "{} holds the keys, but {missing} of the pages with their tokens are gone: clients that still have their \
-             tokens can use them, and nobody can read them again. Raise `token_version` of the keys that need new ones.",
-            store.backend.place()
-        ),
-    )
 }
 
 fn owner(set: &Name, generation: u32, page: u32) -> TokenOwner<'_> {

@@ -12,7 +12,7 @@ use tollgate_store::document::{Document, DocumentKey, KeySet, KeyVersion, Kind, 
 use tollgate_store::token::Verifier;
 use tollgate_store::{Environment, KeyId, Name};
 
-use super::attributes::{declared_key, part_document};
+use super::attributes::{self, declared_key, part_document};
 use super::layout::Layout;
 use super::pages::{self, Page};
 use super::parts::{self, Keys, Part};
@@ -30,17 +30,35 @@ pub(super) struct Writing<'a> {
     /// The keys as their author gave them.
     given: BTreeMap<Name, Json>,
     standing: Vec<Part>,
+    /// Whether it goes on with what an interrupted create left.
+    adopts: bool,
 }
 
 impl<'a> Writing<'a> {
     /// Makes a set, or goes on with what an interrupted create left.
     pub(super) async fn create(call: &'a Call<'a>, spec: Fields) -> Result<Made, Failed> {
-        let writing = Self::new(call, spec).await?;
-        let layout = Layout::new(1, &writing.declared());
+        let mut writing = Self::new(call, spec).await?;
+        let left = standing_layout(call.store, &call.key.name).await?;
+        let left = left.filter(|_| call.standing.is_some());
+        writing.adopts = left.is_some();
+        let declared = writing.declared();
+        let first = Layout::new(1, &declared);
+        let layout = match left {
+            // Tokens stand elsewhere in another layout: none is to be left behind.
+            Some(left) if left != first => {
+                Layout::new(left.generation.saturating_add(1), &declared)
+            }
+            _ => first,
+        };
         let made = writing.write_set(layout, &call.expected()).await?;
         let keys = writing.keys(layout, layout, &BTreeMap::new()).await?;
         writing.write_parts(layout, &keys).await?;
         writing.remove_others(layout).await?;
+        for generation in 1..layout.generation {
+            let pages = left.filter(|left| left.generation == generation);
+            let pages = pages.map(|left| left.pages);
+            pages::remove(call.store, &call.key.name, generation, pages).await?;
+        }
         Ok(made)
     }
 
@@ -93,6 +111,7 @@ impl<'a> Writing<'a> {
             common: spec,
             given: named,
             standing: parts::read(call.store, &call.key.name).await?,
+            adopts: false,
         })
     }
 
@@ -112,6 +131,9 @@ impl<'a> Writing<'a> {
         let (store, set) = (self.call.store, &self.call.key.name);
         let moves = from != to;
         let concerned = |layout: Layout| {
+            if self.adopts {
+                return (0..layout.pages).collect();
+            }
             let names = self.given.keys().chain(known.keys());
             let names = names.filter(|name| moves || self.concerns_tokens(name, known));
             names.map(|name| layout.page(name)).collect::<BTreeSet<_>>()
@@ -163,9 +185,12 @@ impl<'a> Writing<'a> {
 
     /// Whether the key goes on with the token that it has.
     fn is_settled(&self, name: &Name, given: &Json, known: &SetKey) -> bool {
-        let Some(newest) = known.versions.last() else {
+        let [newest] = known.versions.as_slice() else {
             return false;
         };
+        if attributes::is_unsound(&self.call.change.prior, name) {
+            return false;
+        }
         match self.hash(name) {
             Some(hash) => {
                 newest.imported && newest.sha256.matches(&hash) && newest.version == version(given)
@@ -195,7 +220,12 @@ impl<'a> Writing<'a> {
             hash
         } else {
             let page = pages.entry(layout.page(name)).or_default();
-            self.token(name, known, page)?
+            let newest = known.and_then(|known| known.versions.last());
+            self.token(
+                name,
+                newest.filter(|newest| newest.version != version(given)),
+                page,
+            )?
         };
         Ok(vec![KeyVersion {
             version: version(given),
@@ -207,11 +237,11 @@ impl<'a> Writing<'a> {
         }])
     }
 
-    /// A key's new token: one that an interrupted change has put into its page already, or another.
+    /// A key's token: the one that its page holds already, unless that is the one to be `replaced`, or another.
     fn token(
         &self,
         name: &Name,
-        known: Option<&SetKey>,
+        replaced: Option<&KeyVersion>,
         page: &mut Page,
     ) -> Result<Verifier, Diagnostic> {
         let id = KeyId::derive_in_set(&self.call.store.namespace, &self.call.key.name, name);
@@ -220,9 +250,8 @@ impl<'a> Writing<'a> {
         let environment = environment.unwrap_or_default();
         let shown = format!("tg_{environment}_{id}_");
         let found = page.token(name).filter(|token| token.starts_with(&shown));
-        let newest = known.and_then(|known| known.versions.last());
-        let is_new = |found: &Verifier| newest.is_none_or(|newest| !newest.sha256.matches(found));
-        match found.map(Verifier::of).filter(is_new) {
+        let is_good = |found: &Verifier| replaced.is_none_or(|old| !old.sha256.matches(found));
+        match found.map(Verifier::of).filter(is_good) {
             Some(found) => Ok(found),
             None => page.generate(&environment, id, name),
         }
@@ -279,15 +308,7 @@ impl<'a> Writing<'a> {
 /// Removes every part and page of a set.
 pub(super) async fn remove_all(store: &Store, set: &Name) -> Result<(), Failed> {
     let standing = parts::read(store, set).await?;
-    let key = DocumentKey {
-        kind: Kind::KeySet,
-        name: set.clone(),
-    };
-    let entry = store.backend.read(&key).await?;
-    let known = entry.and_then(|entry| match entry.document.ok()?.spec() {
-        Spec::KeySet(set) => Some(Layout::of(set)),
-        _ => None,
-    });
+    let known = standing_layout(store, set).await?;
     let mut generations: BTreeSet<u32> = standing.iter().map(|part| part.name.generation).collect();
     generations.extend(known.map(|layout| layout.generation));
     // A create that ended before its parts were written.
@@ -297,6 +318,19 @@ pub(super) async fn remove_all(store: &Store, set: &Name) -> Result<(), Failed> 
         pages::remove(store, set, generation, pages.map(|layout| layout.pages)).await?;
     }
     commit(store, standing.iter().filter_map(removal).collect()).await
+}
+
+/// The layout of the set that stands, if one does.
+async fn standing_layout(store: &Store, set: &Name) -> Result<Option<Layout>, Failed> {
+    let key = DocumentKey {
+        kind: Kind::KeySet,
+        name: set.clone(),
+    };
+    let entry = store.backend.read(&key).await?;
+    Ok(entry.and_then(|entry| match entry.document.ok()?.spec() {
+        Spec::KeySet(set) => Some(Layout::of(set)),
+        _ => None,
+    }))
 }
 
 async fn commit(store: &Store, changes: Vec<Change>) -> Result<(), Failed> {

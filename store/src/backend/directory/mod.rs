@@ -83,6 +83,10 @@ impl Backend for Directory {
         self.tree.place.clone()
     }
 
+    fn place_of(&self, key: &DocumentKey) -> String {
+        self.tree.document_path(key).display().to_string()
+    }
+
     async fn poll(&self, since: Option<&Cursor>, depth: Depth) -> Result<Option<Load>, StoreError> {
         let since = since.cloned();
         self.run(move |tree| tree.poll(since.as_ref(), depth)).await

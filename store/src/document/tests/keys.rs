@@ -73,6 +73,39 @@ fn a_key_acts_as_a_principal_or_stands_alone_with_scopes_or_roles() {
 }
 
 #[test]
+fn the_versions_of_a_key_rise() {
+    let version = |number: u32| {
+        let mut version = key_spec()["versions"][0].clone();
+        version["version"] = number.into();
+        version
+    };
+    for (numbers, is_good) in [
+        ([1, 2], true),
+        ([2, 9], true),
+        ([1, 1], false),
+        ([2, 1], false),
+    ] {
+        let versions = json!(numbers.map(version));
+
+        let key = key_with(&json!({"scopes": ["a"], "versions": versions}));
+        let part = json!({"keys": {"a": {"versions": versions}}});
+        let part = parse(Kind::KeySetPart, part);
+
+        assert_eq!(
+            (key.is_ok(), part.is_ok()),
+            (is_good, is_good),
+            "{numbers:?}"
+        );
+        if let Err(problem) = key {
+            assert_eq!(
+                problem,
+                "versions: their numbers must rise from each to the next"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_was_written_before_there_were_marks_reads_and_writes_the_same() {
     let document = parse(Kind::Key, key_spec()).unwrap();
 

@@ -185,9 +185,31 @@ async fn a_throttled_write_waits_and_succeeds() {
     .await;
 }
 
+const CLOSED: &str = r#"{"format":1,"nonce":"test","closed":true,"documents":[]}"#;
+
+#[tokio::test]
+async fn what_a_crashed_closer_left_is_tidied_up() {
+    everywhere(async |place| {
+        let shard = shard_of("upstream", "a");
+        // Before its shard was removed, and after.
+        for is_removed in [false, true] {
+            create(&place.open().await, "a").await;
+            if is_removed {
+                place.delete(&shard).await;
+            } else {
+                place.set(&shard, CLOSED).await;
+            }
+
+            place.open().await.tidy().await.unwrap();
+
+            assert_eq!(place.secrets().await, Vec::<String>::new());
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_a_crashed_closer_left_is_finished_by_the_next_writer() {
-    const CLOSED: &str = r#"{"format":1,"nonce":"test","closed":true,"documents":[]}"#;
     everywhere(async |place| {
         let backend = place.open().await;
         let shard = shard_of("upstream", "a");

@@ -11,6 +11,7 @@ use crate::command::Arguments;
 use crate::failure::Failure;
 
 const CONNECTIONS_BOUNDS: (usize, usize) = (100, 1_000_000);
+const ADMIN_DEFAULT: &str = "127.0.0.1:9900";
 const POLL: Span = Span {
     default: Duration::from_secs(5),
     least: Duration::from_millis(200),
@@ -99,7 +100,7 @@ impl TryFrom<Arguments> for Config {
                 .filter_map(|text| given(Some(text)))
                 .map(|text| address("listen", &text))
                 .collect::<Result<_, _>>()?,
-            admin: address("admin", given(admin).as_deref().unwrap_or("127.0.0.1:9900"))?,
+            admin: admin_address(admin)?,
             poll: POLL.read("poll", poll)?,
             snapshot_age_max: SNAPSHOT_AGE_MAX.read("snapshot-age-max", snapshot_age_max)?,
             drain: DRAIN.read("drain", drain)?,
@@ -165,6 +166,11 @@ fn store_location(
             }
         }
     }
+}
+
+/// Where operators connect.
+pub(crate) fn admin_address(text: Option<String>) -> Result<SocketAddr, Failure> {
+    address("admin", given(text).as_deref().unwrap_or(ADMIN_DEFAULT))
 }
 
 fn address(flag: &'static str, text: &str) -> Result<SocketAddr, Failure> {

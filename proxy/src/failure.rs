@@ -9,6 +9,12 @@ pub enum Failure {
     /// The store could not be used at the very first contact.
     #[error("{0}")]
     Store(String),
+    /// The store holds what is no good.
+    #[error("{0}")]
+    Documents(String),
+    /// A proxy that was asked is not well.
+    #[error("{0}")]
+    Unhealthy(String),
 }
 
 impl Failure {
@@ -18,6 +24,9 @@ impl Failure {
         match self {
             Self::Configuration(_) => 78,
             Self::Store(_) => 69,
+            Self::Documents(_) => 65,
+            // The only one that a container scheduler takes for unhealthy.
+            Self::Unhealthy(_) => 1,
         }
     }
 }

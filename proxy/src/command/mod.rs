@@ -1,5 +1,7 @@
 //! The command line: one command, one file.
 
+mod check;
+mod healthcheck;
 mod serve;
 
 use std::ffi::OsString;
@@ -35,14 +37,32 @@ struct Cli {
 enum Command {
     /// Serve requests until SIGTERM or SIGINT.
     Serve(Box<Arguments>),
+    /// Read the store as `serve` would with the same settings, tell what would be left out, and end: 0 where nothing
+    /// is.
+    Check(Box<Arguments>),
+    /// Ask a running proxy how it is, and end: 0 where it is well. For a container's health check.
+    Healthcheck(healthcheck::Arguments),
 }
 
 impl Command {
     fn run(self) -> Result<(), Failure> {
         match self {
             Self::Serve(arguments) => serve::run(*arguments),
+            Self::Check(arguments) => check::run(*arguments),
+            Self::Healthcheck(arguments) => healthcheck::run(&arguments),
         }
     }
+}
+
+/// Runs what is over soon.
+fn in_one_thread<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::Configuration(format!("the system gives no event queue: {error}"))
+        })?;
+    Ok(runtime.block_on(work))
 }
 
 /// Does what the command line says.

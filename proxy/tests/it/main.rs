@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod commands;
 mod decisions;
 mod forwarding;
 mod lifecycle;

@@ -6,7 +6,7 @@ mod store;
 mod upstream;
 
 pub(crate) use client::{Client, Reply};
-pub(crate) use process::{Process, run_to_end};
+pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use upstream::Upstream;
 

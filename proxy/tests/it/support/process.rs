@@ -175,7 +175,18 @@ pub(crate) fn run_to_end(store: &Store, arguments: &[&str]) -> Output {
     command(store).args(arguments).output().unwrap()
 }
 
+/// Runs another command than `serve`, with the settings of a proxy.
+pub(crate) fn run_command(store: &Store, arguments: &[&str]) -> Output {
+    settings(store).args(arguments).output().unwrap()
+}
+
 fn command(store: &Store) -> Command {
+    let mut command = settings(store);
+    command.arg("serve");
+    command
+}
+
+fn settings(store: &Store) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate-proxy"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -184,7 +195,6 @@ fn command(store: &Store) -> Command {
         }
     }
     command
-        .arg("serve")
         .env("TOLLGATE_STORE", store.location())
         .env("TOLLGATE_NAMESPACE", NAMESPACE)
         .env("TOLLGATE_PROXY", "edge")

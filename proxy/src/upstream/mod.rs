@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{HeaderValue, Request, Response, Uri, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{self, Client};
@@ -86,6 +87,11 @@ impl Upstream {
         let (body, sent) = RequestBody::new(body, Arc::clone(&received));
         head.uri = uri;
         head.version = Version::HTTP_11;
+        if body.size_hint().exact().is_none() {
+            // Where nothing says so, hyper takes a GET for one without a body.
+            let chunked = HeaderValue::from_static("chunked");
+            head.headers.insert(TRANSFER_ENCODING, chunked);
+        }
         let mut request = Request::from_parts(head, body);
         let connection = capture_connection(&mut request);
         let response = self.client.request(request);

@@ -7,6 +7,7 @@
 )]
 
 mod commands;
+mod corpora;
 mod decisions;
 mod forwarding;
 mod lifecycle;

@@ -34,6 +34,26 @@ async fn the_first_chunk_arrives_before_the_last_is_sent() {
 }
 
 #[tokio::test]
+async fn a_body_of_unknown_length_passes_whatever_the_method() {
+    let stage = Stage::new().await;
+    for client in stage.clients() {
+        for method in ["GET", "DELETE", "POST"] {
+            let question = Bytes::from_static(b"a question in a body");
+            let frames = futures_util::stream::iter([Chunk::Ok(Frame::data(question.clone()))]);
+            let request = client
+                .request(method, "/v1/mirror")
+                .header("transfer-encoding", "chunked");
+            let body = BodyExt::boxed(StreamBody::new(frames));
+
+            let answer = client.open(request.body(body).unwrap()).await;
+
+            let echoed = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(echoed, question, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_larger_than_any_buffer_passes_both_ways() {
     const CHUNKS: usize = 512;
     const CHUNK_BYTES: usize = 128 * 1024;

@@ -9,6 +9,7 @@
 mod commands;
 mod corpora;
 mod decisions;
+mod floods;
 mod forwarding;
 mod lifecycle;
 mod principals;

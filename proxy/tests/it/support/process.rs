@@ -108,6 +108,14 @@ impl Process {
         Some(line.trim().parse().unwrap())
     }
 
+    /// How much memory it has.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/statm", self.child.id());
+        let text = std::fs::read_to_string(path).unwrap();
+        let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4_096
+    }
+
     /// Sends a signal, like `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();

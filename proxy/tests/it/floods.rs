@@ -1,0 +1,127 @@
+//! Clients that only want to keep the proxy busy: they are cut off, what they cost is bounded, and others go on.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::Stage;
+
+/// How much more memory a flood may take.
+const MORE_BYTES_MAX: u64 = 20 * 1024 * 1024;
+/// The longest that a flood may go on.
+const FLOOD_MAX: Duration = Duration::from_secs(20);
+const FRAMES: u32 = 20_000;
+/// A request for `/` of host `a`, by the static table of HPACK (RFC 7541, appendix A).
+const REQUEST: [u8; 6] = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const CONTINUATION: u8 = 0x9;
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+
+/// A frame (RFC 9113, section 4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// Sends frames, and tells whether the proxy has ended the connection.
+async fn is_cut_off(stage: &Stage, frames: impl Iterator<Item = Vec<u8>>) -> bool {
+    let (mut reader, mut writer) = TcpStream::connect(stage.proxy.address)
+        .await
+        .unwrap()
+        .into_split();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let flood = async {
+        for bytes in [preface, frame(SETTINGS, 0, 0, &[])]
+            .into_iter()
+            .chain(frames)
+        {
+            if writer.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        // It stays open on this side: only the proxy can end it.
+        std::future::pending::<()>().await;
+    };
+    let listen = async {
+        let mut bytes = [0; 4_096];
+        while let Ok(1..) = reader.read(&mut bytes).await {}
+    };
+    let ended = async {
+        tokio::select! {
+            () = listen => {}
+            () = flood => {}
+        }
+    };
+    tokio::time::timeout(FLOOD_MAX, ended).await.is_ok()
+}
+
+/// A flood is cut off, has taken little, and a client with a key is answered as before.
+async fn assert_bounded<F: Iterator<Item = Vec<u8>>>(flood: impl Fn() -> F) {
+    let stage = Stage::new().await;
+    assert_eq!(stage.client.get("/v1/orders").await.status, 200);
+    let before = stage.proxy.resident_bytes();
+
+    for _ in 0..3 {
+        assert!(is_cut_off(&stage, flood()).await, "it was not ended");
+    }
+
+    let after = stage.proxy.resident_bytes();
+    assert!(
+        after <= before + MORE_BYTES_MAX,
+        "{before} bytes became {after}"
+    );
+    for client in stage.clients() {
+        assert_eq!(client.get("/v1/orders").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_taken_back_at_once_end_the_connection() {
+    assert_bounded(|| {
+        (0..FRAMES).map(|number| {
+            let stream = 2 * number + 1;
+            let request = frame(HEADERS, END_STREAM | END_HEADERS, stream, &REQUEST);
+            let cancel = frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+            [request, cancel].concat()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_without_an_end_ends_the_connection() {
+    assert_bounded(|| {
+        // A literal field that is not indexed: `x: ` and 1,000 bytes.
+        let mut field = vec![0x00, 0x01, b'x', 0x7f, 0xe9, 0x06];
+        field.extend([b'y'; 1_000]);
+        let start = frame(HEADERS, END_STREAM, 1, &REQUEST);
+        let more = std::iter::repeat_n(frame(CONTINUATION, 0, 1, &field), FRAMES as usize);
+        std::iter::once(start).chain(more)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_of_empty_frames_ends_the_connection() {
+    assert_bounded(|| {
+        let start = frame(
+            HEADERS,
+            END_HEADERS,
+            1,
+            &[0x83, 0x86, 0x84, 0x41, 0x01, b'a'],
+        );
+        let more = std::iter::repeat_n(frame(DATA, 0, 1, &[]), 10 * FRAMES as usize);
+        std::iter::once(start).chain(more)
+    })
+    .await;
+}

@@ -92,7 +92,7 @@ impl Handler for Gateway {
         let generation = self.generation.load_full();
         let (peer, request_id) = identity(&request, peer.ip(), generation.as_deref());
         let id_text = request_id.to_str().unwrap_or_default();
-        let mut record = self.ledger.open(&request, &peer, id_text);
+        let mut record = self.ledger.open(&request, &peer, &request_id);
         let is_head = request.method() == Method::HEAD;
         let path = credential::redacted(request.uri().path()).to_owned();
         let version = request.version();

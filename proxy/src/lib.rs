@@ -27,6 +27,7 @@ pub mod refusal;
 pub mod response_body;
 pub mod serve;
 pub mod status;
+mod thread;
 pub mod upstream;
 pub mod watch;
 

@@ -87,13 +87,14 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 }
 
 fn ledger() -> Result<Arc<Ledger>, Failure> {
-    let log = AccessLog::start(std::io::stdout()).map_err(|error| {
+    let clock = Clock::start();
+    let log = AccessLog::start(std::io::stdout(), clock).map_err(|error| {
         Failure::Configuration(format!(
             "the system gives no thread for the access log: {error}"
         ))
     })?;
     Ok(Arc::new(Ledger {
-        clock: Clock::start(),
+        clock,
         log,
         metrics: Arc::default(),
         is_cutting: AtomicBool::new(false),

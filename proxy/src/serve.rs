@@ -28,6 +28,8 @@ use crate::watch::{PollFault, Watch, Watching};
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// An idle connection to an upstream lives longer than it should by at most this.
+const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
@@ -153,11 +155,17 @@ async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gate
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    let mut pool_sweep = tokio::time::interval(POOL_SWEEP_INTERVAL);
     loop {
         tokio::select! {
             () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hangup.recv() => hurry.notify_one(),
             _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
+            _ = pool_sweep.tick() => {
+                if let Some(generation) = gateway.generation.load().as_deref() {
+                    generation.sweep();
+                }
+            }
         }
     }
     // No listener is opened any more.

@@ -30,6 +30,7 @@ pub mod status;
 mod thread;
 pub mod upstream;
 pub mod watch;
+pub mod workers;
 
 pub use gateway::Gateway;
 pub use refusal::Refusal;

@@ -20,11 +20,12 @@ use crate::clock::Clock;
 use crate::command::VERSION;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::listeners::{self, Door, Listeners};
+use crate::listeners::{self, Door, Listeners, Sharing};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
 use crate::upstream;
 use crate::watch::{PollFault, Watch, Watching};
+use crate::workers::Workers;
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -62,7 +63,10 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         closing: exit.closing.clone(),
         cutting: exit.cutting.clone(),
     };
-    let listeners = listen(Listeners::new(door), &config.listen)?;
+    let workers = Workers::start(config.workers).map_err(|error| {
+        Failure::Configuration(format!("the system gives no threads to run on: {error}"))
+    })?;
+    let listeners = listen(Listeners::new(door, workers), &config.listen)?;
     let tls = upstream::tls_config();
     let watch = async {
         let backend = backend::open(&config.store, &config.namespace).await?;
@@ -108,7 +112,7 @@ fn serve_admin(
     status: &Arc<Status>,
     gateway: &Arc<Gateway>,
 ) -> Result<(), Failure> {
-    let bound = listeners::bind(address).and_then(|listener| {
+    let bound = listeners::bind(address, Sharing::No).and_then(|listener| {
         let address = listener.local_addr()?;
         Ok((listener, address))
     });

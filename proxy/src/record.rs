@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
-use tollgate_gate::{CredentialFault, Grant, Principal, Target};
+use tollgate_gate::{CredentialFault, Grant, Now, Principal, Target};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
@@ -117,10 +117,9 @@ impl Ledger {
     pub fn open<B>(
         self: &Arc<Self>,
         request: &Request<B>,
-        peer: &Peer,
-        request_id: &HeaderValue,
+        (peer, request_id): (&Peer, &HeaderValue),
+        now: Now,
     ) -> Record {
-        let now = self.clock.now();
         let user_agent = request.headers().get(http::header::USER_AGENT);
         let facts = Facts {
             time: now.wall,
@@ -148,7 +147,10 @@ impl Record {
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
         self.facts.host = Some(credential::redacted(target.host()).to_owned());
-        self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
+        // Mostly it is spelt as it came.
+        if self.facts.path != target.path() {
+            self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
+        }
     }
 
     /// Notes who asks.
@@ -236,7 +238,9 @@ fn loggable(text: &str, chars_max: usize) -> String {
 }
 
 fn shortened(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
+    let end = text.char_indices().nth(chars_max);
+    let end = end.map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -124,7 +124,7 @@ impl Upstream {
                 self.send_plain(place, pool, request).await
             } else {
                 head.uri = encrypted_uri(place, target).ok_or(SendFault::Ambiguous)?;
-                self.send_encrypted(Request::from_parts(head, body)).await
+                Box::pin(self.send_encrypted(Request::from_parts(head, body))).await
             }
         };
         tokio::select! {
@@ -150,7 +150,8 @@ impl Upstream {
         loop {
             let (mut connection, is_new) = match pool.take() {
                 Some(connection) => (connection, false),
-                None => (self.connect(place).await?, true),
+                // Seldom, and large.
+                None => (Box::pin(self.connect(place)).await?, true),
             };
             match connection.try_send_request(request).await {
                 Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Handler};
+use crate::connection::{self, Ending, Handler};
 use crate::workers::Workers;
 
 const BACKLOG: u32 = 1_024;
@@ -32,7 +32,7 @@ pub struct Door<H> {
     pub tasks: TaskTracker,
     /// Cancelled when the process ends: what was begun is finished.
     pub closing: CancellationToken,
-    /// Cancelled when that takes too long: nothing is.
+    /// Cancelled after it when that takes too long: nothing is.
     pub cutting: CancellationToken,
 }
 
@@ -151,13 +151,15 @@ pub async fn accept<H: Handler>(
             Ok((stream, peer)) => {
                 // Without it a small answer waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let (handler, closing) = (Arc::clone(&door.handler), closing.clone());
-                let cutting = door.cutting.clone();
+                let handler = Arc::clone(&door.handler);
+                let ending = Ending {
+                    closing: closing.clone(),
+                    cutting: door.cutting.clone(),
+                };
                 let open = door.open.clone();
                 door.tasks.spawn(async move {
                     open.inc();
-                    let serving = connection::serve(stream, peer, handler, closing);
-                    cutting.run_until_cancelled(serving).await;
+                    connection::serve(stream, peer, handler, ending).await;
                     open.dec();
                     drop(permit);
                 });

@@ -246,6 +246,8 @@ impl Exit {
             "ended: connections were cut at the drain's limit"
         );
         self.ledger.is_cutting.store(true, Ordering::Relaxed);
+        // The grace may have been as long as the drain.
+        self.closing.cancel();
         self.cutting.cancel();
         // It only takes what is busy at this moment.
         let _ = tokio::time::timeout(CUT_MAX, self.tasks.wait()).await;

@@ -9,7 +9,7 @@ RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run
 # Every terraform that a test runs logs all it has to say, and no log may hold a token.
 TRACED = TOLLGATE_TEST_TRACE=1
 
-.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider clean
+.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider bench-proxy clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -66,6 +66,12 @@ bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: wri
 	@scripts/need cargo terraform curl
 	$(CARGO) build --release -p terraform-provider-tollgate -p tollgate-acceptance --bin terraform-provider-tollgate --bin tollgate-bench
 	@acceptance/localstack/with target/release/tollgate-bench $(KEYS)
+
+bench-proxy: ## What a request costs the proxy, beside nginx and HAProxy (ROUNDS=11 SECONDS=1): writes docs/benchmarks.md.
+	@scripts/need cargo taskset wrk
+	$(CARGO) build --release -p tollgate-proxy
+	$(CARGO) build --release -p tollgate-acceptance --bin tollgate-bench
+	@target/release/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS)
 
 clean: ## Remove what was built, and LocalStack.
 	acceptance/localstack/start.sh stop

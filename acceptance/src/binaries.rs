@@ -27,6 +27,11 @@ impl Binaries {
         )
     }
 
+    /// Finds the proxy; whether the provider was built too does not matter.
+    pub fn find_proxy() -> Result<Self, Failure> {
+        Self::find_all(&[PROXY], "build it with `cargo build`, as this program was")
+    }
+
     fn find_all(names: &[&str], remedy: &str) -> Result<Self, Failure> {
         let own = std::env::current_exe()
             .map_err(Failure::system("this program's own place is unknown"))?;

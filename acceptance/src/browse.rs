@@ -51,6 +51,16 @@ impl Browser {
         answer(request.call(), "GET", url)
     }
 
+    /// Sends a `GET` with header fields.
+    pub fn ask(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer, Failure> {
+        let request = headers
+            .iter()
+            .fold(self.agent.get(url), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        answer(request.call(), "GET", url)
+    }
+
     /// Sends a `POST` of JSON with header fields.
     pub fn send(&self, url: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, Failure> {
         let request = headers

@@ -1,16 +1,31 @@
-//! The access log: one JSON line a request, written by a thread of its own, so that a slow reader delays no request.
+//! The access log: one JSON line a request.
+//!
+//! Each thread writes its lines into a page of its own. A page that is full goes to the one thread that writes to the
+//! output, and pages that are not full are fetched by it now and then: no request wakes another thread, and a slow
+//! reader delays none.
 
-use std::io::{self, BufWriter, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+mod line;
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{io, mem};
 
+use crate::clock::Clock;
 use crate::record::Facts;
+use crate::thread;
+use line::Stamp;
 
-/// The most lines that wait to be written; those beyond are dropped and counted.
-const WAITING_MAX: usize = 8_192;
+/// A page of that length is full.
+const PAGE_BYTES: usize = 64 * 1024;
+/// The most full pages that wait to be written; those beyond are dropped, and their lines are counted.
+const WAITING_MAX: usize = 64;
+/// How long a line may wait for others.
+const FETCH_INTERVAL: Duration = Duration::from_millis(250);
 
 enum Message {
-    Line(Box<Facts>),
+    Lines(Vec<u8>),
     Flush(SyncSender<()>),
 }
 
@@ -18,21 +33,54 @@ enum Message {
 #[derive(Debug)]
 pub struct AccessLog {
     queue: SyncSender<Message>,
+    pages: Arc<Pages>,
 }
+
+#[derive(Debug, Default)]
+struct Page {
+    text: Vec<u8>,
+    lines: u64,
+    stamp: Stamp,
+}
+
+#[derive(Debug)]
+struct Pages([Mutex<Page>; thread::PLACES]);
 
 impl AccessLog {
     /// Starts the thread that writes to `output`.
-    pub fn start(output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(WAITING_MAX);
+    pub fn start(output: impl Write + Send + 'static, clock: Clock) -> io::Result<Self> {
+        let (queue, messages) = sync_channel(WAITING_MAX);
+        let pages = Arc::new(Pages(std::array::from_fn(|_| Mutex::default())));
+        let writer = Writer {
+            output,
+            pages: Arc::clone(&pages),
+            clock,
+            fetched: clock.monotonic(),
+        };
         std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || write(&lines, BufWriter::new(output)))?;
-        Ok(Self { queue })
+            .spawn(move || writer.run(&messages))?;
+        Ok(Self { queue, pages })
     }
 
-    /// Hands a line in, unless too many wait; whether it was taken.
-    pub(crate) fn push(&self, facts: Box<Facts>) -> bool {
-        self.queue.try_send(Message::Line(facts)).is_ok()
+    /// Hands a line in; returns how many lines were dropped for it, because too many wait.
+    pub(crate) fn push(&self, facts: &Facts) -> u64 {
+        let Some(page) = self.pages.0.get(thread::place()) else {
+            return 1;
+        };
+        let mut page = lock(page);
+        let Page { text, lines, stamp } = &mut *page;
+        line::write(text, facts, stamp);
+        *lines += 1;
+        if text.len() < PAGE_BYTES {
+            return 0;
+        }
+        let (text, lines) = (mem::take(text), mem::take(lines));
+        drop(page);
+        match self.queue.try_send(Message::Lines(text)) {
+            Ok(()) => 0,
+            Err(_) => lines,
+        }
     }
 
     /// Waits until everything that was handed in is written, at most for `limit`.
@@ -45,31 +93,55 @@ impl AccessLog {
     }
 }
 
-fn write(queue: &Receiver<Message>, mut output: BufWriter<impl Write>) {
-    loop {
-        let message = match queue.try_recv() {
-            Ok(message) => message,
-            Err(TryRecvError::Disconnected) => return,
-            Err(TryRecvError::Empty) => {
-                // Lines appear as soon as nothing else waits.
-                let _ = output.flush();
-                match queue.recv() {
-                    Ok(message) => message,
-                    Err(_) => return,
+/// A panic while a line was written leaves at worst a part of it.
+fn lock(page: &Mutex<Page>) -> MutexGuard<'_, Page> {
+    page.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Writer<W> {
+    output: W,
+    pages: Arc<Pages>,
+    clock: Clock,
+    fetched: Duration,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(mut self, queue: &Receiver<Message>) {
+        loop {
+            let since = self.clock.monotonic().saturating_sub(self.fetched);
+            // A closed stdout must not end the proxy.
+            match queue.recv_timeout(FETCH_INTERVAL.saturating_sub(since)) {
+                Ok(Message::Lines(text)) => {
+                    let _ = self.output.write_all(&text);
+                }
+                Ok(Message::Flush(done)) => {
+                    self.fetch();
+                    let _ = done.try_send(());
+                }
+                Err(RecvTimeoutError::Timeout) => self.fetch(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.fetch();
+                    return;
                 }
             }
-        };
-        // A closed stdout must not end the proxy.
-        match message {
-            Message::Line(facts) => {
-                let _ = serde_json::to_writer(&mut output, &facts);
-                let _ = output.write_all(b"\n");
-            }
-            Message::Flush(done) => {
-                let _ = output.flush();
-                let _ = done.try_send(());
-            }
         }
+    }
+
+    fn fetch(&mut self) {
+        self.fetched = self.clock.monotonic();
+        let pages = Arc::clone(&self.pages);
+        for page in &pages.0 {
+            let mut page = lock(page);
+            if page.lines == 0 {
+                continue;
+            }
+            page.lines = 0;
+            let text = mem::take(&mut page.text);
+            // Nobody waits for the output with a page in hand.
+            drop(page);
+            let _ = self.output.write_all(&text);
+        }
+        let _ = self.output.flush();
     }
 }
 
@@ -86,9 +158,9 @@ mod tests {
     use super::*;
 
     /// An output that shows what reached it.
-    struct Page(Sender<Vec<u8>>);
+    struct Paper(Sender<Vec<u8>>);
 
-    impl Write for Page {
+    impl Write for Paper {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.0.send(bytes.to_vec());
             Ok(bytes.len())
@@ -102,9 +174,9 @@ mod tests {
     #[test]
     fn a_flush_waits_for_every_line_before_it() {
         let (page, written) = channel();
-        let log = AccessLog::start(Page(page)).unwrap();
+        let log = AccessLog::start(Paper(page), Clock::start()).unwrap();
         for _ in 0..3 {
-            assert!(log.push(Box::default()));
+            assert_eq!(log.push(&Facts::default()), 0);
         }
         log.flush(Duration::from_secs(10));
 
@@ -134,14 +206,25 @@ mod tests {
     #[test]
     fn a_stuck_reader_costs_lines_and_never_waits() {
         let (release, stuck) = channel();
-        let log = AccessLog::start(Stuck(stuck)).unwrap();
+        let log = AccessLog::start(Stuck(stuck), Clock::start()).unwrap();
 
-        let taken = (0..WAITING_MAX * 2)
-            .filter(|_| log.push(Box::default()))
-            .count();
+        let dropped =
+            |lines: usize| -> u64 { (0..lines).map(|_| log.push(&Facts::default())).sum() };
+        // A line has some 300 bytes: these are fewer than may wait.
+        assert_eq!(dropped(WAITING_MAX * 100), 0);
+        let lost = dropped(WAITING_MAX * 400);
 
-        assert!(taken >= WAITING_MAX, "{taken}");
-        assert!(taken < WAITING_MAX * 2, "{taken}");
+        assert!(lost > 0 && lost < 400 * 64, "{lost}");
         drop(release);
+    }
+
+    #[test]
+    fn a_line_does_not_wait_for_others() {
+        let (page, written) = channel();
+        let log = AccessLog::start(Paper(page), Clock::start()).unwrap();
+        log.push(&Facts::default());
+
+        let text = written.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(text.ends_with(b"}\n"));
     }
 }

@@ -10,8 +10,10 @@ use tollgate_store::{ListenAddress, Name, Namespace, duration_within};
 use crate::command::Arguments;
 use crate::failure::Failure;
 
+const CONNECTIONS_DEFAULT: usize = 10_000;
 const CONNECTIONS_BOUNDS: (usize, usize) = (100, 1_000_000);
 const ADMIN_DEFAULT: &str = "127.0.0.1:9900";
+const WORKERS_BOUNDS: (usize, usize) = (1, 256);
 const POLL: Span = Span {
     default: Duration::from_secs(5),
     least: Duration::from_millis(200),
@@ -60,6 +62,8 @@ pub struct Config {
     pub drain_grace: Duration,
     /// The most open connections of clients.
     pub connections_max: usize,
+    /// How many threads carry requests.
+    pub workers: usize,
     /// What is logged.
     pub log: Option<String>,
 }
@@ -79,6 +83,7 @@ impl TryFrom<Arguments> for Config {
             drain,
             drain_grace,
             connections_max,
+            workers,
             region,
             endpoint_url,
             log,
@@ -106,6 +111,7 @@ impl TryFrom<Arguments> for Config {
             drain: DRAIN.read("drain", drain)?,
             drain_grace: DRAIN_GRACE.read("drain-grace", drain_grace)?,
             connections_max: connections(connections_max)?,
+            workers: threads(workers)?,
             log: given(log),
         };
         if config.drain_grace > config.drain {
@@ -134,6 +140,24 @@ impl Setting {
 
     fn required(&self, text: Option<String>, expected: &str) -> Result<String, Failure> {
         given(text).ok_or_else(|| self.wrong(format!("is missing: it must be {expected}")))
+    }
+
+    fn count(
+        &self,
+        text: Option<String>,
+        what: &str,
+        (least, most): (usize, usize),
+    ) -> Result<Option<usize>, Failure> {
+        let Some(text) = given(text) else {
+            return Ok(None);
+        };
+        let count = text.parse().ok();
+        let bounded = count.filter(|count| (least..=most).contains(count));
+        bounded.map(Some).ok_or_else(|| {
+            self.wrong(format!(
+                "{text:?} is no count of {what}: it must be {least} to {most}"
+            ))
+        })
     }
 
     fn check<T>(&self, result: Result<T, String>) -> Result<T, Failure> {
@@ -180,18 +204,16 @@ fn address(flag: &'static str, text: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn connections(text: Option<String>) -> Result<usize, Failure> {
-    let (least, most) = CONNECTIONS_BOUNDS;
-    let Some(text) = given(text) else {
-        return Ok(10_000);
-    };
-    text.parse()
-        .ok()
-        .filter(|count| (least..=most).contains(count))
-        .ok_or_else(|| {
-            setting("connections-max").wrong(format!(
-                "{text:?} is no count of connections: it must be {least} to {most}"
-            ))
-        })
+    let bounded = setting("connections-max").count(text, "connections", CONNECTIONS_BOUNDS)?;
+    Ok(bounded.unwrap_or(CONNECTIONS_DEFAULT))
+}
+
+fn threads(text: Option<String>) -> Result<usize, Failure> {
+    let bounded = setting("workers").count(text, "threads", WORKERS_BOUNDS)?;
+    let (_, most) = WORKERS_BOUNDS;
+    // As many as the process may use, by its affinity and its share of the machine.
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(bounded.unwrap_or_else(|| cores().min(most)))
 }
 
 /// A length of time: what it is where it is left out, and its bounds.
@@ -238,6 +260,7 @@ mod tests {
         assert_eq!(config.snapshot_age_max, Duration::from_hours(24));
         assert_eq!(config.connections_max, 10_000);
         assert!(config.listen.is_empty());
+        assert!(config.workers >= 1);
     }
 
     #[test]
@@ -265,6 +288,19 @@ mod tests {
                 format!("TOLLGATE_POLL or --poll: {text} is out of bounds: it must be 200ms to 5m")
             );
         }
+    }
+
+    #[test]
+    fn a_count_out_of_bounds_is_refused() {
+        let arguments = Arguments {
+            workers: Some("0".to_owned()),
+            ..arguments()
+        };
+
+        assert_eq!(
+            problem(arguments),
+            "TOLLGATE_WORKERS or --workers: \"0\" is no count of threads: it must be 1 to 256"
+        );
     }
 
     #[test]

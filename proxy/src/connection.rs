@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,10 +29,12 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const STREAMS_MAX: u32 = 128;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
+type BoxError = Box<dyn Error + Send + Sync>;
+
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// The body of an answer.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 
     /// Answers one request.
     fn respond(
@@ -40,12 +44,32 @@ pub trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// Serves a connection until it ends. Once `closing` is cancelled, what was begun is finished and nothing else is.
+/// How a connection is brought to its end.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// Once it is cancelled, what was begun is finished and nothing else is.
+    pub closing: CancellationToken,
+    /// Once it is cancelled, too, nothing is.
+    pub cutting: CancellationToken,
+}
+
+/// What a connection that has not asked anything yet comes to.
+enum Beginning {
+    Ended(Result<(), BoxError>),
+    Asked,
+    Closing,
+    Silent,
+}
+
+/// Serves a connection until it ends.
+///
+/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
+/// possible.
 pub async fn serve<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
     handler: Arc<H>,
-    closing: CancellationToken,
+    ending: Ending,
 ) {
     let has_asked = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&has_asked);
@@ -57,31 +81,48 @@ pub async fn serve<H: Handler>(
     let builder = builder();
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let mut silence = std::pin::pin!(tokio::time::sleep(HEAD_READ_TIMEOUT));
-    let (mut is_closing, mut is_watched) = (false, true);
-    loop {
-        tokio::select! {
-            result = connection.as_mut() => {
-                if let Err(error) = result {
-                    tracing::debug!(%peer, error, "a connection ended early");
-                }
-                return;
-            }
-            () = closing.cancelled(), if !is_closing => {
-                is_closing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            // hyper bounds a head only once it knows the protocol.
-            () = silence.as_mut(), if is_watched => {
-                is_watched = false;
-                if !has_asked.load(Ordering::Relaxed) {
-                    connection.as_mut().graceful_shutdown();
-                    // One that does not even finish its handshake is cut.
-                    let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
-                    return;
-                }
-            }
+    let has_asked = poll_fn(|_| {
+        if has_asked.load(Ordering::Relaxed) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
+    });
+    // In this order: whether something was asked is known once the connection was looked at.
+    let beginning = tokio::select! {
+        biased;
+        result = connection.as_mut() => Beginning::Ended(result),
+        () = has_asked => Beginning::Asked,
+        () = ending.closing.cancelled() => Beginning::Closing,
+        // hyper bounds a head only once it knows the protocol.
+        () = tokio::time::sleep(HEAD_READ_TIMEOUT) => Beginning::Silent,
+    };
+    match beginning {
+        Beginning::Ended(result) => return note(peer, result),
+        Beginning::Asked => tokio::select! {
+            biased;
+            result = connection.as_mut() => return note(peer, result),
+            () = ending.closing.cancelled() => {}
+        },
+        Beginning::Closing => {}
+        Beginning::Silent => {
+            connection.as_mut().graceful_shutdown();
+            // One that does not even finish its handshake is cut.
+            let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
+            return;
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        result = connection => note(peer, result),
+        () = ending.cutting.cancelled() => {}
+    }
+}
+
+fn note(peer: SocketAddr, result: Result<(), BoxError>) {
+    if let Err(error) = result {
+        tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 

@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
-use tollgate_gate::{Meter, Target};
+use rand::RngExt;
+use tollgate_gate::{Meter, Now, Target};
 use uuid::Uuid;
 
 use crate::connection::Handler;
@@ -49,7 +50,7 @@ impl Gateway {
         &self,
         generation: &Generation,
         request: Request<Incoming>,
-        (peer, request_id): (&Peer, &HeaderValue),
+        (peer, request_id, now): (&Peer, &HeaderValue, Now),
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let authority = filter::check(&request)?;
@@ -58,7 +59,6 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
-        let now = self.ledger.clock.now();
         let principal = generation
             .snapshot
             .identify(request.headers(), peer.client, now)?;
@@ -90,18 +90,25 @@ impl Handler for Gateway {
         peer: SocketAddr,
     ) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
-        let (peer, request_id) = identity(&request, peer.ip(), generation.as_deref());
-        let id_text = request_id.to_str().unwrap_or_default();
-        let mut record = self.ledger.open(&request, &peer, id_text);
+        let now = self.ledger.clock.now();
+        let (peer, request_id) = identity(&request, (peer.ip(), now), generation.as_deref());
+        let mut record = self.ledger.open(&request, (&peer, &request_id), now);
         let is_head = request.method() == Method::HEAD;
-        let path = credential::redacted(request.uri().path()).to_owned();
+        let uri = request.uri().clone();
         let version = request.version();
 
         let result = match &generation {
             None => Err(Refusal::NotReady),
             Some(generation) => {
-                let facts = (&peer, &request_id);
-                guarded(self.handle(generation, request, facts, &mut record)).await
+                let facts = (&peer, &request_id, now);
+                // Pinned, as it is large: it would be moved with every call that it is handed to.
+                guarded(std::pin::pin!(self.handle(
+                    generation,
+                    request,
+                    facts,
+                    &mut record
+                )))
+                .await
             }
         };
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
@@ -115,7 +122,9 @@ impl Handler for Gateway {
             }
             Err(refusal) => {
                 record.refuse(&refusal);
-                let (head, body) = problem::response(&refusal, &path, id_text).into_parts();
+                let path = credential::redacted(uri.path());
+                let id = request_id.to_str().unwrap_or_default();
+                let (head, body) = problem::response(&refusal, path, id).into_parts();
                 (head, Content::Problem(without_body(is_head, body)))
             }
         };
@@ -137,18 +146,23 @@ fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Inc
 /// Who asks by the connection, and what the request is called from here on.
 fn identity<B>(
     request: &Request<B>,
-    address: IpAddr,
+    (address, now): (IpAddr, Now),
     generation: Option<&Generation>,
 ) -> (Peer, HeaderValue) {
     let trusted = generation.and_then(Generation::trusted_proxies);
     let peer = Peer::new(address, request.headers(), trusted);
-    let request_id = headers::request_id(request.headers(), &peer).unwrap_or_else(new_request_id);
+    let request_id = headers::request_id(request.headers(), &peer);
+    let request_id = request_id.unwrap_or_else(|| new_request_id(now.wall));
     (peer, request_id)
 }
 
-fn new_request_id() -> HeaderValue {
+/// A UUID of version 7 (RFC 9562). Its random part needs no system call each time.
+fn new_request_id(now: jiff::Timestamp) -> HeaderValue {
+    let milliseconds = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let random = rand::rng().random();
+    let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
     let mut buffer = Uuid::encode_buffer();
-    let text = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+    let text = id.hyphenated().encode_lower(&mut buffer);
     // Hexadecimal digits and hyphens.
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
 }
@@ -171,16 +185,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_a_refusal() {
-        let result = guarded(async { panic!("a bug") }).await;
+        let result = guarded(std::pin::pin!(async { panic!("a bug") })).await;
 
         assert_eq!(result.unwrap_err(), Refusal::Internal);
     }
 
     #[test]
     fn a_new_id_is_a_uuid_of_version_7() {
-        let id = new_request_id();
+        let now = "2027-06-30T00:00:00.123Z".parse().unwrap();
+        let [id, other] = [(); 2].map(|()| new_request_id(now));
+        assert_ne!(id, other);
         let id = Uuid::parse_str(id.to_str().unwrap()).unwrap();
 
         assert_eq!(id.get_version_num(), 7);
+        let (seconds, nanoseconds) = id.get_timestamp().unwrap().to_unix();
+        assert_eq!(seconds, 1_814_313_600);
+        assert_eq!(nanoseconds, 123_000_000);
     }
 }

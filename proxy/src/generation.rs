@@ -10,7 +10,7 @@ use tollgate_store::{Cidr, Name};
 
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::upstream::{TlsConfig, Upstream};
+use crate::upstream::{AnswerBody, TlsConfig, Upstream};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Generation {
 #[derive(Debug)]
 pub struct Answer {
     /// The answer.
-    pub response: Response<Incoming>,
+    pub response: Response<AnswerBody>,
     /// What to hold until its last byte.
     pub admission: Admission,
 }
@@ -56,6 +56,13 @@ impl Generation {
     #[must_use]
     pub fn trusted_proxies(&self) -> Option<&BTreeSet<Cidr>> {
         self.snapshot.proxy()?.trusted_proxies.as_ref()
+    }
+
+    /// Closes connections to upstreams that have been idle for too long; call it every few seconds.
+    pub fn sweep(&self) {
+        self.upstreams
+            .values()
+            .for_each(|upstream| upstream.sweep());
     }
 
     /// Sends an admitted request to its upstream.

@@ -101,11 +101,12 @@ pub struct Voucher<'a> {
 /// Makes a client's headers those that the upstream gets. `Host` is left to the connection.
 pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
     let wants_trailers = headers.get_all(TE).iter().any(names_trailers);
-    remove_hop_by_hop(headers);
-    remove_forged(headers, voucher.peer);
-    for name in [EXPECT, TRAILER] {
-        headers.remove(name);
-    }
+    remove_named_by_connection(headers);
+    remove_all(headers, |name| {
+        is_hop_by_hop(name)
+            || is_forged(name.as_str(), voucher.peer)
+            || [EXPECT, TRAILER].contains(name)
+    });
     join_cookies(headers);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -115,7 +116,8 @@ pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
 
 /// Makes an upstream's headers those that the client gets.
 pub fn to_client(headers: &mut HeaderMap, request_id: &HeaderValue) {
-    remove_hop_by_hop(headers);
+    remove_named_by_connection(headers);
+    remove_all(headers, is_hop_by_hop);
     headers.insert(X_REQUEST_ID, request_id.clone());
 }
 
@@ -127,7 +129,7 @@ pub fn request_id(headers: &HeaderMap, peer: &Peer) -> Option<HeaderValue> {
     (is_short && id.as_bytes().iter().all(u8::is_ascii_graphic)).then(|| id.clone())
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_named_by_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in named_by_connection(headers) {
             headers.remove(name);
@@ -136,7 +138,17 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(TRANSFER_ENCODING) {
         headers.remove(CONTENT_LENGTH);
     }
-    for name in &HOP_BY_HOP {
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
+/// One look at each name is cheaper than one search for each that could be there.
+fn remove_all(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let names = headers.keys().filter(|name| is_unwanted(name));
+    let unwanted: Vec<_> = names.cloned().collect();
+    for name in unwanted {
         headers.remove(name);
     }
 }
@@ -156,18 +168,7 @@ fn names_trailers(value: &HeaderValue) -> bool {
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Removes what only the proxy, or a trusted one before it, may say.
-fn remove_forged(headers: &mut HeaderMap, peer: &Peer) {
-    let forged: Vec<_> = headers
-        .keys()
-        .filter(|name| is_forged(name.as_str(), peer))
-        .cloned()
-        .collect();
-    for name in forged {
-        headers.remove(name);
-    }
-}
-
+/// Whether only the proxy, or a trusted one before it, may say it.
 fn is_forged(name: &str, peer: &Peer) -> bool {
     let is_respelled = name.contains('_');
     let name = if is_respelled {

@@ -27,8 +27,10 @@ pub mod refusal;
 pub mod response_body;
 pub mod serve;
 pub mod status;
+mod thread;
 pub mod upstream;
 pub mod watch;
+pub mod workers;
 
 pub use gateway::Gateway;
 pub use refusal::Refusal;

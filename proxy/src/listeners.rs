@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Handler};
+use crate::connection::{self, Ending, Handler};
+use crate::workers::Workers;
 
 const BACKLOG: u32 = 1_024;
 /// An error of accepting that passes, like too many open files, must not keep a processor busy.
@@ -31,7 +32,7 @@ pub struct Door<H> {
     pub tasks: TaskTracker,
     /// Cancelled when the process ends: what was begun is finished.
     pub closing: CancellationToken,
-    /// Cancelled when that takes too long: nothing is.
+    /// Cancelled after it when that takes too long: nothing is.
     pub cutting: CancellationToken,
 }
 
@@ -39,15 +40,17 @@ pub struct Door<H> {
 #[derive(Debug)]
 pub struct Listeners<H> {
     door: Arc<Door<H>>,
+    workers: Workers,
     bound: BTreeMap<SocketAddr, CancellationToken>,
 }
 
 impl<H: Handler> Listeners<H> {
     /// Listens nowhere yet.
     #[must_use]
-    pub fn new(door: Door<H>) -> Self {
+    pub fn new(door: Door<H>, workers: Workers) -> Self {
         Self {
             door: Arc::new(door),
+            workers,
             bound: BTreeMap::new(),
         }
     }
@@ -91,25 +94,44 @@ impl<H: Handler> Listeners<H> {
         self.bound.is_empty()
     }
 
+    /// Each worker listens for itself; the system spreads connections over them.
     fn open(&self, address: SocketAddr) -> io::Result<CancellationToken> {
-        let listener = bind(address)?;
-        // Port 0 asks the system for a free one.
-        let address = listener.local_addr()?;
+        let mut listeners = Vec::new();
+        let mut address = address;
+        for worker in self.workers.handles() {
+            let _within = worker.enter();
+            let listener = bind(address, Sharing::Yes)?;
+            // Port 0 asks the system for a free one, which the others share.
+            address = listener.local_addr()?;
+            listeners.push((listener, worker));
+        }
         tracing::info!(%address, "listening");
         let closing = self.door.closing.child_token();
-        let accepting = accept(listener, Arc::clone(&self.door), closing.clone());
-        self.door.tasks.spawn(accepting);
+        for (listener, worker) in listeners {
+            let accepting = accept(listener, Arc::clone(&self.door), closing.clone());
+            self.door.tasks.spawn_on(accepting, worker);
+        }
         Ok(closing)
     }
 }
 
+/// Whether others of the same user may listen on an address, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// They may: other threads, and the process that takes over from this one.
+    Yes,
+    /// They may not.
+    No,
+}
+
 /// Binds an address, also right after another process left it.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(sharing == Sharing::Yes)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -129,13 +151,15 @@ pub async fn accept<H: Handler>(
             Ok((stream, peer)) => {
                 // Without it a small answer waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let (handler, closing) = (Arc::clone(&door.handler), closing.clone());
-                let cutting = door.cutting.clone();
+                let handler = Arc::clone(&door.handler);
+                let ending = Ending {
+                    closing: closing.clone(),
+                    cutting: door.cutting.clone(),
+                };
                 let open = door.open.clone();
                 door.tasks.spawn(async move {
                     open.inc();
-                    let serving = connection::serve(stream, peer, handler, closing);
-                    cutting.run_until_cancelled(serving).await;
+                    connection::serve(stream, peer, handler, ending).await;
                     open.dec();
                     drop(permit);
                 });

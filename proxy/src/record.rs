@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode, Version};
-use serde::{Serialize, Serializer};
-use tollgate_gate::{CredentialFault, Grant, Principal, Target};
+use http::{HeaderValue, Method, Request, StatusCode, Version};
+use tollgate_gate::{CredentialFault, Grant, Now, Principal, Target};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
@@ -17,7 +16,6 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::refusal::Refusal;
 
-const USER_AGENT_CHARS_MAX: usize = 200;
 const PATH_CHARS_MAX: usize = 2_000;
 /// The client went away before its answer was complete.
 const CLIENT_CLOSED: &str = "client_closed";
@@ -40,24 +38,23 @@ pub struct Ledger {
 }
 
 /// What a line says. No query, no credential.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Facts {
-    #[serde(serialize_with = "in_milliseconds")]
     pub(crate) time: jiff::Timestamp,
-    pub(crate) request_id: String,
-    #[serde(serialize_with = "as_text")]
+    pub(crate) request_id: Option<HeaderValue>,
     pub(crate) method: Method,
     pub(crate) host: Option<String>,
     pub(crate) path: String,
     pub(crate) protocol: &'static str,
     pub(crate) client: Option<IpAddr>,
-    pub(crate) user_agent: Option<String>,
+    /// As it came: what may be logged of it is decided when it is.
+    pub(crate) user_agent: Option<HeaderValue>,
     pub(crate) status: Option<u16>,
     pub(crate) reason: Option<&'static str>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
-    pub(crate) duration_ms: f64,
-    pub(crate) upstream_ms: Option<f64>,
+    pub(crate) duration_us: u32,
+    pub(crate) upstream_us: Option<u32>,
     pub(crate) principal: Option<Name>,
     pub(crate) key: Option<String>,
     pub(crate) key_id: Option<KeyId>,
@@ -120,24 +117,18 @@ impl Ledger {
     pub fn open<B>(
         self: &Arc<Self>,
         request: &Request<B>,
-        peer: &Peer,
-        request_id: &str,
+        (peer, request_id): (&Peer, &HeaderValue),
+        now: Now,
     ) -> Record {
-        let now = self.clock.now();
         let user_agent = request.headers().get(http::header::USER_AGENT);
         let facts = Facts {
             time: now.wall,
-            request_id: request_id.to_owned(),
+            request_id: Some(request_id.clone()),
             method: request.method().clone(),
             path: loggable(request.uri().path(), PATH_CHARS_MAX),
             protocol: protocol(request.version()),
             client: Some(peer.client),
-            user_agent: user_agent.map(|agent| {
-                loggable(
-                    &String::from_utf8_lossy(agent.as_bytes()),
-                    USER_AGENT_CHARS_MAX,
-                )
-            }),
+            user_agent: user_agent.cloned(),
             ..Facts::default()
         };
         self.metrics.requests_in_flight.inc();
@@ -156,7 +147,10 @@ impl Record {
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
         self.facts.host = Some(credential::redacted(target.host()).to_owned());
-        self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
+        // Mostly it is spelt as it came.
+        if self.facts.path != target.path() {
+            self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
+        }
     }
 
     /// Notes who asks.
@@ -182,9 +176,9 @@ impl Record {
     /// Notes that the upstream answered, or failed to.
     pub fn answered(&mut self) {
         let now = self.ledger.clock.monotonic();
-        self.facts.upstream_ms = self
+        self.facts.upstream_us = self
             .sent_on
-            .map(|sent| milliseconds(now.saturating_sub(sent)));
+            .map(|sent| microseconds(now.saturating_sub(sent)));
     }
 
     /// Notes why the request goes no further.
@@ -220,9 +214,9 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let ledger = &self.ledger;
-        let mut facts = std::mem::take(&mut self.facts);
+        let facts = &mut self.facts;
         let duration = ledger.clock.monotonic().saturating_sub(self.started);
-        facts.duration_ms = milliseconds(duration);
+        facts.duration_us = microseconds(duration);
         facts.bytes_in = self.received.bytes.load(Ordering::Relaxed);
         if !self.is_complete {
             let is_cutting = ledger.is_cutting.load(Ordering::Relaxed);
@@ -230,9 +224,10 @@ impl Drop for Record {
             facts.reason.get_or_insert(why);
         }
         ledger.metrics.requests_in_flight.dec();
-        ledger.metrics.request(&facts, duration);
-        if !ledger.log.push(facts) {
-            ledger.metrics.access_log_dropped.inc();
+        ledger.metrics.request(facts, duration);
+        let dropped = ledger.log.push(facts);
+        if dropped > 0 {
+            ledger.metrics.access_log_dropped.inc_by(dropped);
         }
     }
 }
@@ -243,7 +238,9 @@ fn loggable(text: &str, chars_max: usize) -> String {
 }
 
 fn shortened(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
+    let end = text.char_indices().nth(chars_max);
+    let end = end.map_or(text.len(), |(end, _)| end);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -255,45 +252,14 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// To the microsecond, which is as far as anybody reads.
-fn milliseconds(length: Duration) -> f64 {
-    let microseconds = u32::try_from(length.as_micros()).unwrap_or(u32::MAX);
-    f64::from(microseconds) / 1_000.0
-}
-
-fn in_milliseconds<S: Serializer>(
-    time: &jiff::Timestamp,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{time:.3}"))
-}
-
-fn as_text<S: Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(credential::redacted(method.as_str()))
+/// As far as anybody reads.
+fn microseconds(length: Duration) -> u32 {
+    u32::try_from(length.as_micros()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_has_every_field_and_times_to_the_millisecond() {
-        let facts = Facts {
-            time: "2027-06-30T00:00:00.123456Z".parse().unwrap(),
-            path: "/v1".to_owned(),
-            protocol: "HTTP/1.1",
-            duration_ms: milliseconds(Duration::from_micros(1_500)),
-            ..Facts::default()
-        };
-
-        assert_eq!(
-            serde_json::to_string(&facts).unwrap(),
-            "{\"time\":\"2027-06-30T00:00:00.123Z\",\"request_id\":\"\",\"method\":\"GET\",\"host\":null,\
-             \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"client\":null,\"user_agent\":null,\"status\":null,\
-             \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\
-             \"principal\":null,\"key\":null,\"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}"
-        );
-    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

@@ -6,17 +6,17 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tollgate_gate::Admission;
 
 use crate::idle::{IDLE_MAX, Idle};
 use crate::record::Record;
+use crate::upstream::AnswerBody;
 
 /// What an answer consists of.
 #[derive(Debug)]
 pub enum Content {
     /// What the upstream sends, as it comes. The admission is held until then: a stream counts until it ends.
-    Upstream(Incoming, Admission),
+    Upstream(AnswerBody, Admission),
     /// What the proxy has to say.
     Problem(Option<Bytes>),
 }
@@ -60,8 +60,8 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let body = &mut *self;
         let frame = match &mut body.content {
-            Content::Upstream(incoming, _) => {
-                let progress = Pin::new(incoming).poll_frame(context);
+            Content::Upstream(answer, _) => {
+                let progress = Pin::new(answer).poll_frame(context);
                 match std::task::ready!(body.idle.watch(progress, context)) {
                     Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
                     Err(stalled) => Some(Err(stalled.into())),
@@ -82,14 +82,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Upstream(incoming, _) => incoming.is_end_stream(),
+            Content::Upstream(answer, _) => answer.is_end_stream(),
             Content::Problem(bytes) => bytes.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Upstream(incoming, _) => incoming.size_hint(),
+            Content::Upstream(answer, _) => answer.size_hint(),
             Content::Problem(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

@@ -20,14 +20,17 @@ use crate::clock::Clock;
 use crate::command::VERSION;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::listeners::{self, Door, Listeners};
+use crate::listeners::{self, Door, Listeners, Sharing};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
 use crate::upstream;
 use crate::watch::{PollFault, Watch, Watching};
+use crate::workers::Workers;
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// An idle connection to an upstream lives longer than it should by at most this.
+const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
@@ -60,7 +63,10 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         closing: exit.closing.clone(),
         cutting: exit.cutting.clone(),
     };
-    let listeners = listen(Listeners::new(door), &config.listen)?;
+    let workers = Workers::start(config.workers).map_err(|error| {
+        Failure::Configuration(format!("the system gives no threads to run on: {error}"))
+    })?;
+    let listeners = listen(Listeners::new(door, workers), &config.listen)?;
     let tls = upstream::tls_config();
     let watch = async {
         let backend = backend::open(&config.store, &config.namespace).await?;
@@ -87,13 +93,14 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 }
 
 fn ledger() -> Result<Arc<Ledger>, Failure> {
-    let log = AccessLog::start(std::io::stdout()).map_err(|error| {
+    let clock = Clock::start();
+    let log = AccessLog::start(std::io::stdout(), clock).map_err(|error| {
         Failure::Configuration(format!(
             "the system gives no thread for the access log: {error}"
         ))
     })?;
     Ok(Arc::new(Ledger {
-        clock: Clock::start(),
+        clock,
         log,
         metrics: Arc::default(),
         is_cutting: AtomicBool::new(false),
@@ -105,7 +112,7 @@ fn serve_admin(
     status: &Arc<Status>,
     gateway: &Arc<Gateway>,
 ) -> Result<(), Failure> {
-    let bound = listeners::bind(address).and_then(|listener| {
+    let bound = listeners::bind(address, Sharing::No).and_then(|listener| {
         let address = listener.local_addr()?;
         Ok((listener, address))
     });
@@ -152,11 +159,17 @@ async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gate
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+    let mut pool_sweep = tokio::time::interval(POOL_SWEEP_INTERVAL);
     loop {
         tokio::select! {
             () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hangup.recv() => hurry.notify_one(),
             _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
+            _ = pool_sweep.tick() => {
+                if let Some(generation) = gateway.generation.load().as_deref() {
+                    generation.sweep();
+                }
+            }
         }
     }
     // No listener is opened any more.
@@ -233,6 +246,8 @@ impl Exit {
             "ended: connections were cut at the drain's limit"
         );
         self.ledger.is_cutting.store(true, Ordering::Relaxed);
+        // The grace may have been as long as the drain.
+        self.closing.cancel();
         self.cutting.cancel();
         // It only takes what is busy at this moment.
         let _ = tokio::time::timeout(CUT_MAX, self.tasks.wait()).await;

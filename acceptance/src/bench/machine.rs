@@ -24,12 +24,9 @@ impl Machine {
     /// Of this machine.
     pub(crate) fn read(bench: &Bench, mirror: &Mirror) -> Result<Self, Failure> {
         let nowhere = Place::Directory(mirror.folder.clone());
-        let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         Ok(Self {
             date: clock::today(),
-            processor: processor(&information)
-                .unwrap_or(std::env::consts::ARCH)
-                .to_owned(),
+            processor: processor(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             terraform: Terraform::with_mirror(&mirror.folder, &nowhere)?.version()?,
             localstack: bench.localstack.version()?,
@@ -37,7 +34,15 @@ impl Machine {
     }
 }
 
-fn processor(information: &str) -> Option<&str> {
+/// The processor, as it names itself.
+pub(crate) fn processor() -> String {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    named(&information)
+        .unwrap_or(std::env::consts::ARCH)
+        .to_owned()
+}
+
+fn named(information: &str) -> Option<&str> {
     let is_name = |line: &&str| line.starts_with("model name");
     let (_, name) = information.lines().find(is_name)?.split_once(':')?;
     Some(name.trim())
@@ -50,9 +55,9 @@ mod tests {
     #[test]
     fn the_processor_is_named_where_the_system_names_it() {
         assert_eq!(
-            processor("processor\t: 0\nmodel name\t: Some CPU 9\n"),
+            named("processor\t: 0\nmodel name\t: Some CPU 9\n"),
             Some("Some CPU 9")
         );
-        assert_eq!(processor(""), None);
+        assert_eq!(named(""), None);
     }
 }

@@ -1,4 +1,5 @@
-//! `make bench-provider`: what the provider costs, measured with real terraform, and written into `docs/benchmarks.md`.
+//! `make bench-provider`: what the provider costs, measured with real terraform; and `make bench-proxy`: what a request
+//! costs the proxy. Both are written into `docs/benchmarks.md`.
 
 mod document;
 mod key_set;
@@ -7,6 +8,7 @@ mod machine;
 mod measure;
 mod mirror;
 mod numbers;
+mod proxy;
 mod report;
 mod start;
 mod table;
@@ -25,6 +27,8 @@ const KEYS_DEFAULT: u32 = 1_000;
 const SET_KEYS_PER_KEY: u32 = 10;
 /// A key set has at most 30,000.
 const KEYS_MAX: u32 = 30_000 / SET_KEYS_PER_KEY;
+/// As the last word: what was measured is shown, and not written down.
+const DRY: &str = "dry";
 /// As shells report a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -40,15 +44,40 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let first = arguments.next();
+    match (first.as_deref(), arguments.next(), arguments.next()) {
+        (Some("origin"), Some(address), None) => proxy::serve(&address),
+        (Some("bare"), Some(address), Some(origin)) => proxy::bare(&address, &origin),
+        (Some("proxy"), ..) => measure_proxy(),
+        _ => measure_provider(first),
+    }
+}
+
+fn measure_proxy() -> Result<(), Failure> {
     interrupt::watch()?;
-    let keys = read_keys(std::env::args().nth(1))?;
+    let mut words: Vec<_> = std::env::args().skip(2).collect();
+    let is_dry = words.last().is_some_and(|word| word == DRY);
+    words.retain(|word| word != DRY);
+    let settings = proxy::Settings::parse(words.into_iter())?;
+    let text = proxy::run(&settings)?;
+    if is_dry {
+        print(&format!("\n{text}"));
+        return Ok(());
+    }
+    document::write(document::PROXY, &text)
+}
+
+fn measure_provider(keys: Option<String>) -> Result<(), Failure> {
+    interrupt::watch()?;
+    let keys = read_keys(keys)?;
     let bench = Bench::new()?;
     let measured = measure(&bench, keys);
     // Also after a failure, when terraform has left something.
     let swept = bench.sweep();
     let text = measured?.render();
     swept?;
-    document::write(&text)
+    document::write(document::PROVIDER, &text)
 }
 
 /// Ours first: where time runs out, it is the slowest that is missing.

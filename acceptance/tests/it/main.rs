@@ -9,6 +9,8 @@
 
 mod asking;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod bench_proxy;
 mod concurrency;
 #[cfg(target_os = "linux")]
 mod crash;

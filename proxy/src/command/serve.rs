@@ -44,6 +44,9 @@ pub struct Arguments {
     /// The most open connections of clients, 100 to 1000000 [default: 10000]. Those beyond wait to be accepted.
     #[arg(long, env = "TOLLGATE_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<String>,
+    /// How many threads carry requests, 1 to 256 [default: as many as there are cores to run on].
+    #[arg(long, env = "TOLLGATE_WORKERS", value_name = "COUNT")]
+    pub workers: Option<String>,
     /// The AWS region of secretsmanager [default: as for the AWS command line].
     #[arg(long, env = "TOLLGATE_SECRETSMANAGER_REGION", value_name = "REGION")]
     pub region: Option<String>,
@@ -61,7 +64,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     operational_log::start(config.log.as_deref())?;
     // Two providers in one process end in a panic at the first handshake; this one is the process's.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // It watches the store and answers operators; requests have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| {

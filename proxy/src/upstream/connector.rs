@@ -16,8 +16,8 @@ use tower_service::Service;
 
 use super::resolver::Resolver;
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
 
 /// How upstreams prove who they are.
@@ -74,6 +74,15 @@ impl Connector {
             .enable_all_versions()
             .wrap_connector(tcp);
         Self { inner, timeout }
+    }
+}
+
+impl Connector {
+    /// A connection to the authority of `uri`.
+    pub(super) async fn connect(&self, uri: Uri) -> Result<Stream, BoxError> {
+        let mut connector = self.clone();
+        std::future::poll_fn(|context| connector.poll_ready(context)).await?;
+        connector.call(uri).await
     }
 }
 

@@ -1,6 +1,8 @@
 //! Upstreams: pools of connections beside the snapshots, and how a request is sent on.
 
+mod answer_body;
 mod connector;
+mod pool;
 mod request_body;
 mod resolver;
 
@@ -9,11 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -23,17 +26,16 @@ use tollgate_store::TargetUrl;
 
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
-use connector::Connector;
+pub use answer_body::AnswerBody;
+use connector::{BoxError, Connector};
 pub use connector::{TlsConfig, tls_config};
+use pool::{Connection, IDLE_CONNECTIONS_MAX, IDLE_TIMEOUT, Lease, Pool};
 use request_body::RequestBody;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Below what servers usually wait, so that they don't close a connection that is just being used.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the log tells why an upstream gives no answer.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
-const IDLE_CONNECTIONS_MAX: usize = 1_024;
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -41,12 +43,36 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Upstream {
     rule: Arc<UpstreamRule>,
+    connector: Connector,
+    /// For targets that are spoken to by TLS, where HTTP/2 may be agreed on.
     client: Client<Connector, RequestBody>,
-    places: Vec<(Scheme, Authority)>,
+    places: Vec<Place>,
     turn: AtomicUsize,
     response_timeout: Duration,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
+}
+
+/// A target.
+#[derive(Debug)]
+struct Place {
+    authority: Authority,
+    host: HeaderValue,
+    /// Connections to a target that is spoken to without TLS.
+    pool: Option<Arc<Pool>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum SendFault {
+    #[error(transparent)]
+    Connect(BoxError),
+    #[error(transparent)]
+    Exchange(#[from] hyper::Error),
+    #[error(transparent)]
+    Encrypted(#[from] legacy::Error),
+    #[error("the answer can be read in two ways")]
+    Ambiguous,
 }
 
 impl Upstream {
@@ -59,7 +85,8 @@ impl Upstream {
         let connector = Connector::new(tls, connect.unwrap_or(CONNECT_TIMEOUT));
         Self {
             rule: Arc::clone(rule),
-            client: client(connector),
+            client: client(connector.clone()),
+            connector,
             places: rule.upstream.targets.iter().filter_map(place).collect(),
             turn: AtomicUsize::new(0),
             response_timeout: response.unwrap_or(RESPONSE_TIMEOUT),
@@ -81,57 +108,126 @@ impl Upstream {
         request: Request<Incoming>,
         target: &Target,
         received: Arc<Received>,
-    ) -> Result<Response<Incoming>, Refusal> {
-        let uri = self.uri(target).ok_or(Refusal::Internal)?;
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let place = self.place().ok_or(Refusal::Internal)?;
         let (mut head, body) = request.into_parts();
         let (body, sent) = RequestBody::new(body, Arc::clone(&received));
-        head.uri = uri;
         head.version = Version::HTTP_11;
         if body.size_hint().exact().is_none() {
             // Where nothing says so, hyper takes a GET for one without a body.
             let chunked = HeaderValue::from_static("chunked");
             head.headers.insert(TRANSFER_ENCODING, chunked);
         }
-        let mut request = Request::from_parts(head, body);
-        let connection = capture_connection(&mut request);
-        let response = self.client.request(request);
         let too_late = async {
             sent.wait().await;
             tokio::time::sleep(self.response_timeout).await;
         };
+        let answer = async {
+            if let Some(pool) = &place.pool {
+                head.uri = target.path_and_query().clone().into();
+                head.headers.insert(HOST, place.host.clone());
+                let request = Request::from_parts(head, body);
+                self.send_plain(place, pool, request).await
+            } else {
+                head.uri = encrypted_uri(place, target).ok_or(SendFault::Ambiguous)?;
+                Box::pin(self.send_encrypted(Request::from_parts(head, body))).await
+            }
+        };
         tokio::select! {
-            response = response => match response {
-                Ok(response) if is_ambiguous(&response) => {
-                    if let Some(connection) = connection.connection_metadata().as_ref() {
-                        connection.poison();
-                    }
-                    Err(UpstreamFault::Protocol.into())
-                }
+            answer = answer => match answer {
                 Ok(response) => Ok(response),
+                Err(SendFault::Ambiguous) => Err(UpstreamFault::Protocol.into()),
                 Err(_) if received.is_stalled() => Err(Refusal::BodyStalled),
                 Err(_) if received.is_broken() => Err(Refusal::BodyBroken),
-                Err(error) => Err(self.fault(&error).into()),
+                Err(fault) => Err(self.fault(&fault).into()),
             },
             () = too_late => Err(UpstreamFault::ResponseTimeout.into()),
         }
     }
 
-    fn uri(&self, target: &Target) -> Option<Uri> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let (scheme, authority) = self.places.get(turn.checked_rem(self.places.len())?)?;
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(scheme.clone());
-        parts.authority = Some(authority.clone());
-        parts.path_and_query = Some(target.path_and_query().clone());
-        Uri::from_parts(parts).ok()
+    /// Sends a request by a connection of the pool, or a new one where none is idle. What was not sent at all, because
+    /// the other side had closed the connection meanwhile, is sent by the next; anything else is not tried again.
+    async fn send_plain(
+        &self,
+        place: &Place,
+        pool: &Arc<Pool>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<AnswerBody>, SendFault> {
+        loop {
+            let (mut connection, is_new) = match pool.take() {
+                Some(connection) => (connection, false),
+                // Seldom, and large.
+                None => (Box::pin(self.connect(place)).await?, true),
+            };
+            match connection.try_send_request(request).await {
+                Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
+                Ok(response) => {
+                    let lease = Lease::new(connection, pool);
+                    return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
+                }
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(error.into_error().into()),
+                },
+            }
+        }
     }
 
-    fn fault(&self, error: &legacy::Error) -> UpstreamFault {
-        let fault = match () {
-            () if error.is_connect() && connector::is_timeout(error) => {
-                UpstreamFault::ConnectTimeout
+    async fn connect(&self, place: &Place) -> Result<Connection, SendFault> {
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(place.authority.clone())
+            .path_and_query("/");
+        let uri = uri
+            .build()
+            .map_err(|error| SendFault::Connect(error.into()))?;
+        let stream = self.connector.connect(uri).await;
+        let stream = stream.map_err(SendFault::Connect)?;
+        let (connection, driver) = http1::Builder::new()
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .handshake(stream)
+            .await?;
+        tokio::spawn(driver);
+        Ok(connection)
+    }
+
+    async fn send_encrypted(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<AnswerBody>, SendFault> {
+        let connection = capture_connection(&mut request);
+        let response = self.client.request(request).await?;
+        if is_ambiguous(&response) {
+            if let Some(connection) = connection.connection_metadata().as_ref() {
+                connection.poison();
             }
-            () if error.is_connect() => UpstreamFault::Connect,
+            return Err(SendFault::Ambiguous);
+        }
+        Ok(response.map(|body| AnswerBody::new(body, None)))
+    }
+
+    /// The targets take turns.
+    fn place(&self) -> Option<&Place> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.places.get(turn.checked_rem(self.places.len())?)
+    }
+
+    /// Closes connections that have been idle for too long; call it every few seconds.
+    pub fn sweep(&self) {
+        let pools = self.places.iter().filter_map(|place| place.pool.as_ref());
+        pools.for_each(|pool| pool.sweep());
+    }
+
+    fn fault(&self, error: &SendFault) -> UpstreamFault {
+        let is_connect = match error {
+            SendFault::Connect(_) => true,
+            SendFault::Encrypted(error) => error.is_connect(),
+            SendFault::Exchange(_) | SendFault::Ambiguous => false,
+        };
+        let fault = match () {
+            () if is_connect && connector::is_timeout(error) => UpstreamFault::ConnectTimeout,
+            () if is_connect => UpstreamFault::Connect,
             () => UpstreamFault::Protocol,
         };
         self.complain(fault, &root_cause(error));
@@ -164,18 +260,27 @@ fn client(connector: Connector) -> Client<Connector, RequestBody> {
 }
 
 /// A target's URL was checked when it was read: it always is a place.
-fn place(target: &TargetUrl) -> Option<(Scheme, Authority)> {
-    let (scheme, default_port) = if target.encrypted() {
-        (Scheme::HTTPS, 443)
-    } else {
-        (Scheme::HTTP, 80)
-    };
+fn place(target: &TargetUrl) -> Option<Place> {
+    let default_port = if target.encrypted() { 443 } else { 80 };
     let authority = if target.port() == default_port {
         Authority::try_from(target.host())
     } else {
         Authority::try_from(format!("{}:{}", target.host(), target.port()))
     };
-    authority.ok().map(|authority| (scheme, authority))
+    let authority = authority.ok()?;
+    Some(Place {
+        host: HeaderValue::from_str(authority.as_str()).ok()?,
+        authority,
+        pool: (!target.encrypted()).then(|| Arc::new(Pool::new())),
+    })
+}
+
+fn encrypted_uri(place: &Place, target: &Target) -> Option<Uri> {
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = Some(place.authority.clone());
+    parts.path_and_query = Some(target.path_and_query().clone());
+    Uri::from_parts(parts).ok()
 }
 
 /// Whether an answer, or what follows it on its connection, can be read in two ways.
@@ -221,20 +326,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn targets_take_turns_and_keep_the_canonical_path() {
+    async fn targets_take_turns_and_are_called_by_their_host() {
         let upstream = upstream(&["http://10.0.0.1:8080", "https://b.test", "http://[::1]:80"]);
-        let uris: Vec<_> = (0..4)
-            .map(|_| upstream.uri(&target("/v1/%7Ea?b=%2f")).unwrap().to_string())
+        let hosts: Vec<_> = (0..4)
+            .map(|_| upstream.place().unwrap().host.clone())
             .collect();
 
-        assert_eq!(
-            uris,
-            [
-                "http://10.0.0.1:8080/v1/~a?b=%2f",
-                "https://b.test/v1/~a?b=%2f",
-                "http://[::1]/v1/~a?b=%2f",
-                "http://10.0.0.1:8080/v1/~a?b=%2f",
-            ]
-        );
+        assert_eq!(hosts, ["10.0.0.1:8080", "b.test", "[::1]", "10.0.0.1:8080"]);
+    }
+
+    #[tokio::test]
+    async fn an_encrypted_target_keeps_the_canonical_path() {
+        let upstream = upstream(&["https://b.test"]);
+        let uri = encrypted_uri(upstream.place().unwrap(), &target("/v1/%7Ea?b=%2f"));
+
+        assert_eq!(uri.unwrap().to_string(), "https://b.test/v1/~a?b=%2f");
     }
 }

@@ -28,17 +28,17 @@ pub(super) struct RequestBody {
 
 /// Waits until a body has passed.
 #[derive(Debug)]
-pub(super) struct Sent(oneshot::Receiver<()>);
+pub(super) struct Sent(Option<oneshot::Receiver<()>>);
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming, received: Arc<Received>) -> (Self, Sent) {
-        let (unsent, sent) = oneshot::channel();
         let is_empty = incoming.is_end_stream();
+        let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
             incoming,
             idle: Idle::new(IDLE_MAX),
             received,
-            unsent: (!is_empty).then_some(unsent),
+            unsent,
         };
         (body, Sent(sent))
     }
@@ -46,8 +46,10 @@ impl RequestBody {
 
 impl Sent {
     pub(super) async fn wait(self) {
-        // Nothing is ever sent: the other half is dropped when the body has passed.
-        let _ = self.0.await;
+        // Nothing ever comes: the other half is dropped when the body has passed.
+        if let Some(sent) = self.0 {
+            let _ = sent.await;
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! Upstreams that fail.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tollgate_store::document::Kind;
 
 use crate::support::{Stage, until};
@@ -97,4 +103,61 @@ async fn requests_take_turns_over_the_targets() {
         stage.client.get("/v1/orders").await.echoed("host"),
     ];
     assert_ne!(hosts[0], hosts[1]);
+}
+
+/// An upstream that answers one request by each connection, says nothing of closing it, and then does.
+async fn forgetful(closed: Arc<Notify>, connections: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            connections.fetch_add(1, Ordering::SeqCst);
+            let mut head = [0; 4096];
+            assert!(stream.read(&mut head).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+            closed.notify_one();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_was_idle_costs_no_request() {
+    let stage = Stage::new().await;
+    let (closed, connections) = <(Arc<Notify>, Arc<AtomicUsize>)>::default();
+    let url = forgetful(Arc::clone(&closed), Arc::clone(&connections)).await;
+    let targets = json!({"targets": [url]});
+    stage.store.put(Kind::Upstream, "backend", targets).await;
+    until("the other upstream is asked", async || {
+        stage.client.get("/v1/orders").await.text() == "body"
+    })
+    .await;
+
+    for _ in 0..20 {
+        closed.notified().await;
+        assert_eq!(stage.client.get("/v1/orders").await.status, 200);
+    }
+    assert!(connections.load(Ordering::SeqCst) >= 20);
+}
+
+#[tokio::test]
+async fn a_connection_whose_answer_was_not_read_to_its_end_is_not_used_again() {
+    let stage = Stage::new().await;
+    let connections = || stage.upstream.gate.connections.load(Ordering::SeqCst);
+    let held = stage.client.get("/v1/held");
+    tokio::select! {
+        _ = held => panic!("the gate is closed"),
+        () = until("the upstream has it", async || {
+            stage.upstream.gate.requests.load(Ordering::SeqCst) == 1
+        }) => {}
+    }
+    let is_it = |line: &serde_json::Value| line["reason"] == "client_closed";
+    stage.proxy.accessed(is_it).await;
+    assert_eq!(connections(), 1);
+
+    assert_eq!(stage.client.get("/v1/orders").await.status, 200);
+    assert_eq!(connections(), 2);
 }

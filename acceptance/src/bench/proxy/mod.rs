@@ -1,0 +1,107 @@
+//! `make bench-proxy`: what a request costs the proxy, beside nginx and HAProxy that do the same work.
+//!
+//! One core is for the proxy that is measured, the other for the load and the origin. Proxies take turns, so that a
+//! machine that is busy for a while is so for all of them.
+
+mod accounting;
+mod keys;
+mod load;
+mod origin;
+mod peers;
+mod report;
+mod settings;
+
+use tempfile::TempDir;
+use tollgate_acceptance::{Binaries, Failure, interrupt};
+
+use crate::measure::print;
+use accounting::Meter;
+use keys::Keys;
+use peers::{Peer, Stage};
+use report::{Report, Table};
+pub(crate) use settings::Settings;
+
+pub(crate) use origin::{bare, serve};
+
+/// What one run of one proxy cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    /// The proxy's processor time for each request, in microseconds.
+    cpu_us: f64,
+    /// Requests in a second.
+    rate: f64,
+    /// The time that the slowest hundredth took at least, in microseconds.
+    p99_us: f64,
+    /// The cores that other programs used meanwhile.
+    foreign: f64,
+}
+
+/// Measures, and returns what is to be written down.
+pub(crate) fn run(settings: &Settings) -> Result<String, Failure> {
+    let binaries = Binaries::find_proxy()?;
+    load::find()?;
+    let (mut tables, mut missing) = (Vec::new(), Vec::new());
+    for &count in &settings.keys {
+        let folder = TempDir::with_prefix("tollgate-bench-")
+            .map_err(Failure::system("no temporary folder"))?;
+        let keys = Keys::make(folder.path(), count)?;
+        let stage = Stage::open(folder.path(), &binaries, keys)?;
+        missing.clone_from(&stage.missing);
+        tables.push(compare(&stage, settings)?);
+    }
+    Ok(Report {
+        settings: settings.clone(),
+        missing,
+        tables,
+    }
+    .render())
+}
+
+/// Round after round, and in each all proxies one after the other, every second time in the reverse order.
+fn compare(stage: &Stage, settings: &Settings) -> Result<Table, Failure> {
+    print(&format!("\n{} keys", stage.keys.count));
+    for peer in &stage.peers {
+        peer.check(&stage.keys)?;
+    }
+    let mut table = Table::new(&stage.keys, &stage.peers);
+    for round in 0..settings.rounds {
+        let mut order: Vec<_> = stage.peers.iter().enumerate().collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for (place, peer) in order {
+            interrupt::check()?;
+            let sample = measure(peer, stage, settings.seconds)?;
+            print(&format!(
+                "  {:>2} {:16} {:>6.2} us {:>7.0}/s  p99 {:>6.0} us  foreign {:.2}",
+                round + 1,
+                peer.name,
+                sample.cpu_us,
+                sample.rate,
+                sample.p99_us,
+                sample.foreign
+            ));
+            table.add(place, sample);
+        }
+    }
+    Ok(table)
+}
+
+fn measure(peer: &Peer, stage: &Stage, seconds: u32) -> Result<Sample, Failure> {
+    let meter = Meter::start(peer.id(), stage.origin_id())?;
+    let load = load::run(&peer.address, &stage.keys, seconds)?;
+    let spent = meter.stop()?;
+    if load.bad > 0 || load.requests == 0 {
+        return Err(Failure::Unexpected {
+            what: format!("the load on {}", peer.name),
+            expected: "nothing but good answers".to_owned(),
+            got: format!("{} bad ones beside {}", load.bad, load.requests),
+        });
+    }
+    Ok(Sample {
+        cpu_us: spent.proxy.as_secs_f64() * 1e6 / f64::from(load.requests),
+        rate: load.rate,
+        p99_us: load.p99_us,
+        foreign: spent.foreign,
+    })
+}

@@ -1,0 +1,81 @@
+//! How long and with how many keys is measured.
+
+use tollgate_acceptance::Failure;
+
+/// The medians of fewer rounds differ from run to run.
+const ROUNDS_DEFAULT: u32 = 11;
+const SECONDS_DEFAULT: u32 = 1;
+const KEYS_DEFAULT: [u32; 2] = [1_000, 100_000];
+const ROUNDS_MAX: u32 = 1_000;
+const SECONDS_MAX: u32 = 60;
+/// nginx' table of limits and HAProxy's hold no more than 200,000 clients here.
+const KEYS_MAX: u32 = 200_000;
+
+/// How long and with how many keys is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// How often each proxy is measured.
+    pub(crate) rounds: u32,
+    /// How long each time.
+    pub(crate) seconds: u32,
+    /// With how many keys, one table each.
+    pub(crate) keys: Vec<u32>,
+}
+
+impl Settings {
+    /// From words like `rounds=3`; an empty value is as good as none.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut settings = Self {
+            rounds: ROUNDS_DEFAULT,
+            seconds: SECONDS_DEFAULT,
+            keys: KEYS_DEFAULT.to_vec(),
+        };
+        for word in words {
+            match word.split_once('=') {
+                Some((_, "")) => {}
+                Some(("rounds", text)) => settings.rounds = number(text, ROUNDS_MAX)?,
+                Some(("seconds", text)) => settings.seconds = number(text, SECONDS_MAX)?,
+                Some(("keys", text)) => {
+                    let counts = text.split(',').map(|text| number(text, KEYS_MAX));
+                    settings.keys = counts.collect::<Result<_, _>>()?;
+                }
+                _ => return Err(unknown(&word, "rounds=, seconds= or keys=")),
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn number(text: &str, most: u32) -> Result<u32, Failure> {
+    let number = text.parse().ok();
+    let within = number.filter(|number| (1..=most).contains(number));
+    within.ok_or_else(|| unknown(text, &format!("1 to {most}")))
+}
+
+fn unknown(text: &str, expected: &str) -> Failure {
+    Failure::Unexpected {
+        what: "a setting of the benchmark".to_owned(),
+        expected: expected.to_owned(),
+        got: format!("{text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Settings, Failure> {
+        Settings::parse(words.iter().map(|&word| word.to_owned()))
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let settings = parse(&["rounds=", "keys=10,20"]).unwrap();
+
+        assert_eq!(settings.rounds, ROUNDS_DEFAULT);
+        assert_eq!(settings.keys, [10, 20]);
+        for wrong in ["rounds=0", "seconds=x", "keys=1,,2", "fast"] {
+            assert!(parse(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Every resource, from its first plan to its end.
 
 use serde_json::{Value, json};
+use tollgate_acceptance::Place;
 use tollgate_store::KeyId;
 use tollgate_store::backend::{Backend, Expected, TokenOwner};
 use tollgate_store::document::{Document, DocumentKey, Kind};
@@ -368,6 +369,45 @@ fn a_planted_hash_goes(run: &Run) {
         !document.contains(&planted.fingerprint()),
         "the planted hash still opens"
     );
+    run.terraform.destroy(&[]).unwrap();
+}
+
+#[test]
+fn a_hash_that_is_added_between_plan_and_apply_is_taken_away_by_a_rotation() {
+    let run = crate::stores::directory("strange");
+    let Place::Directory(folder) = &run.place else {
+        panic!("it is a directory");
+    };
+    let rotation = |trigger: &str| {
+        format!(
+            "resource \"tollgate_scope\" \"it\" {{\n  name = \"a\"\n  grants = [{{ path = \"/**\" }}]\n}}\nresource \
+             \"tollgate_key\" \"it\" {{\n  name = \"k\"\n  scopes = [tollgate_scope.it.name]\n  rotation = {{ overlap = \
+             \"1h\", trigger = \"{trigger}\" }}\n}}\n"
+        )
+    };
+    run.declare(&rotation("spring"));
+    run.terraform.apply(&[]).unwrap();
+    run.declare(&rotation("autumn"));
+    let plan = run.terraform.run(&["plan", "-out=saved"]).unwrap();
+    plan.expect_success().unwrap();
+    let file = folder.join(run.namespace.as_str()).join("key/k.json");
+    let mut document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let planted = String::from(Verifier::of("a token of somebody else's"));
+    let mut version = document["spec"]["versions"][0].clone();
+    version["version"] = 2.into();
+    version["sha256"] = planted.clone().into();
+    document["spec"]["versions"]
+        .as_array_mut()
+        .unwrap()
+        .push(version);
+    std::fs::write(&file, document.to_string()).unwrap();
+
+    let applied = run.terraform.run(&["apply", "-no-color", "saved"]).unwrap();
+
+    applied.expect_success().unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(&planted), "the planted hash still opens");
+    run.terraform.expect_empty_plan(&[]).unwrap();
     run.terraform.destroy(&[]).unwrap();
 }
 

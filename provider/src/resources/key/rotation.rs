@@ -48,7 +48,9 @@ pub(super) async fn update(call: &Call<'_>, standing: &Key, spec: Fields) -> Res
         spec,
     };
     let is_half_done = rotation.newest().is_some_and(|newest| newest.pending);
-    if call.change.private.due || is_half_done {
+    // What was written since the plan, by whoever knew how to keep the revision.
+    let is_strange = !trust::knows_all(standing, &call.change.prior);
+    if call.change.private.due || is_half_done || is_strange {
         let given = rotation.given().await?;
         rotation.versions = trust::trusted(standing, &call.change.prior, given);
         return match rotation.source()? {

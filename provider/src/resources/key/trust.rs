@@ -40,6 +40,11 @@ pub(super) fn distrust(key: &Key, prior: &Value, fresh: &mut Value) -> Vec<Strin
         .collect()
 }
 
+/// Whether a state knows every token that a key has.
+pub(super) fn knows_all(key: &Key, state: &Value) -> bool {
+    key.versions.iter().all(|version| is_known(version, state))
+}
+
 /// The tokens that a state knows, that are on their way, or that the client was given.
 pub(super) fn trusted(key: &Key, state: &Value, given: Option<Verifier>) -> Vec<KeyVersion> {
     let own = |version: &&KeyVersion| {

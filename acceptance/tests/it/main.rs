@@ -20,6 +20,7 @@ mod everything;
 mod intact;
 #[cfg(target_os = "linux")]
 mod interrupted;
+mod key_tokens;
 mod lifecycle;
 mod moved;
 #[cfg(target_os = "linux")]

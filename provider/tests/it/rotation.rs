@@ -13,10 +13,10 @@ use crate::backend::{CALLS, Fault, Unreliable};
 use crate::terraform::{Object, Terraform, key, wire, with};
 use crate::words::texts;
 
-const KEY: &str = "tollgate_key";
-const FOREIGN: &str = "sk_4eC39HqLyjWDarjtT1zdp7dc";
+pub(crate) const KEY: &str = "tollgate_key";
+pub(crate) const FOREIGN: &str = "sk_4eC39HqLyjWDarjtT1zdp7dc";
 
-fn declared(more: &Json) -> Json {
+pub(crate) fn declared(more: &Json) -> Json {
     let mut json = json!({"name": "acme-ci", "scopes": ["base:read"]});
     json.as_object_mut()
         .unwrap()
@@ -24,14 +24,14 @@ fn declared(more: &Json) -> Json {
     json
 }
 
-async fn apply(terraform: &Terraform, prior: Option<&Object>, more: &Json) -> Object {
+pub(crate) async fn apply(terraform: &Terraform, prior: Option<&Object>, more: &Json) -> Object {
     let config = terraform.config(KEY, &declared(more));
     let applied = terraform.apply(KEY, prior, &config).await;
     assert_eq!(texts(&applied.diagnostics), [""; 0]);
     applied.object.unwrap()
 }
 
-async fn stored(terraform: &Terraform) -> Key {
+pub(crate) async fn stored(terraform: &Terraform) -> Key {
     let entry = terraform.store.read(&key("key", "acme-ci")).await.unwrap();
     match entry.unwrap().document.unwrap().spec() {
         Spec::Key(key) => key.clone(),
@@ -40,7 +40,7 @@ async fn stored(terraform: &Terraform) -> Key {
 }
 
 /// Changes the stored key behind the provider's back.
-async fn edit(terraform: &Terraform, edit: impl FnOnce(&mut Json)) {
+pub(crate) async fn edit(terraform: &Terraform, edit: impl FnOnce(&mut Json)) {
     let id = key("key", "acme-ci");
     let entry = terraform.store.read(&id).await.unwrap().unwrap();
     let revision = entry.revision.unwrap();
@@ -53,17 +53,17 @@ async fn edit(terraform: &Terraform, edit: impl FnOnce(&mut Json)) {
     terraform.store.write(&edited, &expected).await.unwrap();
 }
 
-fn kept(terraform: &Terraform) -> Verifier {
+pub(crate) fn kept(terraform: &Terraform) -> Verifier {
     let token = terraform.store.token(&key("key", "acme-ci").name);
     Verifier::of(token.unwrap().expose())
 }
 
-fn newest(key: &Key) -> &KeyVersion {
+pub(crate) fn newest(key: &Key) -> &KeyVersion {
     key.versions.last().unwrap()
 }
 
 /// The client's token is the key's newest, nothing is half done, and a second plan is empty.
-async fn assert_whole(terraform: &Terraform, object: &Object, more: &Json) {
+pub(crate) async fn assert_whole(terraform: &Terraform, object: &Object, more: &Json) {
     let key = stored(terraform).await;
     assert_eq!(newest(&key).sha256, kept(terraform));
     assert!(key.versions.iter().all(|version| !version.pending));
@@ -271,131 +271,6 @@ async fn a_token_that_only_its_hash_tells_of_is_kept_nowhere() {
     let back = apply(&terraform, Some(&generated), &brought).await;
     assert_eq!(back.state.attribute("secret_id"), &Value::Null);
     assert!(terraform.store.tokens().is_empty());
-}
-
-#[tokio::test]
-async fn a_hash_that_was_changed_by_hand_is_shown_and_repaired() {
-    let terraform = Terraform::new().await;
-    let brought = json!({"token_sha256": String::from(Verifier::of(FOREIGN))});
-    let created = apply(&terraform, None, &brought).await;
-    edit(&terraform, |spec| {
-        spec["versions"][0]["sha256"] = "0".repeat(64).into();
-    })
-    .await;
-
-    let read = terraform.refresh(KEY, &created).await.object.unwrap();
-    assert_ne!(read.state, created.state);
-    apply(&terraform, Some(&read), &brought).await;
-
-    let key = stored(&terraform).await;
-    assert_eq!(newest(&key).sha256, Verifier::of(FOREIGN));
-}
-
-/// Reads the key, is told of tokens that are not known, and applies the same configuration again.
-async fn repair(terraform: &Terraform, object: &Object, more: &Json) -> (Vec<String>, Object) {
-    let read = terraform.refresh(KEY, object).await;
-    let told = texts(&read.diagnostics);
-    let read = read.object.unwrap();
-    let config = terraform.config(KEY, &declared(more));
-    let plan = terraform.plan(KEY, Some(&read), Some(&config)).await;
-    assert_eq!(plan.state.attribute("versions"), &Value::Unknown);
-    let again = terraform.refresh(KEY, &read).await;
-    assert_eq!(
-        texts(&again.diagnostics),
-        told,
-        "it is told until it is put in order"
-    );
-    (told, apply(terraform, Some(&read), more).await)
-}
-
-#[tokio::test]
-async fn a_hash_that_was_added_by_hand_is_told_and_taken_away() {
-    let added = |number: u32| {
-        json!({
-            "version": number,
-            "sha256": String::from(Verifier::of(FOREIGN)),
-            "created_at": "2026-01-01T00:00:00Z",
-        })
-    };
-    for (number, pending) in [(2, false), (2, true)] {
-        let terraform = Terraform::new().await;
-        let created = apply(&terraform, None, &json!({})).await;
-        let before = stored(&terraform).await;
-        edit(&terraform, |spec| {
-            let mut version = added(number);
-            version["pending"] = pending.into();
-            spec["versions"].as_array_mut().unwrap().push(version);
-        })
-        .await;
-
-        let (told, repaired) = repair(&terraform, &created, &json!({})).await;
-
-        if !pending {
-            let fingerprint = Verifier::of(FOREIGN).fingerprint();
-            assert_eq!(
-                told,
-                [format!(
-                    "warning @\nKey \"acme-ci\" has tokens that are not known\nMemory, namespace \"prod\" holds hashes \
-                     of tokens that this state did not put there: {fingerprint}. Somebody wrote them by hand, or an \
-                     apply whose state was lost. The next apply takes away what is not the token that the client was \
-                     given."
-                )]
-            );
-            assert_eq!(stored(&terraform).await.versions, before.versions);
-        }
-        let foreign = Verifier::of(FOREIGN);
-        let versions = stored(&terraform).await.versions;
-        assert!(versions.iter().all(|version| version.sha256 != foreign));
-        assert_whole(&terraform, &repaired, &json!({})).await;
-    }
-}
-
-#[tokio::test]
-async fn a_hash_in_the_tokens_place_gives_way_to_another_token() {
-    let terraform = Terraform::new().await;
-    let created = apply(&terraform, None, &json!({})).await;
-    edit(&terraform, |spec| {
-        spec["versions"][0]["sha256"] = String::from(Verifier::of(FOREIGN)).into();
-    })
-    .await;
-
-    let (told, repaired) = repair(&terraform, &created, &json!({})).await;
-
-    assert!(told[0].contains(&Verifier::of(FOREIGN).fingerprint()));
-    assert_eq!(stored(&terraform).await.versions.len(), 1);
-    assert_whole(&terraform, &repaired, &json!({})).await;
-}
-
-#[tokio::test]
-async fn an_older_token_whose_end_was_put_off_ends_at_once() {
-    let terraform = Terraform::new().await;
-    let overlap = |trigger| json!({"rotation": {"overlap": "24h", "trigger": trigger}});
-    let created = apply(&terraform, None, &overlap("spring")).await;
-    let rotated = apply(&terraform, Some(&created), &overlap("autumn")).await;
-    let before = stored(&terraform).await;
-    edit(&terraform, |spec| {
-        spec["versions"][0]["expires_at"] = "2099-01-01T00:00:00Z".into();
-    })
-    .await;
-
-    let (_, repaired) = repair(&terraform, &rotated, &overlap("autumn")).await;
-
-    assert_eq!(stored(&terraform).await.versions, before.versions[1..]);
-    assert_whole(&terraform, &repaired, &overlap("autumn")).await;
-}
-
-#[tokio::test]
-async fn a_state_that_was_restored_leaves_the_client_its_token() {
-    let terraform = Terraform::new().await;
-    let created = apply(&terraform, None, &json!({})).await;
-    let rotation = json!({"rotation": {"trigger": "leaked"}});
-    apply(&terraform, Some(&created), &rotation).await;
-    let token = kept(&terraform);
-
-    let (_, repaired) = repair(&terraform, &created, &rotation).await;
-
-    assert_eq!(kept(&terraform), token);
-    assert_whole(&terraform, &repaired, &rotation).await;
 }
 
 #[tokio::test]

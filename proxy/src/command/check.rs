@@ -4,11 +4,13 @@ use std::io::Write;
 use std::time::Duration;
 
 use tollgate_gate::Snapshot;
-use tollgate_store::backend::{self, Depth, Load};
+use tollgate_store::backend::{self, Depth};
+use tollgate_store::document::Entry;
 
 use super::Arguments;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::watch::PollFault;
 
 /// The longest that the store may take.
 const STORE_MAX: Duration = Duration::from_secs(30);
@@ -20,15 +22,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn check(config: &Config) -> Result<(), Failure> {
-    let Load { entries, .. } = tokio::time::timeout(STORE_MAX, load(config))
-        .await
-        .map_err(|_| {
-            let limit = STORE_MAX.as_secs();
-            Failure::Store(format!(
-                "{} did not answer within {limit} s: check its address and the network",
-                config.store
-            ))
-        })??;
+    let too_late = |_| PollFault::TooLate {
+        place: config.store.to_string(),
+        limit: STORE_MAX,
+    };
+    let load = tokio::time::timeout(STORE_MAX, load(config)).await;
+    let load = load.map_err(too_late).flatten();
+    let entries = load.map_err(|fault| Failure::Store(fault.to_string()))?;
     let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
     let head = format!(
         "{}, namespace {:?}: {} documents, {} keys, {} routes",
@@ -58,14 +58,9 @@ async fn check(config: &Config) -> Result<(), Failure> {
     }
 }
 
-async fn load(config: &Config) -> Result<Load, Failure> {
-    let failed = |error: backend::StoreError| Failure::Store(error.to_string());
-    let backend = backend::open(&config.store, &config.namespace)
-        .await
-        .map_err(failed)?;
-    let load = backend
-        .poll(None, Depth::Everything)
-        .await
-        .map_err(failed)?;
-    load.ok_or_else(|| Failure::Store(format!("{} told nothing", backend.place())))
+async fn load(config: &Config) -> Result<Vec<Entry>, PollFault> {
+    let backend = backend::open(&config.store, &config.namespace).await?;
+    // Without a cursor everything is told, or the namespace is missing.
+    let load = backend.poll(None, Depth::Everything).await?;
+    Ok(load.map(|load| load.entries).unwrap_or_default())
 }

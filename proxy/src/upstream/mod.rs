@@ -110,8 +110,10 @@ impl Upstream {
         received: Arc<Received>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let place = self.place().ok_or(Refusal::Internal)?;
+        let uri = uri(place, target).ok_or(Refusal::Internal)?;
         let (mut head, body) = request.into_parts();
         let (body, sent) = RequestBody::new(body, Arc::clone(&received));
+        head.uri = uri;
         head.version = Version::HTTP_11;
         if body.size_hint().exact().is_none() {
             // Where nothing says so, hyper takes a GET for one without a body.
@@ -124,12 +126,10 @@ impl Upstream {
         };
         let answer = async {
             if let Some(pool) = &place.pool {
-                head.uri = target.path_and_query().clone().into();
                 head.headers.insert(HOST, place.host.clone());
                 let request = Request::from_parts(head, body);
                 self.send_plain(place, pool, request).await
             } else {
-                head.uri = encrypted_uri(place, target).ok_or(SendFault::Ambiguous)?;
                 Box::pin(self.send_encrypted(Request::from_parts(head, body))).await
             }
         };
@@ -275,7 +275,11 @@ fn place(target: &TargetUrl) -> Option<Place> {
     })
 }
 
-fn encrypted_uri(place: &Place, target: &Target) -> Option<Uri> {
+/// What is asked for: of a pool's connections only the path and the query, of hyper-util's client the whole URL.
+fn uri(place: &Place, target: &Target) -> Option<Uri> {
+    if place.pool.is_some() {
+        return Some(target.path_and_query().clone().into());
+    }
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(Scheme::HTTPS);
     parts.authority = Some(place.authority.clone());
@@ -338,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn an_encrypted_target_keeps_the_canonical_path() {
         let upstream = upstream(&["https://b.test"]);
-        let uri = encrypted_uri(upstream.place().unwrap(), &target("/v1/%7Ea?b=%2f"));
+        let uri = uri(upstream.place().unwrap(), &target("/v1/%7Ea?b=%2f"));
 
         assert_eq!(uri.unwrap().to_string(), "https://b.test/v1/~a?b=%2f");
     }

@@ -75,7 +75,7 @@ pub(crate) struct Stage {
     pub(crate) keys: Keys,
     /// The first is Tollgate.
     pub(crate) peers: Vec<Peer>,
-    /// Those that are not installed.
+    /// Those that are not installed, or refuse their configuration; why is printed.
     pub(crate) missing: Vec<&'static str>,
     origin: Running,
 }

@@ -75,7 +75,10 @@ impl Report {
         let tables: Vec<_> = self.tables.iter().map(Table::render).collect();
         let missing = match self.missing.as_slice() {
             [] => String::new(),
-            names => format!(" Not installed, and left out: {}.", names.join(", ")),
+            names => format!(
+                " Left out, as it is not installed or refused its configuration: {}.",
+                names.join(", ")
+            ),
         };
         format!(
             "`make bench-proxy ROUNDS={} SECONDS={}` on {}: {}, {} cores, Tollgate {}.{missing}\n\n{}",

@@ -130,15 +130,26 @@ impl TollgateProvider {
             let kind = self.resource_type(&request.type_name)?;
             let read = |value: &Option<DynamicValue>| read(value.as_ref(), &kind.value_type);
             let (prior, config) = (read(&request.prior_state)?, read(&request.config)?);
-            if read(&request.proposed_new_state)?.is_null() {
-                return Ok(Plan::destroy());
-            }
-            let private = Private::from_bytes(&request.prior_private);
-            Ok(kind.plan(&prior, &config, &private))
+            let plan = if read(&request.proposed_new_state)?.is_null() {
+                Plan::destroy()
+            } else {
+                let private = Private::from_bytes(&request.prior_private);
+                kind.plan(&prior, &config, &private)
+            };
+            // Terraform hands the create of a replacement what it knew of the object that goes.
+            let is_renewal = !request.prior_private.is_empty();
+            let told = match self.open_store() {
+                Some(store) => kind.check_plan(&store, &prior, &plan, is_renewal).await?,
+                None => None,
+            };
+            Ok((plan, told))
         });
-        let (planned, diagnostics) = split(planned.await);
+        let (planned, mut diagnostics) = split(planned.await);
         let (state, replaces) = match planned {
-            Some(Plan { state, replaces }) => (Some(state), replaces),
+            Some((Plan { state, replaces }, told)) => {
+                diagnostics.extend(wired(told.into_iter().collect()));
+                (Some(state), replaces)
+            }
             None => (None, Vec::new()),
         };
         plan_resource_change::Response {

@@ -8,7 +8,7 @@ use crate::config::{Setup, setup};
 use crate::diagnostic::Diagnostic;
 use crate::store::Store;
 use crate::value::Value;
-use crate::{TollgateProvider, lock};
+use crate::{TollgateProvider, lock, origin};
 
 /// What the provider was configured with.
 #[derive(Debug, Clone)]
@@ -33,7 +33,8 @@ impl TollgateProvider {
                     Diagnostic::error("The store can't be opened", error.to_string())
                 })?;
                 tracing::debug!(place = backend.place(), "the store is open");
-                Connection::Open(Arc::new(Store::new(backend, namespace)))
+                let origin = origin::find(&environment);
+                Connection::Open(Arc::new(Store::new(backend, namespace, origin)))
             }
         };
         self.connect(connection);
@@ -54,6 +55,14 @@ impl TollgateProvider {
                 "Terraform asked for the store before it configured the provider: this is a defect of Terraform or of \
                  the provider.",
             )),
+        }
+    }
+
+    /// The open store, if there is one yet.
+    pub(crate) fn open_store(&self) -> Option<Arc<Store>> {
+        match &*lock(&self.connection) {
+            Connection::Open(store) => Some(Arc::clone(store)),
+            Connection::Unknown | Connection::None => None,
         }
     }
 

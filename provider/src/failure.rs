@@ -32,15 +32,44 @@ pub(crate) fn already_exists(store: &Store, key: &DocumentKey) -> Diagnostic {
     .at(Path::attribute("name"))
 }
 
+/// Two resources of one configuration have the same name.
+pub(crate) fn declared_twice(key: &DocumentKey) -> Diagnostic {
+    Diagnostic::error(
+        format!("{key} is declared twice"),
+        format!(
+            "Another resource of this configuration is {key} too. A {kind}'s name must be its own: give one of the two \
+             another name, or remove it.",
+            kind = key.kind
+        ),
+    )
+    .at(Path::attribute("name"))
+}
+
+/// A plan is to create what stands already.
+pub(crate) fn exists_at_plan(store: &Store, key: &DocumentKey) -> Diagnostic {
+    let (kind, name) = (key.kind, &key.name);
+    Diagnostic::warning(
+        format!("{key} exists already"),
+        format!(
+            "{} holds {key}, which is to be created. If an interrupted apply of this state left it there, just as it is \
+             declared here, the apply goes on with it. Otherwise the apply is refused, unless it removes that one first. \
+             If the resource only got another address, say so in a `moved` block; to manage what stands from here, run \
+             `terraform import tollgate_{kind}.NAME {name}` (NAME is the resource's name in your configuration); if \
+             another state manages it, choose another name or another namespace.",
+            store.backend.place()
+        ),
+    )
+    .at(Path::attribute("name"))
+}
+
 /// A create found what an earlier one must have left, and went on with it.
 pub(crate) fn adopted(store: &Store, key: &DocumentKey) -> Diagnostic {
     Diagnostic::warning(
         format!("{key} was there already"),
         format!(
-            "{} held {key} just as it is declared here, made within the last day: by an apply that was interrupted, or \
-             for another state. This state manages it from now on, and another one that knows it forgets it. If two \
-             configurations or workspaces declare it, remove it from one of the two, or give them namespaces of their \
-             own.",
+            "{} held {key} just as it is declared here, created within the last day from this folder, workspace and \
+             backend: an apply that was interrupted left it, or a resource of another address, for which there is no \
+             `moved` block. This resource goes on with it, and a token that a client has stays good.",
             store.backend.place()
         ),
     )

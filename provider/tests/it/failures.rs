@@ -284,8 +284,8 @@ async fn two_resources_of_one_name_are_told_apart_while_both_are_made() {
     assert_eq!(
         texts(&refused.diagnostics),
         [
-            "error @.name\nKey \"acme-ci\" is declared twice\nAnother resource creates key \"acme-ci\" at this moment. A \
-             key's name must be its own: give one of the two another name."
+            "error @.name\nKey \"acme-ci\" is declared twice\nAnother resource of this configuration is key \
+             \"acme-ci\" too. A key's name must be its own: give one of the two another name, or remove it."
         ]
     );
     assert_eq!(refused.object, None);

@@ -22,6 +22,7 @@ mod key_trust;
 mod keys;
 mod life;
 mod mistakes;
+mod names;
 mod policies;
 mod protocol;
 mod references;

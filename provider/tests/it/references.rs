@@ -87,9 +87,10 @@ async fn a_scope_that_is_still_named_can_not_go_unless_it_is_forced_to() {
         texts(&refused.diagnostics),
         [
             "error @\nScope \"orders:read\" is still in use\nIn memory, namespace \"prod\", role \"partner\" and key \
-             \"acme-ci\" name it, and would open nothing without it. Take it out of them first, or remove them; if it \
-             is replaced by one of another name, add `lifecycle { create_before_destroy = true }`. To remove it all the \
-             same, or replace it by one of the same name, set `force_destroy = true` and apply that before."
+             \"acme-ci\" name it, and would open nothing without it. Take it out of them, or remove them, with an apply \
+             of its own: where one apply does both, Terraform removes first, unless `lifecycle { create_before_destroy = \
+             true }` was applied here before, which also serves where another one takes its place. To remove it all the \
+             same, set `force_destroy = true` and apply that before."
         ]
     );
     let standing = refused.object.unwrap();

@@ -34,7 +34,7 @@ pub use key_set::{
     PART_KEYS_MAX, PartName, SetKey,
 };
 pub use kind::{DocumentKey, Kind};
-pub use owner::Owner;
+pub use owner::{Origin, Owner};
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
 pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};

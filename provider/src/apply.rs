@@ -73,6 +73,7 @@ impl ResourceType {
             Place::Taken => return Err(already_exists(store, &key)),
         };
         self.check_references(store, &spec, &declared).await?;
+        let _claimed = self.claim_tokens(store, &key, change).await?;
         let owner = Owner::draw(clock::now(), store.origin.as_ref());
         let owner = owner.map_err(|error| random_failed(&key, &error))?;
         let call = Call {
@@ -156,9 +157,17 @@ impl ResourceType {
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
         let key = self.key_of(&change.planned)?;
+        if change.leaves_the_store_alone(&self.schema) {
+            return Ok(Outcome {
+                state: change.planned.clone(),
+                private: change.private.clone(),
+                diagnostics: Vec::new(),
+            });
+        }
         let spec = self.declared(&change.planned);
         let declared = self.check_declared(&key, &change.planned)?;
         self.check_references(store, &spec, &declared).await?;
+        let _claimed = self.claim_tokens(store, &key, change).await?;
         let entry = store.backend.read(&key).await;
         let entry = entry.map_err(|error| failure(&key, "changed", &error))?;
         let standing = entry

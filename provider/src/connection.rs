@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tollgate_store::backend;
+use tollgate_store::backend::{self, Location};
 
 use crate::config::{Setup, setup};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Path};
 use crate::store::Store;
 use crate::value::Value;
 use crate::{TollgateProvider, lock, origin};
@@ -29,8 +29,13 @@ impl TollgateProvider {
             Setup::Unknown => Connection::Unknown,
             Setup::Known(location, namespace) => {
                 let backend = backend::open(&location, &namespace).await;
+                let attribute = match location {
+                    Location::Directory(_) => "directory",
+                    Location::SecretsManager(_) => "secrets_manager",
+                };
                 let backend = backend.map_err(|error| {
-                    Diagnostic::error("The store can't be opened", error.to_string())
+                    let problem = Diagnostic::error("The store can't be opened", error.to_string());
+                    problem.at(Path::attribute(attribute))
                 })?;
                 tracing::debug!(place = backend.place(), "the store is open");
                 let origin = origin::find(&environment);

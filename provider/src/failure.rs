@@ -39,7 +39,7 @@ pub(crate) fn declared_twice(key: &DocumentKey) -> Diagnostic {
         format!(
             "Another resource of this configuration is {key} too. A {kind}'s name must be its own: give one of the two \
              another name, or remove it.",
-            kind = key.kind
+            kind = key.kind.words()
         ),
     )
     .at(Path::attribute("name"))
@@ -86,6 +86,11 @@ pub(crate) fn unknown_tokens(store: &Store, key: &DocumentKey, whose: Vec<String
             listed(whose)
         ),
     )
+}
+
+/// The next apply has something to do by itself.
+pub(crate) fn is_due(key: &DocumentKey, reason: &str) -> Diagnostic {
+    Diagnostic::warning(format!("{key} is due for a new token"), reason)
 }
 
 /// The document of that name is managed elsewhere by now.
@@ -152,7 +157,7 @@ pub(crate) fn nothing_to_import(store: &Store, key: &DocumentKey) -> Diagnostic 
         format!(
             "{place} holds no {key}, so nothing was imported. Check the name (the import's id is the {}'s name) and the \
              provider's namespace.",
-            key.kind
+            key.kind.words()
         ),
     )
 }

@@ -9,6 +9,7 @@ mod answers;
 mod apply;
 mod call;
 mod calls;
+mod claims;
 mod clock;
 mod config;
 mod connection;

@@ -44,9 +44,9 @@ impl Plans {
         lock(&self.managed).insert(key.clone());
     }
 
-    fn keep(&self, key: DocumentKey) -> Result<(), Diagnostic> {
+    fn keep(&self, key: &DocumentKey) -> Result<(), Diagnostic> {
         match lock(&self.planned).insert(key.clone(), Planned::Kept) {
-            Some(Planned::New) => Err(declared_twice(&key)),
+            Some(Planned::New) => Err(declared_twice(key)),
             Some(Planned::Kept) | None => Ok(()),
         }
     }
@@ -74,7 +74,7 @@ impl ResourceType {
         let after = known(&plan.state).transpose()?;
         match (before, after) {
             (Some(before), Some(after)) if before == after && plan.replaces.is_empty() => {
-                store.plans.keep(after).map(|()| None)
+                store.plans.keep(&after).map(|()| None)
             }
             (Some(before), _) => {
                 store.plans.is_applied(&before);

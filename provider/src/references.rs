@@ -131,10 +131,7 @@ fn user(document: &Document) -> DocumentKey {
         _ => None,
     };
     match set {
-        Some(part) => DocumentKey {
-            kind: Kind::KeySet,
-            name: part.set,
-        },
+        Some(part) => part.set_key(),
         None => document.key(),
     }
 }

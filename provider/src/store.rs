@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
 use tollgate_store::document::{DocumentKey, Origin};
+use tollgate_store::token::Verifier;
 
 use crate::diagnostic::Diagnostic;
 use crate::failure::declared_twice;
@@ -33,7 +34,9 @@ pub(crate) struct Store {
     pub(crate) origin: Option<Origin>,
     /// What this process planned.
     pub(crate) plans: Plans,
-    reserved: Mutex<BTreeMap<DocumentKey, Purpose>>,
+    reserved: Mutex<BTreeMap<DocumentKey, Reserved>>,
+    /// The tokens made elsewhere that changes are about to give to keys.
+    pub(crate) claimed: Mutex<Vec<Verifier>>,
     /// What this process created: no interrupted apply left it.
     created: Mutex<BTreeSet<DocumentKey>>,
     /// Whether a read has had the store tidied up.
@@ -50,6 +53,14 @@ pub(crate) enum Purpose {
     Create,
     /// To take one away.
     Remove,
+}
+
+/// A place that is reserved.
+#[derive(Debug)]
+struct Reserved {
+    purpose: Purpose,
+    /// Whether somebody else wanted it.
+    is_awaited: bool,
 }
 
 /// The changes that are being made.
@@ -75,6 +86,7 @@ impl Store {
             origin,
             plans: Plans::default(),
             reserved: Mutex::default(),
+            claimed: Mutex::default(),
             created: Mutex::default(),
             tidied: AtomicBool::default(),
             changes: Changes::default(),
@@ -91,15 +103,23 @@ impl Store {
         purpose: Purpose,
     ) -> Result<Option<Reservation<'_>>, Diagnostic> {
         let mut reserved = lock(&self.reserved);
-        match (reserved.get(key), purpose) {
-            (None, _) => {
-                reserved.insert(key.clone(), purpose);
-                let key = key.clone();
-                Ok(Some(Reservation { store: self, key }))
-            }
-            (Some(Purpose::Create), Purpose::Create) => Err(declared_twice(key)),
-            _ => Ok(None),
+        let Some(standing) = reserved.get_mut(key) else {
+            let is_awaited = false;
+            reserved.insert(
+                key.clone(),
+                Reserved {
+                    purpose,
+                    is_awaited,
+                },
+            );
+            let key = key.clone();
+            return Ok(Some(Reservation { store: self, key }));
+        };
+        if (standing.purpose, purpose) == (Purpose::Create, Purpose::Create) {
+            return Err(declared_twice(key));
         }
+        standing.is_awaited = true;
+        Ok(None)
     }
 
     /// Whether this process created the document.
@@ -203,8 +223,11 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        lock(&self.store.reserved).remove(&self.key);
-        self.store.changes.moved.notify_waiters();
+        let reserved = lock(&self.store.reserved).remove(&self.key);
+        // Nobody else is woken: whoever looks at a place reserves it for that moment.
+        if reserved.is_some_and(|reserved| reserved.is_awaited) {
+            self.store.changes.moved.notify_waiters();
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod asking;
 mod backend;
+mod claims;
 mod configuration;
 mod decisions;
 mod ephemerals;

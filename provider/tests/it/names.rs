@@ -42,7 +42,7 @@ async fn plan_kept(
     plan.await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_another_state_made_is_never_taken_over() {
     for sample in samples::all() {
         let terraform = Terraform::new().await;
@@ -68,7 +68,7 @@ async fn what_another_state_made_is_never_taken_over() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plan_tells_of_what_it_would_create_and_finds() {
     let terraform = Terraform::new().await;
     let sample = samples::scope();
@@ -89,7 +89,7 @@ async fn a_plan_tells_of_what_it_would_create_and_finds() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_plan_tells_of_a_name_that_is_declared_twice() {
     for sample in [samples::scope(), samples::key(), samples::key_set()] {
         let terraform = Terraform::new().await;
@@ -116,7 +116,7 @@ async fn every_plan_tells_of_a_name_that_is_declared_twice() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_replacement_and_another_address_are_no_name_declared_twice() {
     let terraform = Terraform::new().await;
     let sample = samples::key();
@@ -138,7 +138,7 @@ async fn a_replacement_and_another_address_are_no_name_declared_twice() {
     assert!(created.diagnostics.iter().all(|told| told.severity == 2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_object_that_gets_another_address_is_removed_before_it_is_made_again() {
     for sample in samples::all() {
         for removal_comes_first in [true, false] {
@@ -168,7 +168,7 @@ async fn an_object_that_gets_another_address_is_removed_before_it_is_made_again(
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_create_waits_in_vain_for_what_nobody_removes() {
     let terraform = Terraform::new().await;
     let sample = samples::scope();
@@ -181,4 +181,30 @@ async fn a_create_waits_in_vain_for_what_nobody_removes() {
     assert!(texts(&refused.diagnostics)[0].contains("already exists"));
     let read = terraform.refresh(sample.resource, &first).await;
     assert_eq!(read.object, Some(first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn creates_that_all_wait_in_vain_keep_each_other_waiting_no_longer() {
+    let terraform = Terraform::new().await;
+    let samples = [samples::scope(), samples::quota(), samples::upstream()];
+    let mut configs = Vec::new();
+    for sample in &samples {
+        let first = create(&terraform, sample).await;
+        update(&terraform, sample, &first).await;
+        configs.push(terraform.config(sample.resource, &sample.full));
+    }
+    let begun = tokio::time::Instant::now();
+
+    let [one, two, three] = &samples;
+    let refused = tokio::join!(
+        terraform.apply(one.resource, None, &configs[0]),
+        terraform.apply(two.resource, None, &configs[1]),
+        terraform.apply(three.resource, None, &configs[2]),
+    );
+
+    for refused in [refused.0, refused.1, refused.2] {
+        assert!(texts(&refused.diagnostics)[0].contains("already exists"));
+    }
+    // The clock stands still while anything is done.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
 }

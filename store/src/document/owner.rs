@@ -9,8 +9,6 @@ use crate::Timestamp;
 
 /// How long a create that nobody is known to remember may be taken over.
 const UNPROVEN_MAX: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
-/// How much of an origin's hash is kept: enough to tell the states of one namespace apart.
-const ORIGIN_BYTES: usize = 8;
 
 /// Where a create came from, as far as can be told: 16 hexadecimal digits of a SHA-256. Two creates of one origin share
 /// a Terraform state.
@@ -28,9 +26,9 @@ impl Origin {
             hash.update((fact.len() as u64).to_be_bytes());
             hash.update(fact);
         }
-        let digits = hash.finalize();
-        let digits = digits.iter().take(ORIGIN_BYTES);
-        Self(digits.map(|byte| format!("{byte:02x}")).collect())
+        // Enough to tell the states of one namespace apart.
+        let start = hash.finalize().first_chunk().copied().unwrap_or_default();
+        Self(format!("{:016x}", u64::from_be_bytes(start)))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod backend;
 pub mod document;
 mod duration;
 mod key_id;
+mod material;
 mod name;
 mod network;
 mod path;
@@ -18,6 +19,7 @@ pub mod token;
 
 pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
+pub use material::MaterialReference;
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl, is_host, is_link_local};
 pub use path::{PathPattern, Segment};

@@ -152,6 +152,15 @@ impl ListenAddress {
     }
 }
 
+impl From<SocketAddr> for ListenAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            text: address.to_string(),
+            address,
+        }
+    }
+}
+
 /// Where an upstream answers: `http` or `https`, a host and a port, and nothing else.
 ///
 /// Link-local addresses are refused: a cloud's metadata service answers there, and hands out credentials.

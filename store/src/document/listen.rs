@@ -1,0 +1,158 @@
+//! Where a proxy listens, and how its clients are spoken to there.
+
+use serde::{Deserialize, Serialize};
+
+use super::check::check_count;
+use crate::{ListenAddress, MaterialReference, Problem};
+
+/// The most certificates of one address.
+pub const CERTIFICATES_MAX: usize = 16;
+
+/// One address where clients connect, by HTTP/1.1 and HTTP/2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The address and port.
+    pub address: ListenAddress,
+    /// TLS; in the clear where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenTls>,
+}
+
+/// How a proxy proves who it is to clients, and they to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// 1 to 16 places, each with the PEM of a certificate, what it is signed by, and its key. A client gets the one
+    /// whose names fit the name that it asks for (SNI, RFC 6066), and otherwise the first.
+    pub certificates: Vec<MaterialReference>,
+    /// The authorities that a client's certificate must be signed by; clients are asked for none where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<MaterialReference>,
+    /// Whether clients must have a certificate: [`ClientCertificates::Required`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_certificates: Option<ClientCertificates>,
+    /// Lists of revoked certificates (RFC 5280): one of each authority in `client_ca` that signs clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_crl: Option<MaterialReference>,
+    /// The oldest version that is spoken: [`TlsVersion::Tls12`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_version: Option<TlsVersion>,
+}
+
+/// Whether clients must have a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// One that is shown must be good.
+    Optional,
+}
+
+/// A version of TLS.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+/// Checks what concerns several listeners, and several fields of one.
+pub(super) fn check(listens: &[Listen]) -> Result<(), Problem> {
+    for (index, listen) in listens.iter().enumerate() {
+        let mut earlier = listens.iter().take(index);
+        if earlier.any(|other| other.address.address() == listen.address.address()) {
+            let message = format!(
+                "{} is already listened on: remove one of the two",
+                listen.address
+            );
+            return Err(Problem::field("address", message).within("listen", index));
+        }
+        if let Some(tls) = &listen.tls {
+            check_tls(tls).map_err(|problem| problem.under("tls").within("listen", index))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_tls(tls: &ListenTls) -> Result<(), Problem> {
+    let certificates = &tls.certificates;
+    check_count("certificates", Some(certificates.len()), CERTIFICATES_MAX)?;
+    for (index, certificate) in certificates.iter().enumerate() {
+        if certificates
+            .iter()
+            .take(index)
+            .any(|other| other == certificate)
+        {
+            let message = format!(
+                "{:?} is named twice: remove one of the two",
+                certificate.as_str()
+            );
+            return Err(Problem::field("certificates", message));
+        }
+    }
+    let without_authorities =
+        "it is for client certificates: name their authorities in client_ca, or leave it out";
+    for (field, is_given) in [
+        ("client_certificates", tls.client_certificates.is_some()),
+        ("client_crl", tls.client_crl.is_some()),
+    ] {
+        if is_given && tls.client_ca.is_none() {
+            return Err(Problem::field(field, without_authorities));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn problem(tls: Value) -> String {
+        let listen = json!([{"address": "0.0.0.0:443", "tls": tls}]);
+        let listens: Vec<Listen> = serde_json::from_value(listen).unwrap();
+        check(&listens).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_written() {
+        let text = r#"{"address":"0.0.0.0:443","tls":{"certificates":["file:/a.pem"],"min_version":"1.3"}}"#;
+        let listen: Listen = serde_json::from_str(text).unwrap();
+
+        assert!(check(std::slice::from_ref(&listen)).is_ok());
+        assert_eq!(serde_json::to_string(&listen).unwrap(), text);
+    }
+
+    #[test]
+    fn rules_for_client_certificates_need_their_authorities() {
+        for field in ["client_certificates", "client_crl"] {
+            let value = if field == "client_crl" {
+                "file:/crl.pem"
+            } else {
+                "optional"
+            };
+            let problem = problem(json!({"certificates": ["file:/a.pem"], field: value}));
+            assert!(
+                problem.contains(field) && problem.contains("client_ca"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn certificates_are_1_to_16_and_none_twice() {
+        assert!(problem(json!({"certificates": []})).contains("must not be empty"));
+        let twice = json!({"certificates": ["file:/a.pem", "file:/a.pem"]});
+        assert!(problem(twice).contains("\"file:/a.pem\" is named twice"));
+    }
+}

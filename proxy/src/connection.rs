@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -16,8 +16,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
+
+use crate::caller::Caller;
 
 /// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
 /// for which load balancers keep idle connections: a shorter one would close them under their next request.
@@ -40,7 +42,7 @@ pub trait Handler: Send + Sync + 'static {
     fn respond(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
@@ -51,6 +53,24 @@ pub struct Ending {
     pub closing: CancellationToken,
     /// Once it is cancelled, too, nothing is.
     pub cutting: CancellationToken,
+}
+
+/// By what a connection is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// By what it begins with.
+    Either,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What a connection's requests share.
+struct Session<H> {
+    handler: Arc<H>,
+    caller: Caller,
+    has_asked: AtomicBool,
 }
 
 /// What a connection that has not asked anything yet comes to.
@@ -66,23 +86,33 @@ enum Beginning {
 /// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
 /// possible.
 pub async fn serve<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: Arc<H>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (handler, caller): (Arc<H>, Caller),
+    protocol: Protocol,
     ending: Ending,
 ) {
-    let has_asked = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&has_asked);
-    let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.respond(request, peer).await) }
+    let peer = caller.address;
+    let session = Arc::new(Session {
+        handler,
+        caller,
+        has_asked: AtomicBool::new(false),
     });
-    let builder = builder();
+    let asked = Arc::clone(&session);
+    let service = service_fn(move |request| {
+        asked.has_asked.store(true, Ordering::Relaxed);
+        let session = Arc::clone(&asked);
+        async move {
+            let Session {
+                handler, caller, ..
+            } = &*session;
+            Ok::<_, Infallible>(handler.respond(request, caller).await)
+        }
+    });
+    let builder = builder(protocol);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let has_asked = poll_fn(|_| {
-        if has_asked.load(Ordering::Relaxed) {
+        if session.has_asked.load(Ordering::Relaxed) {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -120,14 +150,19 @@ pub async fn serve<H: Handler>(
     }
 }
 
-fn note(peer: SocketAddr, result: Result<(), BoxError>) {
+fn note(peer: IpAddr, result: Result<(), BoxError>) {
     if let Err(error) = result {
         tracing::debug!(%peer, error, "a connection ended early");
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Either => builder,
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     builder
         .http1()
         .timer(TokioTimer::new())

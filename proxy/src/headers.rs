@@ -212,7 +212,9 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
         &forwarded_for(headers, voucher.peer),
     );
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        let is_encrypted = voucher.peer.is_encrypted;
+        let protocol = if is_encrypted { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
     }
     if let Some(authority) = &voucher.authority
         && !headers.contains_key(X_FORWARDED_HOST)

@@ -6,15 +6,18 @@
 
 pub mod access_log;
 pub mod admin;
+pub mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
 mod credential;
+pub mod cut;
 pub mod failure;
 pub mod filter;
 mod gateway;
 pub mod generation;
+pub mod greeting;
 pub mod headers;
 mod idle;
 pub mod listeners;
@@ -28,6 +31,7 @@ pub mod response_body;
 pub mod serve;
 pub mod status;
 mod thread;
+pub mod tls;
 pub mod upstream;
 pub mod watch;
 pub mod workers;

@@ -1,18 +1,21 @@
 //! Where clients connect.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Ending, Handler};
+use crate::connection::{Ending, Handler};
+use crate::cut::Cuts;
+use crate::greeting::{self, Front};
 use crate::workers::Workers;
 
 const BACKLOG: u32 = 1_024;
@@ -28,6 +31,8 @@ pub struct Door<H> {
     pub free: Arc<Semaphore>,
     /// How many are open.
     pub open: Gauge,
+    /// How many were ended, and why.
+    pub cuts: Cuts,
     /// What has to end before the process does.
     pub tasks: TaskTracker,
     /// Cancelled when the process ends: what was begun is finished.
@@ -41,7 +46,15 @@ pub struct Door<H> {
 pub struct Listeners<H> {
     door: Arc<Door<H>>,
     workers: Workers,
-    bound: BTreeMap<SocketAddr, CancellationToken>,
+    bound: BTreeMap<SocketAddr, Bound>,
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+struct Bound {
+    closing: CancellationToken,
+    /// For connections from now on.
+    front: Arc<ArcSwap<Front>>,
 }
 
 impl<H: Handler> Listeners<H> {
@@ -55,24 +68,30 @@ impl<H: Handler> Listeners<H> {
         }
     }
 
-    /// Listens on `wanted` and nowhere else. What can't be bound is returned; call again to try again.
-    pub fn reconcile(&mut self, wanted: &BTreeSet<SocketAddr>) -> BTreeMap<SocketAddr, io::Error> {
-        self.bound.retain(|address, closing| {
-            let stays = wanted.contains(address);
+    /// Listens on `wanted` and nowhere else, and speaks to clients there as it says from their next connection on.
+    /// What can't be bound is returned; call again to try again.
+    pub fn reconcile(
+        &mut self,
+        wanted: &BTreeMap<SocketAddr, Front>,
+    ) -> BTreeMap<SocketAddr, io::Error> {
+        self.bound.retain(|address, bound| {
+            let stays = wanted.contains_key(address);
             if !stays {
                 tracing::info!(%address, "no longer listening");
-                closing.cancel();
+                bound.closing.cancel();
             }
             stays
         });
         let mut failed = BTreeMap::new();
-        for address in wanted {
-            if self.bound.contains_key(address) {
+        for (address, front) in wanted {
+            let front = Arc::new(front.clone());
+            if let Some(bound) = self.bound.get(address) {
+                bound.front.store(front);
                 continue;
             }
-            match self.open(*address) {
-                Ok(closing) => {
-                    self.bound.insert(*address, closing);
+            match self.open(*address, front) {
+                Ok(bound) => {
+                    self.bound.insert(*address, bound);
                 }
                 Err(error) => {
                     failed.insert(*address, error);
@@ -95,7 +114,7 @@ impl<H: Handler> Listeners<H> {
     }
 
     /// Each worker listens for itself; the system spreads connections over them.
-    fn open(&self, address: SocketAddr) -> io::Result<CancellationToken> {
+    fn open(&self, address: SocketAddr, front: Arc<Front>) -> io::Result<Bound> {
         let mut listeners = Vec::new();
         let mut address = address;
         for worker in self.workers.handles() {
@@ -106,12 +125,16 @@ impl<H: Handler> Listeners<H> {
             listeners.push((listener, worker));
         }
         tracing::info!(%address, "listening");
-        let closing = self.door.closing.child_token();
+        let bound = Bound {
+            closing: self.door.closing.child_token(),
+            front: Arc::new(ArcSwap::new(front)),
+        };
         for (listener, worker) in listeners {
-            let accepting = accept(listener, Arc::clone(&self.door), closing.clone());
+            let (door, front) = (Arc::clone(&self.door), Arc::clone(&bound.front));
+            let accepting = accept(listener, door, front, bound.closing.clone());
             self.door.tasks.spawn_on(accepting, worker);
         }
-        Ok(closing)
+        Ok(bound)
     }
 }
 
@@ -140,6 +163,7 @@ pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 pub async fn accept<H: Handler>(
     listener: TcpListener,
     door: Arc<Door<H>>,
+    front: Arc<ArcSwap<Front>>,
     closing: CancellationToken,
 ) {
     loop {
@@ -156,10 +180,11 @@ pub async fn accept<H: Handler>(
                     closing: closing.clone(),
                     cutting: door.cutting.clone(),
                 };
-                let open = door.open.clone();
+                let (open, cuts) = (door.open.clone(), door.cuts.clone());
+                let front = front.load_full();
                 door.tasks.spawn(async move {
                     open.inc();
-                    connection::serve(stream, peer, handler, ending).await;
+                    greeting::serve((stream, peer), &front, handler, (ending, cuts)).await;
                     open.dec();
                     drop(permit);
                 });

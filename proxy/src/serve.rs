@@ -1,11 +1,12 @@
 //! A proxy's life: start, serve, drain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
@@ -19,7 +20,9 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::command::VERSION;
 use crate::config::Config;
+use crate::cut::Cuts;
 use crate::failure::Failure;
+use crate::greeting::Front;
 use crate::listeners::{self, Door, Listeners, Sharing};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
@@ -59,6 +62,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         handler: Arc::clone(&gateway),
         free: Arc::new(Semaphore::new(config.connections_max)),
         open: ledger.metrics.connections.clone(),
+        cuts: ledger.metrics.cuts.clone(),
         tasks: exit.tasks.clone(),
         closing: exit.closing.clone(),
         cutting: exit.cutting.clone(),
@@ -129,12 +133,14 @@ fn serve_admin(
         }),
         free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
         open: Gauge::default(),
+        cuts: Cuts::default(),
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         cutting: CancellationToken::new(),
     };
     let closing = door.closing.clone();
-    tokio::spawn(listeners::accept(listener, Arc::new(door), closing));
+    let front = Arc::new(ArcSwap::from_pointee(Front::default()));
+    tokio::spawn(listeners::accept(listener, Arc::new(door), front, closing));
     Ok(())
 }
 
@@ -143,7 +149,10 @@ fn listen(
     mut listeners: Listeners<Gateway>,
     addresses: &BTreeSet<SocketAddr>,
 ) -> Result<Listeners<Gateway>, Failure> {
-    match listeners.reconcile(addresses).into_iter().next() {
+    // How it is spoken there stands in the document, which is yet to come.
+    let fronts = addresses.iter().map(|address| (*address, Front::default()));
+    let fronts: BTreeMap<_, _> = fronts.collect();
+    match listeners.reconcile(&fronts).into_iter().next() {
         None => Ok(listeners),
         Some((address, error)) => {
             let text = unbound_text(address, error);

@@ -37,6 +37,8 @@ pub struct Standing {
     pub listeners: usize,
     /// Those that can't be.
     pub unbound: BTreeMap<SocketAddr, String>,
+    /// Certificates and the like that can't be used; something older may be served in their stead.
+    pub materials: BTreeMap<String, String>,
     /// Whether the process is about to end.
     pub is_draining: bool,
 }

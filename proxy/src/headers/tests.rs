@@ -3,6 +3,7 @@ use super::*;
 fn peer(is_trusted: bool) -> Peer {
     Peer {
         address: "192.0.2.1".parse().unwrap(),
+        is_encrypted: false,
         is_trusted,
         client: "192.0.2.1".parse().unwrap(),
     }

@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
@@ -16,6 +17,7 @@ mod principals;
 mod streaming;
 mod support;
 mod tls;
+mod tls_listeners;
 mod upstreams;
 mod watching;
 mod wire;

@@ -87,7 +87,15 @@ impl Client {
 
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn open(&self, request: Request<Body>) -> Response<Incoming> {
-        self.pool.request(request).await.unwrap()
+        self.try_open(request).await.unwrap()
+    }
+
+    /// The same of a request that may get no answer.
+    pub(crate) async fn try_open(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        self.pool.request(request).await
     }
 }
 

@@ -1,0 +1,49 @@
+//! Connections of clients that the proxy ends by itself, and why.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+/// Why a client's connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// TLS could not be agreed on.
+    TlsHandshake,
+    /// TLS was not agreed on in time.
+    TlsHandshakeTimeout,
+    /// The client has no certificate, or none that is taken.
+    ClientCertificate,
+}
+
+impl Cut {
+    /// The reason as one stable word, for metrics and logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsHandshakeTimeout => "tls_handshake_timeout",
+            Self::ClientCertificate => "client_certificate",
+        }
+    }
+}
+
+/// How many connections were ended.
+#[derive(Debug, Clone, Default)]
+pub struct Cuts(Family<Labels, Counter>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Labels {
+    reason: &'static str,
+}
+
+impl Cuts {
+    /// Counts one.
+    pub fn count(&self, cut: Cut) {
+        let reason = cut.code();
+        self.0.get_or_create(&Labels { reason }).inc();
+    }
+
+    pub(crate) fn family(&self) -> Family<Labels, Counter> {
+        self.0.clone()
+    }
+}

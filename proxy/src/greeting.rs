@@ -1,0 +1,120 @@
+//! What a connection begins with, before its first request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::caller::{Caller, Tls};
+use crate::connection::{self, Ending, Handler, Protocol};
+use crate::cut::{Cut, Cuts};
+
+/// The longest that a client may take to agree on TLS.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// How clients are spoken to at an address.
+#[derive(Debug, Clone, Default)]
+pub struct Front {
+    /// By TLS; `None`: in the clear.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve<H: Handler>(
+    (stream, peer): (TcpStream, SocketAddr),
+    front: &Front,
+    handler: Arc<H>,
+    (ending, cuts): (Ending, Cuts),
+) {
+    let address = peer.ip();
+    let Some(config) = &front.tls else {
+        let caller = Caller { address, tls: None };
+        return connection::serve(stream, (handler, caller), Protocol::Either, ending).await;
+    };
+    // Boxed, as it is large and most of it is over soon.
+    let shaken = tokio::select! {
+        shaken = Box::pin(shake_hands(stream, config)) => shaken,
+        () = ending.cutting.cancelled() => return,
+    };
+    match shaken {
+        Ok(stream) => {
+            let (_, session) = stream.get_ref();
+            let tls = Some(tls(session));
+            let protocol = protocol(session);
+            let caller = Caller { address, tls };
+            let serving = connection::serve(stream, (handler, caller), protocol, ending);
+            Box::pin(serving).await;
+        }
+        Err((cut, problem)) => {
+            cuts.count(cut);
+            tracing::debug!(%peer, reason = cut.code(), problem, "TLS was not agreed on");
+        }
+    }
+}
+
+/// Agrees on TLS, in time.
+async fn shake_hands(
+    stream: TcpStream,
+    config: &Arc<ServerConfig>,
+) -> Result<TlsStream<TcpStream>, (Cut, String)> {
+    let accepting = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+    match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err((cause(&error), error.to_string())),
+        Err(_) => Err((Cut::TlsHandshakeTimeout, "it took too long".to_owned())),
+    }
+}
+
+fn cause(error: &std::io::Error) -> Cut {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+            Cut::ClientCertificate
+        }
+        _ => Cut::TlsHandshake,
+    }
+}
+
+fn tls(session: &ServerConnection) -> Tls {
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "1.3",
+        _ => "1.2",
+    };
+    let certificate = session.peer_certificates().and_then(<[_]>::first);
+    Tls {
+        version,
+        certificate: certificate
+            .map(|certificate| hexadecimal(&Sha256::digest(certificate)).into()),
+    }
+}
+
+/// What was agreed on (ALPN, RFC 7301). Who asked for nothing may have meant either.
+fn protocol(session: &ServerConnection) -> Protocol {
+    match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        Some(_) => Protocol::Http1,
+        None => Protocol::Either,
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_has_two_digits_a_byte() {
+        assert_eq!(hexadecimal(&[0x00, 0x0f, 0xa0, 0xff]), "000fa0ff");
+    }
+}

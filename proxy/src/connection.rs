@@ -5,12 +5,11 @@ use std::error::Error;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,10 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
+use crate::cut::Cuts;
+use crate::pace::{Answer, Pace, Paced};
 
-/// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
-/// for which load balancers keep idle connections: a shorter one would close them under their next request.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 100;
@@ -36,7 +34,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// The body of an answer.
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Answers one request.
     fn respond(
@@ -70,77 +68,48 @@ pub enum Protocol {
 struct Session<H> {
     handler: Arc<H>,
     caller: Caller,
-    has_asked: AtomicBool,
-}
-
-/// What a connection that has not asked anything yet comes to.
-enum Beginning {
-    Ended(Result<(), BoxError>),
-    Asked,
-    Closing,
-    Silent,
+    pace: Arc<Pace>,
 }
 
 /// Serves a connection until it ends.
 ///
-/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
-/// possible.
+/// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
 pub async fn serve<H: Handler>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     (handler, caller): (Arc<H>, Caller),
-    protocol: Protocol,
+    (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
 ) {
     let peer = caller.address;
-    let session = Arc::new(Session {
+    let pace = Arc::new(Pace::new(cuts));
+    let stream = Paced::new(stream, protocol, Arc::clone(&pace));
+    let session = Session {
         handler,
         caller,
-        has_asked: AtomicBool::new(false),
-    });
-    let asked = Arc::clone(&session);
-    let service = service_fn(move |request| {
-        asked.has_asked.store(true, Ordering::Relaxed);
-        let session = Arc::clone(&asked);
-        async move {
-            let Session {
-                handler, caller, ..
-            } = &*session;
-            Ok::<_, Infallible>(handler.respond(request, caller).await)
-        }
-    });
+        pace: Arc::clone(&pace),
+    };
+    let session = Arc::new(session);
+    let service = service_fn(move |request| respond(Arc::clone(&session), request));
     let builder = builder(protocol);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let has_asked = poll_fn(|_| {
-        if session.has_asked.load(Ordering::Relaxed) {
+    let tired = poll_fn(|_| {
+        if pace.is_tired() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     });
-    // In this order: whether something was asked is known once the connection was looked at.
-    let beginning = tokio::select! {
+    // In this order: whether too little happens is known once the connection was looked at.
+    tokio::select! {
         biased;
-        result = connection.as_mut() => Beginning::Ended(result),
-        () = has_asked => Beginning::Asked,
-        () = ending.closing.cancelled() => Beginning::Closing,
-        // hyper bounds a head only once it knows the protocol.
-        () = tokio::time::sleep(HEAD_READ_TIMEOUT) => Beginning::Silent,
-    };
-    match beginning {
-        Beginning::Ended(result) => return note(peer, result),
-        Beginning::Asked => tokio::select! {
-            biased;
-            result = connection.as_mut() => return note(peer, result),
-            () = ending.closing.cancelled() => {}
-        },
-        Beginning::Closing => {}
-        Beginning::Silent => {
+        result = connection.as_mut() => return note(peer, result),
+        () = tired => {
             connection.as_mut().graceful_shutdown();
-            // One that does not even finish its handshake is cut.
             let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
             return;
         }
+        () = ending.closing.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -148,6 +117,23 @@ pub async fn serve<H: Handler>(
         result = connection => note(peer, result),
         () = ending.cutting.cancelled() => {}
     }
+}
+
+async fn respond<H: Handler>(
+    session: Arc<Session<H>>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer<H::Body>>, Infallible> {
+    let Session {
+        handler,
+        caller,
+        pace,
+    } = &*session;
+    let in_flight = pace.begin();
+    let response = handler.respond(request, caller).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        pace.become_tunnel();
+    }
+    Ok(response.map(|body| Answer::new(body, in_flight)))
 }
 
 fn note(peer: IpAddr, result: Result<(), BoxError>) {
@@ -165,8 +151,8 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
     };
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ_TIMEOUT)
+        // Kept by the stream, which tells a slow head from an idle connection.
+        .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .half_close(false);

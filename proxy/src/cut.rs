@@ -13,6 +13,16 @@ pub enum Cut {
     TlsHandshakeTimeout,
     /// The client has no certificate, or none that is taken.
     ClientCertificate,
+    /// Too many connections of one address.
+    AddressLimit,
+    /// Nothing was asked for too long.
+    Idle,
+    /// The head of a request did not come in time.
+    HeadTimeout,
+    /// The client did not read what it was sent.
+    WriteTimeout,
+    /// Frames of HTTP/2 that only keep the proxy busy.
+    FrameFlood,
 }
 
 impl Cut {
@@ -23,6 +33,11 @@ impl Cut {
             Self::TlsHandshake => "tls_handshake",
             Self::TlsHandshakeTimeout => "tls_handshake_timeout",
             Self::ClientCertificate => "client_certificate",
+            Self::AddressLimit => "address_limit",
+            Self::Idle => "idle",
+            Self::HeadTimeout => "head_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::FrameFlood => "frame_flood",
         }
     }
 }

@@ -34,7 +34,8 @@ pub(crate) async fn serve<H: Handler>(
     let address = peer.ip();
     let Some(config) = &front.tls else {
         let caller = Caller { address, tls: None };
-        return connection::serve(stream, (handler, caller), Protocol::Either, ending).await;
+        let how = (Protocol::Either, cuts);
+        return connection::serve(stream, (handler, caller), how, ending).await;
     };
     // Boxed, as it is large and most of it is over soon.
     let shaken = tokio::select! {
@@ -47,7 +48,7 @@ pub(crate) async fn serve<H: Handler>(
             let tls = Some(tls(session));
             let protocol = protocol(session);
             let caller = Caller { address, tls };
-            let serving = connection::serve(stream, (handler, caller), protocol, ending);
+            let serving = connection::serve(stream, (handler, caller), (protocol, cuts), ending);
             Box::pin(serving).await;
         }
         Err((cut, problem)) => {

@@ -23,6 +23,7 @@ mod idle;
 pub mod listeners;
 pub mod metrics;
 pub mod operational_log;
+pub mod pace;
 pub mod peer;
 pub mod problem;
 pub mod record;

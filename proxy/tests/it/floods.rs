@@ -18,7 +18,9 @@ const REQUEST: [u8; 6] = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
+const PRIORITY: u8 = 0x2;
 const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
 const CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
@@ -124,4 +126,32 @@ async fn a_body_of_empty_frames_ends_the_connection() {
         std::iter::once(start).chain(more)
     })
     .await;
+}
+
+#[tokio::test]
+async fn frames_that_lead_nowhere_end_the_connection() {
+    for (kind, stream, payload) in [(PING, 0, 8), (SETTINGS, 0, 0), (PRIORITY, 1, 5)] {
+        assert_bounded(|| {
+            let frame = frame(kind, 0, stream, &vec![0; payload]);
+            std::iter::repeat_n(frame, FRAMES as usize)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_told_so_and_cut_off() {
+    let stage = Stage::new().await;
+    let mut stream = TcpStream::connect(stage.proxy.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+
+    let mut answer = String::new();
+    let reading = stream.read_to_string(&mut answer);
+    tokio::time::timeout(FLOOD_MAX, reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let series = "tollgate_connections_cut_total{reason=\"head_timeout\"}";
+    assert_eq!(stage.proxy.metric(series).await, Some(1.0));
 }

@@ -266,7 +266,7 @@ async fn an_address_whose_certificate_was_never_good_is_not_listened_on() {
 async fn the_end_of_a_certificate_is_shown_and_warned_of() {
     let scene = Scene::new().await;
     let (soon, name) = (
-        jiff::Timestamp::now() + jiff::SignedDuration::from_hours(48),
+        tollgate_proxy::clock::Clock::start().now().wall + jiff::SignedDuration::from_hours(48),
         "soon.pem",
     );
     let date = jiff::tz::Offset::UTC.to_datetime(soon).date();

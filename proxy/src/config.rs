@@ -12,6 +12,9 @@ use crate::failure::Failure;
 
 const CONNECTIONS_DEFAULT: usize = 10_000;
 const CONNECTIONS_BOUNDS: (usize, usize) = (100, 1_000_000);
+/// A tenth of the connections in all: no address alone keeps the others out.
+const PER_ADDRESS_DEFAULT: usize = 1_000;
+const PER_ADDRESS_BOUNDS: (usize, usize) = (1, 1_000_000);
 const ADMIN_DEFAULT: &str = "127.0.0.1:9900";
 const WORKERS_BOUNDS: (usize, usize) = (1, 256);
 const POLL: Span = Span {
@@ -62,6 +65,8 @@ pub struct Config {
     pub drain_grace: Duration,
     /// The most open connections of clients.
     pub connections_max: usize,
+    /// The most of them that one address has; those of trusted proxies may have more.
+    pub connections_per_address_max: usize,
     /// How many threads carry requests.
     pub workers: usize,
     /// What is logged.
@@ -83,6 +88,7 @@ impl TryFrom<Arguments> for Config {
             drain,
             drain_grace,
             connections_max,
+            connections_per_address_max,
             workers,
             region,
             endpoint_url,
@@ -111,6 +117,7 @@ impl TryFrom<Arguments> for Config {
             drain: DRAIN.read("drain", drain)?,
             drain_grace: DRAIN_GRACE.read("drain-grace", drain_grace)?,
             connections_max: connections(connections_max)?,
+            connections_per_address_max: per_address(connections_per_address_max)?,
             workers: threads(workers)?,
             log: given(log),
         };
@@ -208,6 +215,12 @@ fn connections(text: Option<String>) -> Result<usize, Failure> {
     Ok(bounded.unwrap_or(CONNECTIONS_DEFAULT))
 }
 
+fn per_address(text: Option<String>) -> Result<usize, Failure> {
+    let setting = setting("connections-per-address-max");
+    let bounded = setting.count(text, "connections", PER_ADDRESS_BOUNDS)?;
+    Ok(bounded.unwrap_or(PER_ADDRESS_DEFAULT))
+}
+
 fn threads(text: Option<String>) -> Result<usize, Failure> {
     let bounded = setting("workers").count(text, "threads", WORKERS_BOUNDS)?;
     let (_, most) = WORKERS_BOUNDS;
@@ -259,6 +272,7 @@ mod tests {
         assert_eq!(config.drain, Duration::from_secs(25));
         assert_eq!(config.snapshot_age_max, Duration::from_hours(24));
         assert_eq!(config.connections_max, 10_000);
+        assert_eq!(config.connections_per_address_max, 1_000);
         assert!(config.listen.is_empty());
         assert!(config.workers >= 1);
     }

@@ -42,6 +42,11 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Whether an address speaks for many clients, and may have as many connections as it needs.
+    fn is_trusted(&self, _address: IpAddr) -> bool {
+        false
+    }
 }
 
 /// How a connection is brought to its end.

@@ -1,5 +1,6 @@
 //! A request's way from its head to its answer.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -83,6 +84,13 @@ impl Gateway {
 
 impl Handler for Gateway {
     type Body = ResponseBody;
+
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        let generation = self.generation.load();
+        let trusted = generation.as_deref().and_then(Generation::trusted_proxies);
+        let mut blocks = trusted.into_iter().flatten();
+        blocks.any(|block| block.contains(address))
+    }
 
     async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
         let generation = self.generation.load_full();

@@ -1,6 +1,6 @@
 //! What a connection begins with, before its first request.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,13 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Caller, Tls};
 use crate::connection::{self, Ending, Handler, Protocol};
-use crate::cut::{Cut, Cuts};
+use crate::cut::Cut;
+use crate::listeners::Door;
+use crate::tls::Trust;
 
 /// The longest that a client may take to agree on TLS.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -22,20 +25,31 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 pub struct Front {
     /// By TLS; `None`: in the clear.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Who is let in by it.
+    pub trust: Trust,
 }
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<H: Handler>(
     (stream, peer): (TcpStream, SocketAddr),
-    front: &Front,
-    handler: Arc<H>,
-    (ending, cuts): (Ending, Cuts),
+    front: Arc<Front>,
+    door: &Door<H>,
+    closing: CancellationToken,
 ) {
     let address = peer.ip();
+    let is_trusted = || door.handler.is_trusted(address);
+    let Some(_visit) = door.addresses.enter(address, is_trusted) else {
+        return turn_away(address, Cut::AddressLimit, door);
+    };
+    let ending = Ending {
+        closing,
+        cutting: door.cutting.clone(),
+    };
+    let handler = Arc::clone(&door.handler);
     let Some(config) = &front.tls else {
-        let caller = Caller { address, tls: None };
-        let how = (Protocol::Either, cuts);
-        return connection::serve(stream, (handler, caller), how, ending).await;
+        let session = (handler, Caller { address, tls: None });
+        let how = (Protocol::Either, door.cuts.clone());
+        return connection::serve(stream, session, how, ending).await;
     };
     // Boxed, as it is large and most of it is over soon.
     let shaken = tokio::select! {
@@ -44,30 +58,34 @@ pub(crate) async fn serve<H: Handler>(
     };
     match shaken {
         Ok(stream) => {
-            let (_, session) = stream.get_ref();
-            let tls = Some(tls(session));
-            let protocol = protocol(session);
-            let caller = Caller { address, tls };
-            let serving = connection::serve(stream, (handler, caller), (protocol, cuts), ending);
-            Box::pin(serving).await;
+            let (_, encryption) = stream.get_ref();
+            let how = (protocol(encryption), door.cuts.clone());
+            let tls = Some(tls(encryption));
+            let session = (handler, Caller { address, tls });
+            Box::pin(connection::serve(stream, session, how, ending)).await;
         }
-        Err((cut, problem)) => {
-            cuts.count(cut);
-            tracing::debug!(%peer, reason = cut.code(), problem, "TLS was not agreed on");
-        }
+        Err(cut) => turn_away(address, cut, door),
     }
+}
+
+fn turn_away<H>(address: IpAddr, cut: Cut, door: &Door<H>) {
+    door.cuts.count(cut);
+    tracing::debug!(%address, reason = cut.code(), "a connection was turned away");
 }
 
 /// Agrees on TLS, in time.
 async fn shake_hands(
     stream: TcpStream,
     config: &Arc<ServerConfig>,
-) -> Result<TlsStream<TcpStream>, (Cut, String)> {
+) -> Result<TlsStream<TcpStream>, Cut> {
     let accepting = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
         Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err((cause(&error), error.to_string())),
-        Err(_) => Err((Cut::TlsHandshakeTimeout, "it took too long".to_owned())),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS was not agreed on");
+            Err(cause(&error))
+        }
+        Err(_) => Err(Cut::TlsHandshakeTimeout),
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`admin`] shows how all of it is.
 
 pub mod access_log;
+pub mod addresses;
 pub mod admin;
 pub mod caller;
 pub mod clock;

@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{Ending, Handler};
+use crate::addresses::Addresses;
+use crate::connection::Handler;
 use crate::cut::Cuts;
 use crate::greeting::{self, Front};
 use crate::workers::Workers;
@@ -29,6 +30,8 @@ pub struct Door<H> {
     pub handler: Arc<H>,
     /// How many connections may still be opened.
     pub free: Arc<Semaphore>,
+    /// How many each address has.
+    pub addresses: Arc<Addresses>,
     /// How many are open.
     pub open: Gauge,
     /// How many were ended, and why.
@@ -54,7 +57,15 @@ pub struct Listeners<H> {
 struct Bound {
     closing: CancellationToken,
     /// For connections from now on.
-    front: Arc<ArcSwap<Front>>,
+    welcome: Arc<ArcSwap<Welcome>>,
+}
+
+/// What connections are met with.
+#[derive(Debug)]
+pub struct Welcome {
+    front: Arc<Front>,
+    /// Ends them.
+    closing: CancellationToken,
 }
 
 impl<H: Handler> Listeners<H> {
@@ -84,9 +95,8 @@ impl<H: Handler> Listeners<H> {
         });
         let mut failed = BTreeMap::new();
         for (address, front) in wanted {
-            let front = Arc::new(front.clone());
             if let Some(bound) = self.bound.get(address) {
-                bound.front.store(front);
+                bound.meet(front);
                 continue;
             }
             match self.open(*address, front) {
@@ -114,7 +124,7 @@ impl<H: Handler> Listeners<H> {
     }
 
     /// Each worker listens for itself; the system spreads connections over them.
-    fn open(&self, address: SocketAddr, front: Arc<Front>) -> io::Result<Bound> {
+    fn open(&self, address: SocketAddr, front: &Front) -> io::Result<Bound> {
         let mut listeners = Vec::new();
         let mut address = address;
         for worker in self.workers.handles() {
@@ -125,16 +135,49 @@ impl<H: Handler> Listeners<H> {
             listeners.push((listener, worker));
         }
         tracing::info!(%address, "listening");
+        let closing = self.door.closing.child_token();
+        let welcome = Welcome::new(front.clone(), &closing);
         let bound = Bound {
-            closing: self.door.closing.child_token(),
-            front: Arc::new(ArcSwap::new(front)),
+            closing,
+            welcome: Arc::new(ArcSwap::from_pointee(welcome)),
         };
         for (listener, worker) in listeners {
-            let (door, front) = (Arc::clone(&self.door), Arc::clone(&bound.front));
-            let accepting = accept(listener, door, front, bound.closing.clone());
+            let (door, welcome) = (Arc::clone(&self.door), Arc::clone(&bound.welcome));
+            let accepting = accept(listener, door, welcome, bound.closing.clone());
             self.door.tasks.spawn_on(accepting, worker);
         }
         Ok(bound)
+    }
+}
+
+impl Bound {
+    /// Meets connections like that from now on. Those that nobody would let in any more are finished.
+    fn meet(&self, front: &Front) {
+        let welcome = self.welcome.load();
+        let is_as_strict = welcome.front.trust == front.trust;
+        let next = Welcome {
+            front: Arc::new(front.clone()),
+            closing: if is_as_strict {
+                welcome.closing.clone()
+            } else {
+                self.closing.child_token()
+            },
+        };
+        let previous = self.welcome.swap(Arc::new(next));
+        if !is_as_strict {
+            previous.closing.cancel();
+        }
+    }
+}
+
+impl Welcome {
+    /// Until `closing` is cancelled, or nobody would let them in any more.
+    #[must_use]
+    pub fn new(front: Front, closing: &CancellationToken) -> Self {
+        Self {
+            front: Arc::new(front),
+            closing: closing.child_token(),
+        }
     }
 }
 
@@ -163,7 +206,7 @@ pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 pub async fn accept<H: Handler>(
     listener: TcpListener,
     door: Arc<Door<H>>,
-    front: Arc<ArcSwap<Front>>,
+    welcome: Arc<ArcSwap<Welcome>>,
     closing: CancellationToken,
 ) {
     loop {
@@ -175,17 +218,13 @@ pub async fn accept<H: Handler>(
             Ok((stream, peer)) => {
                 // Without it a small answer waits for an acknowledgement.
                 let _ = stream.set_nodelay(true);
-                let handler = Arc::clone(&door.handler);
-                let ending = Ending {
-                    closing: closing.clone(),
-                    cutting: door.cutting.clone(),
-                };
-                let (open, cuts) = (door.open.clone(), door.cuts.clone());
-                let front = front.load_full();
+                let welcome = welcome.load();
+                let (front, closing) = (Arc::clone(&welcome.front), welcome.closing.clone());
+                let held = Arc::clone(&door);
                 door.tasks.spawn(async move {
-                    open.inc();
-                    greeting::serve((stream, peer), &front, handler, (ending, cuts)).await;
-                    open.dec();
+                    held.open.inc();
+                    greeting::serve((stream, peer), front, &held, closing).await;
+                    held.open.dec();
                     drop(permit);
                 });
             }

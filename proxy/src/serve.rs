@@ -16,6 +16,7 @@ use tollgate_store::backend;
 
 use crate::Gateway;
 use crate::access_log::AccessLog;
+use crate::addresses::Addresses;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::command::VERSION;
@@ -23,7 +24,7 @@ use crate::config::Config;
 use crate::cut::Cuts;
 use crate::failure::Failure;
 use crate::greeting::Front;
-use crate::listeners::{self, Door, Listeners, Sharing};
+use crate::listeners::{self, Door, Listeners, Sharing, Welcome};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
 use crate::upstream;
@@ -61,6 +62,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let door = Door {
         handler: Arc::clone(&gateway),
         free: Arc::new(Semaphore::new(config.connections_max)),
+        addresses: Arc::new(Addresses::new(config.connections_per_address_max)),
         open: ledger.metrics.connections.clone(),
         cuts: ledger.metrics.cuts.clone(),
         tasks: exit.tasks.clone(),
@@ -132,6 +134,7 @@ fn serve_admin(
             gateway: Arc::clone(gateway),
         }),
         free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
+        addresses: Arc::new(Addresses::new(ADMIN_CONNECTIONS_MAX)),
         open: Gauge::default(),
         cuts: Cuts::default(),
         tasks: TaskTracker::new(),
@@ -139,8 +142,14 @@ fn serve_admin(
         cutting: CancellationToken::new(),
     };
     let closing = door.closing.clone();
-    let front = Arc::new(ArcSwap::from_pointee(Front::default()));
-    tokio::spawn(listeners::accept(listener, Arc::new(door), front, closing));
+    let welcome = Welcome::new(Front::default(), &closing);
+    let welcome = Arc::new(ArcSwap::from_pointee(welcome));
+    tokio::spawn(listeners::accept(
+        listener,
+        Arc::new(door),
+        welcome,
+        closing,
+    ));
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use tollgate_store::document::{Listen, ListenTls};
 
 pub use material::MaterialFault;
 use material::{Certificate, Revocations};
+pub use server::Trust;
 use server::{Parts, Server};
 use shelf::Shelf;
 
@@ -38,7 +39,7 @@ pub struct Materials {
 #[derive(Debug, Default)]
 pub struct Review {
     /// How TLS is spoken, by address.
-    pub servers: BTreeMap<SocketAddr, Arc<ServerConfig>>,
+    pub servers: BTreeMap<SocketAddr, (Arc<ServerConfig>, Trust)>,
     /// Addresses that can't be served, and why.
     pub unserved: BTreeMap<SocketAddr, String>,
     /// What can't be used, by the place that it was read from; something older may be served in its stead.
@@ -95,8 +96,8 @@ impl Materials {
                 continue;
             };
             match self.server(address, tls) {
-                Ok(config) => {
-                    review.servers.insert(address, config);
+                Ok(served) => {
+                    review.servers.insert(address, served);
                 }
                 Err(problem) => {
                     review.unserved.insert(address, problem);
@@ -140,7 +141,7 @@ impl Materials {
         &mut self,
         address: SocketAddr,
         tls: &ListenTls,
-    ) -> Result<Arc<ServerConfig>, String> {
+    ) -> Result<(Arc<ServerConfig>, Trust), String> {
         let certificates = tls.certificates.iter();
         let certificates = certificates.filter_map(|place| self.certificates.good(place).cloned());
         let mut certificates: Vec<_> = certificates.collect();
@@ -164,9 +165,9 @@ impl Materials {
             None => Server::new(parts, &self.provider)?,
             Some(server) => server.renewed(parts, &self.provider)?,
         };
-        let config = server.config();
+        let served = (server.config(), server.trust());
         self.servers.insert(address, server);
-        Ok(config)
+        Ok(served)
     }
 
     fn report(&self, review: &mut Review) {

@@ -12,7 +12,7 @@ use tollgate_store::document::TlsVersion;
 
 use super::material::{Certificate, Revocations};
 use super::resolver::Resolver;
-use super::shelf::Stamped;
+use super::shelf::{Digest, Stamped};
 use super::verifier::PlainNames;
 
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -29,6 +29,15 @@ pub(super) struct Parts {
     /// Whether a client may have no certificate.
     pub(super) is_optional: bool,
     pub(super) min_version: TlsVersion,
+}
+
+/// Who is let in: clients that others were let in by are asked to come back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    is_encrypted: bool,
+    authorities: Option<Digest>,
+    revocations: Option<Digest>,
+    is_optional: bool,
 }
 
 /// TLS at one address.
@@ -75,6 +84,15 @@ impl Server {
         Arc::clone(&self.config)
     }
 
+    pub(super) fn trust(&self) -> Trust {
+        Trust {
+            is_encrypted: true,
+            authorities: digest(self.parts.authorities.as_ref()),
+            revocations: digest(self.parts.revocations.as_ref()),
+            is_optional: self.parts.is_optional,
+        }
+    }
+
     pub(super) fn certificates(&self) -> Vec<Stamped<Certificate>> {
         self.parts.certificates.clone()
     }
@@ -100,7 +118,7 @@ impl Parts {
     }
 }
 
-fn digest<T>(part: Option<&Stamped<T>>) -> Option<[u8; 32]> {
+fn digest<T>(part: Option<&Stamped<T>>) -> Option<Digest> {
     part.map(|part| part.digest)
 }
 

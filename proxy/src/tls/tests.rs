@@ -44,7 +44,7 @@ impl Scene {
 }
 
 fn only(review: &Review) -> &Arc<ServerConfig> {
-    review.servers.values().next().unwrap()
+    &review.servers.values().next().unwrap().0
 }
 
 #[tokio::test]

@@ -39,9 +39,16 @@ impl Listening {
         let mut review = self.materials.review(&wanted, now.wall).await;
         let fronts = wanted.iter().filter_map(|listen| {
             let address = listen.address.address();
-            let tls = review.servers.get(&address).cloned();
-            let is_servable = tls.is_some() || listen.tls.is_none();
-            is_servable.then_some((address, Front { tls }))
+            let served = review.servers.get(&address).cloned();
+            let front = match (served, &listen.tls) {
+                (Some((config, trust)), _) => Front {
+                    tls: Some(config),
+                    trust,
+                },
+                (None, None) => Front::default(),
+                (None, Some(_)) => return None,
+            };
+            Some((address, front))
         });
         let failed = watch.listeners.reconcile(&fronts.collect());
         let failed = failed

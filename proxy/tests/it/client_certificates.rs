@@ -6,9 +6,12 @@ use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 use tollgate_store::document::Kind;
 
-use crate::support::{Authority, Files, Pair, Process, Store, TlsClient, Upstream, ask, until};
+use crate::support::{
+    Authority, Files, PATIENCE, Pair, Process, Store, TlsClient, Upstream, ask, until,
+};
 
 /// A store, an upstream behind it, files, and who signs servers and clients.
 struct Scene {
@@ -198,6 +201,28 @@ async fn a_revoked_certificate_is_refused_within_a_poll_and_a_bad_list_changes_n
         .await;
     assert!(scene.ask(&proxy, Some(&bad)).await.is_err());
     assert!(is_answered(&scene.ask(&proxy, Some(&good)).await));
+}
+
+#[tokio::test]
+async fn an_open_connection_is_finished_when_others_are_let_in() {
+    let scene = Scene::new(json!({})).await;
+    let proxy = scene.proxy().await;
+    let pair = scene.clients.client();
+    let client = TlsClient::with(&scene.servers, &pair);
+    let mut idle = client.connect(proxy.address, "localhost").await.unwrap();
+    // With the handshake's last message the client believes to be let in.
+    assert!(is_answered(&scene.ask(&proxy, Some(&pair)).await));
+
+    scene
+        .files
+        .put("crl.pem", &scene.clients.revoked(&[&pair], 2090));
+    scene
+        .declare(json!({"client_crl": scene.files.place("crl.pem")}))
+        .await;
+    let mut byte = [0; 1];
+    let ended = idle.read(&mut byte);
+    let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
 }
 
 #[tokio::test]

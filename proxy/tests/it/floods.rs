@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::Stage;
+use serde_json::json;
+use tollgate_store::document::Kind;
+
+use crate::support::{Client, Process, Stage, until};
 
 /// How much more memory a flood may take.
 const MORE_BYTES_MAX: u64 = 20 * 1024 * 1024;
@@ -154,4 +157,43 @@ async fn a_slow_head_is_told_so_and_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     let series = "tollgate_connections_cut_total{reason=\"head_timeout\"}";
     assert_eq!(stage.proxy.metric(series).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn an_address_has_only_so_many_connections_unless_it_is_trusted() {
+    let stage = Stage::new().await;
+    let proxy = Process::start(&stage.store, &["--connections-per-address-max", "2"]).await;
+    let held = [(); 2].map(|()| std::net::TcpStream::connect(proxy.address).unwrap());
+    let mut third = TcpStream::connect(proxy.address).await.unwrap();
+    let mut byte = [0; 1];
+    let ended = third.read(&mut byte);
+    let ended = tokio::time::timeout(FLOOD_MAX, ended).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    let series = "tollgate_connections_cut_total{reason=\"address_limit\"}";
+    assert_eq!(proxy.metric(series).await, Some(1.0));
+
+    drop(held);
+    let client = Client::new(&proxy).bearing(&stage.store.token);
+    until("there is room again", async || {
+        client
+            .try_get("/v1/orders")
+            .await
+            .is_some_and(|reply| reply.status == 200)
+    })
+    .await;
+
+    let trusting = json!({
+        "listen": [{"address": "127.0.0.1:0"}],
+        "trusted_proxies": ["127.0.0.0/8"],
+    });
+    stage.store.put(Kind::Proxy, "edge", trusting).await;
+    let _held = [(); 3].map(|()| std::net::TcpStream::connect(proxy.address).unwrap());
+    let client = Client::new(&proxy).bearing(&stage.store.token);
+    until("a trusted one has as many as it wants", async || {
+        client
+            .try_get("/v1/orders")
+            .await
+            .is_some_and(|reply| reply.status == 200)
+    })
+    .await;
 }

@@ -79,6 +79,14 @@ impl Client {
         self.send(self.request("GET", path)).await
     }
 
+    /// The same where there may be none.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<Reply> {
+        let empty = Empty::new().map_err(|never| match never {}).boxed();
+        let request = self.request("GET", path).body(empty).unwrap();
+        let response = self.try_open(request).await.ok()?;
+        Some(Reply::read(response).await)
+    }
+
     /// Sends a request without a body and reads the answer.
     pub(crate) async fn send(&self, request: http::request::Builder) -> Reply {
         let empty = Empty::new().map_err(|never| match never {}).boxed();

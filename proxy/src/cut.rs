@@ -7,6 +7,12 @@ use prometheus_client::metrics::family::Family;
 /// Why a client's connection is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cut {
+    /// It came from nobody who may tell of clients by the PROXY protocol, on an address where they do.
+    ProxyProtocolNetwork,
+    /// It did not begin with a header of the PROXY protocol.
+    ProxyProtocol,
+    /// That header did not come in time.
+    ProxyProtocolTimeout,
     /// TLS could not be agreed on.
     TlsHandshake,
     /// TLS was not agreed on in time.
@@ -30,6 +36,9 @@ impl Cut {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
+            Self::ProxyProtocolNetwork => "proxy_protocol_network",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::ProxyProtocolTimeout => "proxy_protocol_timeout",
             Self::TlsHandshake => "tls_handshake",
             Self::TlsHandshakeTimeout => "tls_handshake_timeout",
             Self::ClientCertificate => "client_certificate",

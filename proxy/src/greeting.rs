@@ -1,28 +1,36 @@
 //! What a connection begins with, before its first request.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
+use tollgate_store::Cidr;
 
 use crate::caller::{Caller, Tls};
 use crate::connection::{self, Ending, Handler, Protocol};
 use crate::cut::Cut;
 use crate::listeners::Door;
+use crate::proxy_protocol::{self, Source, Step};
 use crate::tls::Trust;
 
+/// The longest that the header of the PROXY protocol may take.
+const HEADER_MAX: Duration = Duration::from_secs(5);
 /// The longest that a client may take to agree on TLS.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 /// How clients are spoken to at an address.
 #[derive(Debug, Clone, Default)]
 pub struct Front {
+    /// Who tells by the PROXY protocol whose connections they pass on; `None`: nobody does.
+    pub senders: Option<BTreeSet<Cidr>>,
     /// By TLS; `None`: in the clear.
     pub tls: Option<Arc<ServerConfig>>,
     /// Who is let in by it.
@@ -31,12 +39,24 @@ pub struct Front {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<H: Handler>(
-    (stream, peer): (TcpStream, SocketAddr),
+    (mut stream, peer): (TcpStream, SocketAddr),
     front: Arc<Front>,
     door: &Door<H>,
     closing: CancellationToken,
 ) {
-    let address = peer.ip();
+    let address = match &front.senders {
+        None => peer.ip(),
+        Some(senders) => {
+            let introduced = tokio::select! {
+                introduced = introduce(&mut stream, peer.ip(), senders) => introduced,
+                () = door.cutting.cancelled() => return,
+            };
+            match introduced {
+                Ok(address) => address,
+                Err(cut) => return turn_away(peer.ip(), cut, door),
+            }
+        }
+    };
     let is_trusted = || door.handler.is_trusted(address);
     let Some(_visit) = door.addresses.enter(address, is_trusted) else {
         return turn_away(address, Cut::AddressLimit, door);
@@ -71,6 +91,42 @@ pub(crate) async fn serve<H: Handler>(
 fn turn_away<H>(address: IpAddr, cut: Cut, door: &Door<H>) {
     door.cuts.count(cut);
     tracing::debug!(%address, reason = cut.code(), "a connection was turned away");
+}
+
+/// Finds out whose connection somebody passes on, in time.
+async fn introduce(
+    stream: &mut TcpStream,
+    sender: IpAddr,
+    senders: &BTreeSet<Cidr>,
+) -> Result<IpAddr, Cut> {
+    if !senders.iter().any(|network| network.contains(sender)) {
+        return Err(Cut::ProxyProtocolNetwork);
+    }
+    let header = tokio::time::timeout(HEADER_MAX, header(stream)).await;
+    match header.map_err(|_| Cut::ProxyProtocolTimeout)? {
+        Ok(Source::Client(address)) => Ok(address),
+        Ok(Source::Sender) => Ok(sender),
+        Err(problem) => {
+            tracing::debug!(%sender, problem, "there is no good header of the PROXY protocol");
+            Err(Cut::ProxyProtocol)
+        }
+    }
+}
+
+async fn header(stream: &mut TcpStream) -> Result<Source, String> {
+    let mut header = Vec::new();
+    loop {
+        match proxy_protocol::parse(&header).map_err(|fault| fault.to_string())? {
+            Step::Done(source) => return Ok(source),
+            Step::More(more) => {
+                let begun = header.len();
+                header.resize(begun + more, 0);
+                let rest = header.get_mut(begun..).unwrap_or_default();
+                let read = stream.read_exact(rest).await;
+                read.map_err(|error| error.to_string())?;
+            }
+        }
+    }
 }
 
 /// Agrees on TLS, in time.

@@ -27,6 +27,7 @@ pub mod operational_log;
 pub mod pace;
 pub mod peer;
 pub mod problem;
+pub mod proxy_protocol;
 pub mod record;
 pub mod refusal;
 pub mod response_body;

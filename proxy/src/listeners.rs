@@ -154,7 +154,8 @@ impl Bound {
     /// Meets connections like that from now on. Those that nobody would let in any more are finished.
     fn meet(&self, front: &Front) {
         let welcome = self.welcome.load();
-        let is_as_strict = welcome.front.trust == front.trust;
+        let is_as_strict =
+            welcome.front.trust == front.trust && welcome.front.senders == front.senders;
         let next = Welcome {
             front: Arc::new(front.clone()),
             closing: if is_as_strict {

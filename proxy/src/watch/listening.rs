@@ -42,10 +42,14 @@ impl Listening {
             let served = review.servers.get(&address).cloned();
             let front = match (served, &listen.tls) {
                 (Some((config, trust)), _) => Front {
+                    senders: listen.proxy_protocol.clone(),
                     tls: Some(config),
                     trust,
                 },
-                (None, None) => Front::default(),
+                (None, None) => Front {
+                    senders: listen.proxy_protocol.clone(),
+                    ..Front::default()
+                },
                 (None, Some(_)) => return None,
             };
             Some((address, front))
@@ -81,6 +85,7 @@ impl Listening {
         };
         let plain = |address: SocketAddr| Listen {
             address: ListenAddress::from(address),
+            proxy_protocol: None,
             tls: None,
         };
         let wanted = told.iter();

@@ -14,6 +14,7 @@ mod floods;
 mod forwarding;
 mod lifecycle;
 mod principals;
+mod proxy_protocol;
 mod streaming;
 mod support;
 mod tls;

@@ -1,10 +1,14 @@
 //! Where a proxy listens, and how its clients are spoken to there.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::check::check_count;
-use crate::{ListenAddress, MaterialReference, Problem};
+use super::check::{check_count, check_set};
+use crate::{Cidr, ListenAddress, MaterialReference, Problem};
 
+/// The most networks of one address that send the PROXY protocol.
+pub const PROXY_PROTOCOL_MAX: usize = 64;
 /// The most certificates of one address.
 pub const CERTIFICATES_MAX: usize = 16;
 
@@ -14,6 +18,10 @@ pub const CERTIFICATES_MAX: usize = 16;
 pub struct Listen {
     /// The address and port.
     pub address: ListenAddress,
+    /// The networks whose connections begin with a header of the PROXY protocol, which tells the client's address; there
+    /// are no others then. Connections are clients' own where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<BTreeSet<Cidr>>,
     /// TLS; in the clear where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenTls>,
@@ -76,6 +84,12 @@ pub(super) fn check(listens: &[Listen]) -> Result<(), Problem> {
             );
             return Err(Problem::field("address", message).within("listen", index));
         }
+        check_set(
+            "proxy_protocol",
+            listen.proxy_protocol.as_ref(),
+            PROXY_PROTOCOL_MAX,
+        )
+        .map_err(|problem| problem.within("listen", index))?;
         if let Some(tls) = &listen.tls {
             check_tls(tls).map_err(|problem| problem.under("tls").within("listen", index))?;
         }

@@ -35,7 +35,9 @@ pub use key_set::{
     PART_KEYS_MAX, PartName, SetKey,
 };
 pub use kind::{DocumentKey, Kind};
-pub use listen::{CERTIFICATES_MAX, ClientCertificates, Listen, ListenTls, TlsVersion};
+pub use listen::{
+    CERTIFICATES_MAX, ClientCertificates, Listen, ListenTls, PROXY_PROTOCOL_MAX, TlsVersion,
+};
 pub use owner::Owner;
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
 pub use proxy::{LISTEN_MAX, Proxy, TRUSTED_PROXIES_MAX};

@@ -70,7 +70,15 @@ impl TlsClient {
         address: SocketAddr,
         name: &str,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(address).await?;
+        self.encrypt(TcpStream::connect(address).await?, name).await
+    }
+
+    /// The same by a connection that there is.
+    pub(crate) async fn encrypt(
+        &self,
+        stream: TcpStream,
+        name: &str,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(name.to_owned()).unwrap();
         TlsConnector::from(Arc::new(self.config.clone()))
             .connect(name, stream)

@@ -194,7 +194,8 @@ resource "tollgate_proxy" "it" {
   listen = [
     { address = "127.0.0.1:8080" },
     {
-      address = "[::1]:8443"
+      address        = "[::1]:8443"
+      proxy_protocol = ["10.0.0.0/8", "fd00::/8"]
       tls = {
         certificates        = ["file:/etc/tollgate/edge.pem"]
         client_ca           = "file:/etc/tollgate/clients.pem"

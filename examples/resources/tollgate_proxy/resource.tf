@@ -6,7 +6,8 @@ resource "tollgate_proxy" "edge" {
   listen = [
     { address = "0.0.0.0:8080" },
     {
-      address = "0.0.0.0:8443"
+      address        = "0.0.0.0:8443"
+      proxy_protocol = ["10.0.0.0/8"]
       tls = {
         certificates = ["file:/etc/tollgate/edge.pem"]
       }

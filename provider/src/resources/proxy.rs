@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, TRUSTED_PROXIES_MAX, TlsVersion,
+    CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
+    TRUSTED_PROXIES_MAX, TlsVersion,
 };
 use tollgate_store::{Cidr, ListenAddress, MaterialReference};
 
@@ -27,6 +28,15 @@ impl Resource for Proxy {
             Attribute::required("address", Type::String)
                 .check_meaning(ListenAddress::parse, ListenAddress::address)
                 .describe("The address and port, like `0.0.0.0:8080` or `[::]:8080`."),
+            Attribute::optional("proxy_protocol", Type::set_of_strings())
+                .check(Cidr::parse)
+                .at_most(PROXY_PROTOCOL_MAX)
+                .describe(
+                    "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
+                     version 1 or 2: 1 to 64. It tells the client's address, which is taken for the connection's own by \
+                     everything else, `trusted_proxies` too. Connections of others, and those without a header, are \
+                     refused. Nobody sends one where left out.",
+                ),
             Attribute::optional("tls", Shape::single(tls())).describe(
                 "How clients are spoken to by TLS; in the clear where left out. Everything that it names is read by \
                  the proxy again with each poll, and replaced without a restart. What can't be used leaves what was \

@@ -207,6 +207,14 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
                 .collect(),
         ),
         ("trusted_proxies", json!(["10.0.0.0/33"])),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),
+        ),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": []}]),
+        ),
         ("listen", tls(json!({"certificates": []}))),
         ("listen", tls(json!({"certificates": ["/etc/edge.pem"]}))),
         (

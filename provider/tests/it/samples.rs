@@ -251,7 +251,7 @@ pub(crate) fn proxy() -> Sample {
             "description": "From outside.",
             "listen": [
                 {"address": "0.0.0.0:8080"},
-                {"address": "[::1]:8081", "tls": {
+                {"address": "[::1]:8081", "proxy_protocol": ["10.0.0.0/8"], "tls": {
                     "certificates": ["file:/etc/tollgate/edge.pem"],
                     "client_ca": "file:/etc/tollgate/clients.pem",
                     "client_certificates": "optional",

@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -56,6 +57,8 @@ pub struct Ending {
     pub closing: CancellationToken,
     /// Once it is cancelled, too, nothing is.
     pub cutting: CancellationToken,
+    /// How long to wait for a request that may be under way. Its answer says that the connection ends.
+    pub linger: Duration,
 }
 
 /// By what a connection is spoken.
@@ -116,6 +119,22 @@ pub async fn serve<H: Handler>(
         }
         () = ending.closing.cancelled() => {}
     }
+    // A client that sends a request at this moment must not find the connection closed.
+    pace.close();
+    let settled = poll_fn(|_| {
+        if pace.may_lose_requests() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    });
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return note(peer, result),
+        () = settled => {}
+        () = tokio::time::sleep(ending.linger) => {}
+        () = ending.cutting.cancelled() => {}
+    }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
@@ -134,9 +153,13 @@ async fn respond<H: Handler>(
         pace,
     } = &*session;
     let in_flight = pace.begin();
-    let response = handler.respond(request, caller).await;
+    let version = request.version();
+    let mut response = handler.respond(request, caller).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         pace.become_tunnel();
+    } else if pace.is_closing() && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
     }
     Ok(response.map(|body| Answer::new(body, in_flight)))
 }

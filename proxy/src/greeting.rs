@@ -64,6 +64,7 @@ pub(crate) async fn serve<H: Handler>(
     let ending = Ending {
         closing,
         cutting: door.cutting.clone(),
+        linger: door.linger,
     };
     let handler = Arc::clone(&door.handler);
     let Some(config) = &front.tls else {

@@ -36,6 +36,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// An idle connection to an upstream lives longer than it should by at most this.
 const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+/// How long connections are kept at the end for requests that may be under way.
+const LINGER_MAX: Duration = Duration::from_secs(2);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes what was begun.
@@ -68,6 +70,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         tasks: exit.tasks.clone(),
         closing: exit.closing.clone(),
         cutting: exit.cutting.clone(),
+        linger: LINGER_MAX.min(config.drain / 4),
     };
     let workers = Workers::start(config.workers).map_err(|error| {
         Failure::Configuration(format!("the system gives no threads to run on: {error}"))
@@ -140,6 +143,7 @@ fn serve_admin(
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         cutting: CancellationToken::new(),
+        linger: Duration::ZERO,
     };
     let closing = door.closing.clone();
     let welcome = Welcome::new(Front::default(), &closing);
@@ -256,7 +260,7 @@ impl Exit {
 
     /// Ends what is left, so that it is written down too.
     async fn cut(&self) {
-        let connections = self.tasks.len();
+        let connections = self.ledger.metrics.connections.get();
         let requests = self.ledger.metrics.requests_in_flight.get();
         tracing::warn!(
             connections,

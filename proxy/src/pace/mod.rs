@@ -26,8 +26,10 @@ pub struct Pace {
     progress: AtomicU32,
     /// Parts of answers that were handed over and not asked for more since.
     handed: AtomicU32,
+    is_http2: AtomicBool,
     is_tunnel: AtomicBool,
     is_tired: AtomicBool,
+    is_closing: AtomicBool,
 }
 
 /// A request that is not answered completely.
@@ -43,8 +45,10 @@ impl Pace {
             ended: AtomicU32::new(0),
             progress: AtomicU32::new(0),
             handed: AtomicU32::new(0),
+            is_http2: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
             is_tired: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +67,22 @@ impl Pace {
     /// Whether nothing has been asked for so long that the connection should end.
     pub(crate) fn is_tired(&self) -> bool {
         self.is_tired.load(Ordering::Relaxed)
+    }
+
+    /// Notes that answers are to say that the connection ends.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they are.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Whether requests can be under way that nobody knows of yet, so that an end now would lose them. HTTP/2 tells its
+    /// client which it took (GOAWAY).
+    pub(crate) fn may_lose_requests(&self) -> bool {
+        self.begun() == 0 || !self.is_http2.load(Ordering::Relaxed)
     }
 
     fn tire(&self) {

@@ -72,6 +72,8 @@ enum What {
 impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     pub(crate) fn new(stream: S, protocol: Protocol, pace: Arc<Pace>) -> Self {
         let now = Instant::now();
+        let is_http2 = protocol == Protocol::Http2;
+        pace.is_http2.store(is_http2, Ordering::Relaxed);
         Self {
             stream,
             pace,
@@ -92,6 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             self.spoken = Spoken::of(seen, bytes);
             if let Spoken::Http2(frames) = &mut self.spoken {
                 frames.skip(seen);
+                self.pace.is_http2.store(true, Ordering::Relaxed);
                 // What began was no head.
                 self.waiting.head_of = None;
             }

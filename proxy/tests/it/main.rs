@@ -15,6 +15,7 @@ mod forwarding;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;
+mod replacement;
 mod streaming;
 mod support;
 mod tls;

@@ -1,5 +1,8 @@
 //! Where clients connect.
 
+mod accept;
+mod newcomers;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -8,20 +11,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::addresses::Addresses;
 use crate::connection::Handler;
 use crate::cut::Cuts;
-use crate::greeting::{self, Front};
+use crate::greeting::Front;
 use crate::workers::Workers;
 
+pub use accept::accept;
+
 const BACKLOG: u32 = 1_024;
-/// An error of accepting that passes, like too many open files, must not keep a processor busy.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What every accepted connection needs.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct Door<H> {
     pub closing: CancellationToken,
     /// Cancelled after it when that takes too long: nothing is.
     pub cutting: CancellationToken,
+    /// How long a connection is kept at the end for a request that may be under way.
+    pub linger: Duration,
 }
 
 /// The addresses that are listened on.
@@ -201,51 +206,4 @@ pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     socket.set_reuseport(sharing == Sharing::Yes)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
-}
-
-/// Accepts connections until `closing` is cancelled.
-pub async fn accept<H: Handler>(
-    listener: TcpListener,
-    door: Arc<Door<H>>,
-    welcome: Arc<ArcSwap<Welcome>>,
-    closing: CancellationToken,
-) {
-    loop {
-        let (permit, accepted) = tokio::select! {
-            accepted = next(&listener, &door) => accepted,
-            () = closing.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Without it a small answer waits for an acknowledgement.
-                let _ = stream.set_nodelay(true);
-                let welcome = welcome.load();
-                let (front, closing) = (Arc::clone(&welcome.front), welcome.closing.clone());
-                let held = Arc::clone(&door);
-                door.tasks.spawn(async move {
-                    held.open.inc();
-                    greeting::serve((stream, peer), front, &held, closing).await;
-                    held.open.dec();
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Waits for room, then for a connection: those beyond wait in the system's queue.
-async fn next<H>(
-    listener: &TcpListener,
-    door: &Door<H>,
-) -> (
-    Option<OwnedSemaphorePermit>,
-    io::Result<(TcpStream, SocketAddr)>,
-) {
-    // The semaphore is never closed.
-    let permit = Arc::clone(&door.free).acquire_owned().await.ok();
-    (permit, listener.accept().await)
 }

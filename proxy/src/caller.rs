@@ -6,8 +6,8 @@ use std::sync::Arc;
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Its address.
-    pub address: IpAddr,
+    /// Its address; `None` by a Unix socket.
+    pub address: Option<IpAddr>,
     /// How what it says is encrypted; `None`: in the clear.
     pub tls: Option<Tls>,
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tollgate_store::backend::{Location, SecretsManager};
-use tollgate_store::{ListenAddress, Name, Namespace, duration_within};
+use tollgate_store::{ListenAddress, ListenPlace, Name, Namespace, duration_within};
 
 use crate::command::Arguments;
 use crate::failure::Failure;
@@ -52,7 +52,7 @@ pub struct Config {
     /// Which of the namespace's proxies this is.
     pub proxy: Name,
     /// Where clients connect; empty: where the proxy's document says.
-    pub listen: BTreeSet<SocketAddr>,
+    pub listen: BTreeSet<ListenPlace>,
     /// Where operators connect.
     pub admin: SocketAddr,
     /// How often the store is asked for changes.
@@ -109,7 +109,7 @@ impl TryFrom<Arguments> for Config {
             listen: listen
                 .into_iter()
                 .filter_map(|text| given(Some(text)))
-                .map(|text| address("listen", &text))
+                .map(|text| Ok(address("listen", &text)?.place().clone()))
                 .collect::<Result<_, _>>()?,
             admin: admin_address(admin)?,
             poll: POLL.read("poll", poll)?,
@@ -201,13 +201,18 @@ fn store_location(
 
 /// Where operators connect.
 pub(crate) fn admin_address(text: Option<String>) -> Result<SocketAddr, Failure> {
-    address("admin", given(text).as_deref().unwrap_or(ADMIN_DEFAULT))
+    let address = address("admin", given(text).as_deref().unwrap_or(ADMIN_DEFAULT))?;
+    match address.place() {
+        ListenPlace::Tcp(address) => Ok(*address),
+        ListenPlace::Unix(_) => Err(setting("admin").wrong(format!(
+            "{:?} must be an address and a port, like \"{ADMIN_DEFAULT}\"",
+            address.as_str()
+        ))),
+    }
 }
 
-fn address(flag: &'static str, text: &str) -> Result<SocketAddr, Failure> {
-    setting(flag)
-        .check(ListenAddress::parse(text.trim()))
-        .map(|listen| listen.address())
+fn address(flag: &'static str, text: &str) -> Result<ListenAddress, Failure> {
+    setting(flag).check(ListenAddress::parse(text.trim()))
 }
 
 fn connections(text: Option<String>) -> Result<usize, Failure> {

@@ -32,6 +32,11 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// What connections are made of.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// The body of an answer.
@@ -83,7 +88,7 @@ struct Session<H> {
 ///
 /// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
 pub async fn serve<H: Handler>(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stream: impl Stream,
     (handler, caller): (Arc<H>, Caller),
     (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
@@ -164,9 +169,9 @@ async fn respond<H: Handler>(
     Ok(response.map(|body| Answer::new(body, in_flight)))
 }
 
-fn note(peer: IpAddr, result: Result<(), BoxError>) {
+fn note(peer: Option<IpAddr>, result: Result<(), BoxError>) {
     if let Err(error) = result {
-        tracing::debug!(%peer, error, "a connection ended early");
+        tracing::debug!(?peer, error, "a connection ended early");
     }
 }
 

@@ -1,21 +1,21 @@
 //! What a connection begins with, before its first request.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tollgate_store::Cidr;
+use tollgate_store::ProxySender;
 
+use crate::addresses::Visit;
 use crate::caller::{Caller, Tls};
-use crate::connection::{self, Ending, Handler, Protocol};
+use crate::connection::{self, Ending, Handler, Protocol, Stream};
 use crate::cut::Cut;
 use crate::listeners::Door;
 use crate::proxy_protocol::{self, Source, Step};
@@ -30,7 +30,7 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default)]
 pub struct Front {
     /// Who tells by the PROXY protocol whose connections they pass on; `None`: nobody does.
-    pub senders: Option<BTreeSet<Cidr>>,
+    pub senders: Option<BTreeSet<ProxySender>>,
     /// By TLS; `None`: in the clear.
     pub tls: Option<Arc<ServerConfig>>,
     /// Who is let in by it.
@@ -39,26 +39,25 @@ pub struct Front {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve<H: Handler>(
-    (mut stream, peer): (TcpStream, SocketAddr),
+    (mut stream, peer): (impl Stream, Option<IpAddr>),
     front: Arc<Front>,
     door: &Door<H>,
     closing: CancellationToken,
 ) {
     let address = match &front.senders {
-        None => peer.ip(),
+        None => peer,
         Some(senders) => {
             let introduced = tokio::select! {
-                introduced = introduce(&mut stream, peer.ip(), senders) => introduced,
+                introduced = introduce(&mut stream, peer, senders) => introduced,
                 () = door.cutting.cancelled() => return,
             };
             match introduced {
                 Ok(address) => address,
-                Err(cut) => return turn_away(peer.ip(), cut, door),
+                Err(cut) => return turn_away(peer, cut, door),
             }
         }
     };
-    let is_trusted = || door.handler.is_trusted(address);
-    let Some(_visit) = door.addresses.enter(address, is_trusted) else {
+    let Some(_visit) = enter(address, door) else {
         return turn_away(address, Cut::AddressLimit, door);
     };
     let ending = Ending {
@@ -89,32 +88,49 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
-fn turn_away<H>(address: IpAddr, cut: Cut, door: &Door<H>) {
+/// Counts a connection by its address, if it has one; `None` where there are too many.
+fn enter<H: Handler>(address: Option<IpAddr>, door: &Door<H>) -> Option<Option<Visit>> {
+    let Some(address) = address else {
+        return Some(None);
+    };
+    let is_trusted = || door.handler.is_trusted(address);
+    door.addresses.enter(address, is_trusted).map(Some)
+}
+
+fn turn_away<H>(address: Option<IpAddr>, cut: Cut, door: &Door<H>) {
     door.cuts.count(cut);
-    tracing::debug!(%address, reason = cut.code(), "a connection was turned away");
+    tracing::debug!(
+        ?address,
+        reason = cut.code(),
+        "a connection was turned away"
+    );
 }
 
 /// Finds out whose connection somebody passes on, in time.
 async fn introduce(
-    stream: &mut TcpStream,
-    sender: IpAddr,
-    senders: &BTreeSet<Cidr>,
-) -> Result<IpAddr, Cut> {
-    if !senders.iter().any(|network| network.contains(sender)) {
+    stream: &mut impl Stream,
+    peer: Option<IpAddr>,
+    senders: &BTreeSet<ProxySender>,
+) -> Result<Option<IpAddr>, Cut> {
+    if !senders.iter().any(|sender| sender.is(peer)) {
         return Err(Cut::ProxyProtocolNetwork);
     }
     let header = tokio::time::timeout(HEADER_MAX, header(stream)).await;
     match header.map_err(|_| Cut::ProxyProtocolTimeout)? {
-        Ok(Source::Client(address)) => Ok(address),
-        Ok(Source::Sender) => Ok(sender),
+        Ok(Source::Client(address)) => Ok(Some(address)),
+        Ok(Source::Sender) => Ok(peer),
         Err(problem) => {
-            tracing::debug!(%sender, problem, "there is no good header of the PROXY protocol");
+            tracing::debug!(
+                ?peer,
+                problem,
+                "there is no good header of the PROXY protocol"
+            );
             Err(Cut::ProxyProtocol)
         }
     }
 }
 
-async fn header(stream: &mut TcpStream) -> Result<Source, String> {
+async fn header(stream: &mut impl Stream) -> Result<Source, String> {
     let mut header = Vec::new();
     loop {
         match proxy_protocol::parse(&header).map_err(|fault| fault.to_string())? {
@@ -131,10 +147,10 @@ async fn header(stream: &mut TcpStream) -> Result<Source, String> {
 }
 
 /// Agrees on TLS, in time.
-async fn shake_hands(
-    stream: TcpStream,
+async fn shake_hands<S: Stream>(
+    stream: S,
     config: &Arc<ServerConfig>,
-) -> Result<TlsStream<TcpStream>, Cut> {
+) -> Result<TlsStream<S>, Cut> {
     let accepting = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     match tokio::time::timeout(HANDSHAKE_MAX, accepting).await {
         Ok(Ok(stream)) => Ok(stream),

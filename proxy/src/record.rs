@@ -130,7 +130,7 @@ impl Ledger {
             method: request.method().clone(),
             path: loggable(request.uri().path(), PATH_CHARS_MAX),
             protocol: protocol(request.version()),
-            client: Some(peer.client),
+            client: peer.client,
             user_agent: user_agent.cloned(),
             ..Facts::default()
         };

@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tollgate_store::backend;
+use tollgate_store::{ListenPlace, backend};
 
 use crate::Gateway;
 use crate::access_log::AccessLog;
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::cut::Cuts;
 use crate::failure::Failure;
 use crate::greeting::Front;
-use crate::listeners::{self, Door, Listeners, Sharing, Welcome};
+use crate::listeners::{self, Door, Listeners, Sharing, Socket, Welcome};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
 use crate::upstream;
@@ -126,7 +126,7 @@ fn serve_admin(
         Ok((listener, address))
     });
     let (listener, address) = bound.map_err(|error| {
-        let text = unbound_text(address, error);
+        let text = unbound_text(&ListenPlace::Tcp(address), error);
         Failure::Configuration(format!("TOLLGATE_ADMIN or --admin: {text}"))
     })?;
     tracing::info!(%address, "admin listening");
@@ -149,7 +149,7 @@ fn serve_admin(
     let welcome = Welcome::new(Front::default(), &closing);
     let welcome = Arc::new(ArcSwap::from_pointee(welcome));
     tokio::spawn(listeners::accept(
-        listener,
+        Socket::Tcp(listener),
         Arc::new(door),
         welcome,
         closing,
@@ -160,15 +160,17 @@ fn serve_admin(
 /// Addresses from the command line are bound before anything else; a mistake there ends the process.
 fn listen(
     mut listeners: Listeners<Gateway>,
-    addresses: &BTreeSet<SocketAddr>,
+    addresses: &BTreeSet<ListenPlace>,
 ) -> Result<Listeners<Gateway>, Failure> {
     // How it is spoken there stands in the document, which is yet to come.
-    let fronts = addresses.iter().map(|address| (*address, Front::default()));
+    let fronts = addresses
+        .iter()
+        .map(|address| (address.clone(), Front::default()));
     let fronts: BTreeMap<_, _> = fronts.collect();
     match listeners.reconcile(&fronts).into_iter().next() {
         None => Ok(listeners),
         Some((address, error)) => {
-            let text = unbound_text(address, error);
+            let text = unbound_text(&address, error);
             Err(Failure::Configuration(format!(
                 "TOLLGATE_LISTEN or --listen: {text}"
             )))

@@ -16,8 +16,9 @@ pub struct Arguments {
     /// The name of the `tollgate_proxy` that this process is.
     #[arg(long, env = "TOLLGATE_PROXY", value_name = "NAME")]
     pub proxy: Option<String>,
-    /// Where clients connect, in place of what the `tollgate_proxy` says; repeat it or separate by commas. Bound at
-    /// once: requests are answered 503 until there is a snapshot.
+    /// Where clients connect, in place of what the `tollgate_proxy` says, also unix:PATH; repeat it or separate by
+    /// commas. Bound at once: requests are answered 503 until there is a snapshot. TLS and the PROXY protocol are what the
+    /// `tollgate_proxy` says of the same address.
     #[arg(
         long,
         env = "TOLLGATE_LISTEN",

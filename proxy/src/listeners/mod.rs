@@ -2,19 +2,22 @@
 
 mod accept;
 mod newcomers;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tollgate_store::ListenPlace;
 
 use crate::addresses::Addresses;
 use crate::connection::Handler;
@@ -23,8 +26,8 @@ use crate::greeting::Front;
 use crate::workers::Workers;
 
 pub use accept::accept;
-
-const BACKLOG: u32 = 1_024;
+use socket::Shared;
+pub use socket::{Sharing, Socket, SocketFile, bind};
 
 /// What every accepted connection needs.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ pub struct Door<H> {
 pub struct Listeners<H> {
     door: Arc<Door<H>>,
     workers: Workers,
-    bound: BTreeMap<SocketAddr, Bound>,
+    bound: BTreeMap<ListenPlace, Bound>,
 }
 
 /// An address that is listened on.
@@ -88,8 +91,8 @@ impl<H: Handler> Listeners<H> {
     /// What can't be bound is returned; call again to try again.
     pub fn reconcile(
         &mut self,
-        wanted: &BTreeMap<SocketAddr, Front>,
-    ) -> BTreeMap<SocketAddr, io::Error> {
+        wanted: &BTreeMap<ListenPlace, Front>,
+    ) -> BTreeMap<ListenPlace, io::Error> {
         self.bound.retain(|address, bound| {
             let stays = wanted.contains_key(address);
             if !stays {
@@ -104,12 +107,12 @@ impl<H: Handler> Listeners<H> {
                 bound.meet(front);
                 continue;
             }
-            match self.open(*address, front) {
+            match self.open(address, front) {
                 Ok(bound) => {
-                    self.bound.insert(*address, bound);
+                    self.bound.insert(address.clone(), bound);
                 }
                 Err(error) => {
-                    failed.insert(*address, error);
+                    failed.insert(address.clone(), error);
                 }
             }
         }
@@ -128,30 +131,48 @@ impl<H: Handler> Listeners<H> {
         self.bound.is_empty()
     }
 
-    /// Each worker listens for itself; the system spreads connections over them.
-    fn open(&self, address: SocketAddr, front: &Front) -> io::Result<Bound> {
-        let mut listeners = Vec::new();
-        let mut address = address;
-        for worker in self.workers.handles() {
-            let _within = worker.enter();
-            let listener = bind(address, Sharing::Yes)?;
-            // Port 0 asks the system for a free one, which the others share.
-            address = listener.local_addr()?;
-            listeners.push((listener, worker));
-        }
-        tracing::info!(%address, "listening");
+    fn open(&self, place: &ListenPlace, front: &Front) -> io::Result<Bound> {
+        let (sockets, place) = match place {
+            ListenPlace::Tcp(address) => self.open_tcp(*address)?,
+            ListenPlace::Unix(path) => (self.open_unix(path)?, place.clone()),
+        };
+        tracing::info!(address = %place, "listening");
         let closing = self.door.closing.child_token();
         let welcome = Welcome::new(front.clone(), &closing);
         let bound = Bound {
             closing,
             welcome: Arc::new(ArcSwap::from_pointee(welcome)),
         };
-        for (listener, worker) in listeners {
+        for (socket, worker) in sockets {
             let (door, welcome) = (Arc::clone(&self.door), Arc::clone(&bound.welcome));
-            let accepting = accept(listener, door, welcome, bound.closing.clone());
+            let accepting = accept(socket, door, welcome, bound.closing.clone());
             self.door.tasks.spawn_on(accepting, worker);
         }
         Ok(bound)
+    }
+
+    /// Each worker listens for itself; the system spreads connections over them.
+    fn open_tcp(&self, address: SocketAddr) -> io::Result<(Vec<(Socket, &Handle)>, ListenPlace)> {
+        let mut sockets = Vec::new();
+        let mut address = address;
+        for worker in self.workers.handles() {
+            let _within = worker.enter();
+            let listener = bind(address, Sharing::Yes)?;
+            // Port 0 asks the system for a free one, which the others share.
+            address = listener.local_addr()?;
+            sockets.push((Socket::Tcp(listener), worker));
+        }
+        Ok((sockets, ListenPlace::Tcp(address)))
+    }
+
+    /// The workers accept from one queue.
+    fn open_unix(&self, path: &Path) -> io::Result<Vec<(Socket, &Handle)>> {
+        let shared = Shared::bind(path)?;
+        let sockets = self.workers.handles().map(|worker| {
+            let _within = worker.enter();
+            Ok((shared.listener()?, worker))
+        });
+        sockets.collect()
     }
 }
 
@@ -185,25 +206,4 @@ impl Welcome {
             closing: closing.child_token(),
         }
     }
-}
-
-/// Whether others of the same user may listen on an address, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sharing {
-    /// They may: other threads, and the process that takes over from this one.
-    Yes,
-    /// They may not.
-    No,
-}
-
-/// Binds an address, also right after another process left it.
-pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.set_reuseport(sharing == Sharing::Yes)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

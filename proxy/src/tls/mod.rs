@@ -10,14 +10,13 @@ mod shelf;
 mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::{RootCertStore, ServerConfig};
-use tollgate_store::MaterialReference;
 use tollgate_store::document::{Listen, ListenTls};
+use tollgate_store::{ListenPlace, MaterialReference};
 
 pub use material::MaterialFault;
 use material::{Certificate, Revocations};
@@ -32,16 +31,16 @@ pub struct Materials {
     certificates: Shelf<Certificate>,
     authorities: Shelf<Arc<RootCertStore>>,
     revocations: Shelf<Revocations>,
-    servers: BTreeMap<SocketAddr, Server>,
+    servers: BTreeMap<ListenPlace, Server>,
 }
 
 /// What there is to serve by, and what is wrong.
 #[derive(Debug, Default)]
 pub struct Review {
     /// How TLS is spoken, by address.
-    pub servers: BTreeMap<SocketAddr, (Arc<ServerConfig>, Trust)>,
+    pub servers: BTreeMap<ListenPlace, (Arc<ServerConfig>, Trust)>,
     /// Addresses that can't be served, and why.
-    pub unserved: BTreeMap<SocketAddr, String>,
+    pub unserved: BTreeMap<ListenPlace, String>,
     /// What can't be used, by the place that it was read from; something older may be served in its stead.
     pub faults: BTreeMap<MaterialReference, MaterialFault>,
     /// When what is served ends to be good.
@@ -85,22 +84,22 @@ impl Materials {
         let mut review = Review::default();
         let addresses: BTreeSet<_> = listens
             .iter()
-            .map(|listen| listen.address.address())
+            .map(|listen| listen.address.place().clone())
             .collect();
         self.servers
             .retain(|address, _| addresses.contains(address));
         for listen in listens {
-            let address = listen.address.address();
+            let address = listen.address.place();
             let Some(tls) = &listen.tls else {
-                self.servers.remove(&address);
+                self.servers.remove(address);
                 continue;
             };
             match self.server(address, tls) {
                 Ok(served) => {
-                    review.servers.insert(address, served);
+                    review.servers.insert(address.clone(), served);
                 }
                 Err(problem) => {
-                    review.unserved.insert(address, problem);
+                    review.unserved.insert(address.clone(), problem);
                 }
             }
         }
@@ -139,14 +138,14 @@ impl Materials {
     /// How TLS is spoken at an address.
     fn server(
         &mut self,
-        address: SocketAddr,
+        address: &ListenPlace,
         tls: &ListenTls,
     ) -> Result<(Arc<ServerConfig>, Trust), String> {
         let certificates = tls.certificates.iter();
         let certificates = certificates.filter_map(|place| self.certificates.good(place).cloned());
         let mut certificates: Vec<_> = certificates.collect();
         if certificates.is_empty() {
-            let standing = self.servers.get(&address).map(Server::certificates);
+            let standing = self.servers.get(address).map(Server::certificates);
             certificates =
                 standing.ok_or_else(|| lacking(&tls.certificates, &self.certificates))?;
         }
@@ -161,12 +160,12 @@ impl Materials {
                 == Some(tollgate_store::document::ClientCertificates::Optional),
             min_version: tls.min_version.unwrap_or_default(),
         };
-        let server = match self.servers.remove(&address) {
+        let server = match self.servers.remove(address) {
             None => Server::new(parts, &self.provider)?,
             Some(server) => server.renewed(parts, &self.provider)?,
         };
         let served = (server.config(), server.trust());
-        self.servers.insert(address, server);
+        self.servers.insert(address.clone(), server);
         Ok(served)
     }
 

@@ -3,11 +3,10 @@
 mod alarm;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use tollgate_gate::Now;
 use tollgate_store::document::Listen;
-use tollgate_store::{ListenAddress, MaterialReference};
+use tollgate_store::{ListenAddress, ListenPlace, MaterialReference};
 
 use super::Watch;
 use crate::greeting::Front;
@@ -23,7 +22,7 @@ pub(super) struct Listening {
     /// answered, and never by another protocol.
     declared: Option<Vec<Listen>>,
     materials: Materials,
-    unbound: BTreeMap<SocketAddr, String>,
+    unbound: BTreeMap<ListenPlace, String>,
     unusable: BTreeMap<String, String>,
     ends: BTreeMap<MaterialReference, End>,
     alarm: Alarm,
@@ -38,7 +37,7 @@ impl Listening {
         let now = watch.gateway.ledger.clock.now();
         let mut review = self.materials.review(&wanted, now.wall).await;
         let fronts = wanted.iter().filter_map(|listen| {
-            let address = listen.address.address();
+            let address = listen.address.place().clone();
             let served = review.servers.get(&address).cloned();
             let front = match (served, &listen.tls) {
                 (Some((config, trust)), _) => Front {
@@ -77,29 +76,29 @@ impl Listening {
         if told.is_empty() {
             return self.declared.clone();
         }
-        let declared = |address: SocketAddr| {
+        let declared = |address: &ListenPlace| {
             let mut declared = self.declared.iter().flatten();
             declared
-                .find(|listen| listen.address.address() == address)
+                .find(|listen| listen.address.place() == address)
                 .cloned()
         };
-        let plain = |address: SocketAddr| Listen {
-            address: ListenAddress::from(address),
+        let plain = |address: &ListenPlace| Listen {
+            address: ListenAddress::from(address.clone()),
             proxy_protocol: None,
             tls: None,
         };
         let wanted = told.iter();
         Some(
             wanted
-                .map(|address| declared(*address).unwrap_or_else(|| plain(*address)))
+                .map(|address| declared(address).unwrap_or_else(|| plain(address)))
                 .collect(),
         )
     }
 
-    fn tell_unbound(&mut self, watch: &Watch, unbound: BTreeMap<SocketAddr, String>) {
+    fn tell_unbound(&mut self, watch: &Watch, unbound: BTreeMap<ListenPlace, String>) {
         for (address, error) in &unbound {
             if self.unbound.get(address) != Some(error) {
-                tracing::error!("{}", unbound_text(*address, error));
+                tracing::error!("{}", unbound_text(address, error));
             }
         }
         let metrics = &watch.gateway.ledger.metrics;

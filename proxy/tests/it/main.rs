@@ -20,6 +20,7 @@ mod streaming;
 mod support;
 mod tls;
 mod tls_listeners;
+mod unix_sockets;
 mod upstreams;
 mod watching;
 mod wire;

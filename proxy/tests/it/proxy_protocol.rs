@@ -1,5 +1,7 @@
 //! Load balancers that tell whose connections they pass on.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -130,12 +132,16 @@ async fn connections_are_bounded_by_the_address_that_the_header_says() {
     let mut stage = stage(json!({})).await;
     stage.proxy = Process::start(&stage.store, &["--connections-per-address-max", "1"]).await;
     let mut held = TcpStream::connect(stage.proxy.address).await.unwrap();
-    held.write_all(HEADER.as_bytes()).await.unwrap();
-    // Only then the first is known to be counted.
+    let request = format!(
+        "{HEADER}GET /v1/held HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
+        stage.store.token.expose()
+    );
+    held.write_all(request.as_bytes()).await.unwrap();
     until("the address has its connection", async || {
-        ask(&stage, HEADER.as_bytes()).await.is_empty()
+        stage.upstream.gate.requests.load(Ordering::SeqCst) == 1
     })
     .await;
+    assert_eq!(ask(&stage, HEADER.as_bytes()).await, "");
 
     let other = "PROXY TCP4 192.0.2.8 198.51.100.1 4711 443\r\n";
     let answer = ask(&stage, other.as_bytes()).await;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_set};
-use crate::{Cidr, ListenAddress, MaterialReference, Problem};
+use crate::{ListenAddress, ListenPlace, MaterialReference, Problem, ProxySender};
 
-/// The most networks of one address that send the PROXY protocol.
+/// The most senders of one address by the PROXY protocol.
 pub const PROXY_PROTOCOL_MAX: usize = 64;
 /// The most certificates of one address.
 pub const CERTIFICATES_MAX: usize = 16;
@@ -16,12 +16,12 @@ pub const CERTIFICATES_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
-    /// The address and port.
+    /// The address and port, or the Unix socket.
     pub address: ListenAddress,
-    /// The networks whose connections begin with a header of the PROXY protocol, which tells the client's address; there
+    /// The senders whose connections begin with a header of the PROXY protocol, which tells the client's address; there
     /// are no others then. Connections are clients' own where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proxy_protocol: Option<BTreeSet<Cidr>>,
+    pub proxy_protocol: Option<BTreeSet<ProxySender>>,
     /// TLS; in the clear where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenTls>,
@@ -77,24 +77,41 @@ pub enum TlsVersion {
 pub(super) fn check(listens: &[Listen]) -> Result<(), Problem> {
     for (index, listen) in listens.iter().enumerate() {
         let mut earlier = listens.iter().take(index);
-        if earlier.any(|other| other.address.address() == listen.address.address()) {
+        if earlier.any(|other| other.address.place() == listen.address.place()) {
             let message = format!(
                 "{} is already listened on: remove one of the two",
                 listen.address
             );
             return Err(Problem::field("address", message).within("listen", index));
         }
-        check_set(
-            "proxy_protocol",
-            listen.proxy_protocol.as_ref(),
-            PROXY_PROTOCOL_MAX,
-        )
-        .map_err(|problem| problem.within("listen", index))?;
+        check_senders(listen).map_err(|problem| problem.within("listen", index))?;
         if let Some(tls) = &listen.tls {
             check_tls(tls).map_err(|problem| problem.under("tls").within("listen", index))?;
         }
     }
     Ok(())
+}
+
+fn check_senders(listen: &Listen) -> Result<(), Problem> {
+    let senders = listen.proxy_protocol.as_ref();
+    check_set("proxy_protocol", senders, PROXY_PROTOCOL_MAX)?;
+    let is_unix = matches!(listen.address.place(), ListenPlace::Unix(_));
+    let is_other = |sender: &&ProxySender| sender.is_unix() != is_unix;
+    let Some(other) = senders.into_iter().flatten().find(is_other) else {
+        return Ok(());
+    };
+    let message = if is_unix {
+        format!(
+            "{:?} can't send to a Unix socket: write \"unix\"",
+            other.as_str()
+        )
+    } else {
+        format!(
+            "{:?} is for Unix sockets: write the networks of the load balancers",
+            other.as_str()
+        )
+    };
+    Err(Problem::field("proxy_protocol", message))
 }
 
 fn check_tls(tls: &ListenTls) -> Result<(), Problem> {
@@ -145,6 +162,20 @@ mod tests {
 
         assert!(check(std::slice::from_ref(&listen)).is_ok());
         assert_eq!(serde_json::to_string(&listen).unwrap(), text);
+    }
+
+    #[test]
+    fn who_sends_the_proxy_protocol_fits_the_address() {
+        for (address, sender, is_good) in [
+            ("0.0.0.0:80", "10.0.0.0/8", true),
+            ("unix:/run/a.sock", "unix", true),
+            ("0.0.0.0:80", "unix", false),
+            ("unix:/run/a.sock", "10.0.0.0/8", false),
+        ] {
+            let listen = json!({"address": address, "proxy_protocol": [sender]});
+            let listen: Listen = serde_json::from_value(listen).unwrap();
+            assert_eq!(check(&[listen]).is_ok(), is_good, "{address} {sender}");
+        }
     }
 
     #[test]

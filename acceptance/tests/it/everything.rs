@@ -193,6 +193,7 @@ resource "tollgate_proxy" "it" {
   trusted_proxies = ["10.0.0.0/8"]
   listen = [
     { address = "127.0.0.1:8080" },
+    { address = "unix:/run/tollgate.sock", proxy_protocol = ["unix"] },
     {
       address        = "[::1]:8443"
       proxy_protocol = ["10.0.0.0/8", "fd00::/8"]

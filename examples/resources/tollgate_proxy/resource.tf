@@ -5,6 +5,7 @@ resource "tollgate_proxy" "edge" {
 
   listen = [
     { address = "0.0.0.0:8080" },
+    { address = "unix:/run/tollgate/edge.sock" },
     {
       address        = "0.0.0.0:8443"
       proxy_protocol = ["10.0.0.0/8"]

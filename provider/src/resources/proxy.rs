@@ -7,7 +7,7 @@ use tollgate_store::document::{
     CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
     TRUSTED_PROXIES_MAX, TlsVersion,
 };
-use tollgate_store::{Cidr, ListenAddress, MaterialReference};
+use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -26,14 +26,18 @@ impl Resource for Proxy {
     fn schema(&self) -> Schema {
         let listen = [
             Attribute::required("address", Type::String)
-                .check_meaning(ListenAddress::parse, ListenAddress::address)
-                .describe("The address and port, like `0.0.0.0:8080` or `[::]:8080`."),
+                .check_meaning(ListenAddress::parse, |address| address.place().clone())
+                .describe(
+                    "The address and port, like `0.0.0.0:8080` or `[::]:8080`, or a Unix socket, like \
+                     `unix:/run/tollgate.sock`: its owner and its group may connect, and have no address. A key that is \
+                     bound to addresses is refused there.",
+                ),
             Attribute::optional("proxy_protocol", Type::set_of_strings())
-                .check(Cidr::parse)
+                .check(ProxySender::parse)
                 .at_most(PROXY_PROTOCOL_MAX)
                 .describe(
                     "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
-                     version 1 or 2: 1 to 64. It tells the client's address, which is taken for the connection's own by \
+                     version 1 or 2: 1 to 64, of a Unix socket `unix`. It tells the client's address, which is taken for the connection's own by \
                      everything else, `trusted_proxies` too. Connections of others, and those without a header, are \
                      refused. Nobody sends one where left out.",
                 ),

@@ -215,6 +215,15 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
             "listen",
             json!([{"address": "0.0.0.0:80", "proxy_protocol": []}]),
         ),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": ["unix"]}]),
+        ),
+        (
+            "listen",
+            json!([{"address": "unix:/run/a.sock", "proxy_protocol": ["10.0.0.0/8"]}]),
+        ),
+        ("listen", json!([{"address": "unix:a.sock"}])),
         ("listen", tls(json!({"certificates": []}))),
         ("listen", tls(json!({"certificates": ["/etc/edge.pem"]}))),
         (
@@ -311,6 +320,8 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
                     || detail.contains("named twice")
+                    || detail.contains("can't send to a Unix socket")
+                    || detail.contains("for Unix sockets")
                     || detail.contains("for client certificates")
                     || detail.contains("is too long")
                     || detail.contains("needs a principal")

@@ -251,6 +251,7 @@ pub(crate) fn proxy() -> Sample {
             "description": "From outside.",
             "listen": [
                 {"address": "0.0.0.0:8080"},
+                {"address": "unix:/run/tollgate.sock", "proxy_protocol": ["unix"]},
                 {"address": "[::1]:8081", "proxy_protocol": ["10.0.0.0/8"], "tls": {
                     "certificates": ["file:/etc/tollgate/edge.pem"],
                     "client_ca": "file:/etc/tollgate/clients.pem",

@@ -3,25 +3,26 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-/// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
-/// for which load balancers keep idle connections: a shorter one would close them under their next request.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(75);
+use crate::caller::Caller;
+use crate::cut::Cuts;
+use crate::pace::{Answer, Pace, Paced};
+
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 100;
@@ -31,17 +32,27 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// What connections are made of.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// The body of an answer.
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Answers one request.
     fn respond(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Whether an address speaks for many clients, and may have as many connections as it needs.
+    fn is_trusted(&self, _address: IpAddr) -> bool {
+        false
+    }
 }
 
 /// How a connection is brought to its end.
@@ -51,66 +62,83 @@ pub struct Ending {
     pub closing: CancellationToken,
     /// Once it is cancelled, too, nothing is.
     pub cutting: CancellationToken,
+    /// How long to wait for a request that may be under way. Its answer says that the connection ends.
+    pub linger: Duration,
 }
 
-/// What a connection that has not asked anything yet comes to.
-enum Beginning {
-    Ended(Result<(), BoxError>),
-    Asked,
-    Closing,
-    Silent,
+/// By what a connection is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// By what it begins with.
+    Either,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What a connection's requests share.
+struct Session<H> {
+    handler: Arc<H>,
+    caller: Caller,
+    pace: Arc<Pace>,
 }
 
 /// Serves a connection until it ends.
 ///
-/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
-/// possible.
+/// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
 pub async fn serve<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: Arc<H>,
+    stream: impl Stream,
+    (handler, caller): (Arc<H>, Caller),
+    (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
 ) {
-    let has_asked = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&has_asked);
-    let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.respond(request, peer).await) }
-    });
-    let builder = builder();
+    let peer = caller.address;
+    let pace = Arc::new(Pace::new(cuts));
+    let stream = Paced::new(stream, protocol, Arc::clone(&pace));
+    let session = Session {
+        handler,
+        caller,
+        pace: Arc::clone(&pace),
+    };
+    let session = Arc::new(session);
+    let service = service_fn(move |request| respond(Arc::clone(&session), request));
+    let builder = builder(protocol);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let has_asked = poll_fn(|_| {
-        if has_asked.load(Ordering::Relaxed) {
+    let tired = poll_fn(|_| {
+        if pace.is_tired() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     });
-    // In this order: whether something was asked is known once the connection was looked at.
-    let beginning = tokio::select! {
+    // In this order: whether too little happens is known once the connection was looked at.
+    tokio::select! {
         biased;
-        result = connection.as_mut() => Beginning::Ended(result),
-        () = has_asked => Beginning::Asked,
-        () = ending.closing.cancelled() => Beginning::Closing,
-        // hyper bounds a head only once it knows the protocol.
-        () = tokio::time::sleep(HEAD_READ_TIMEOUT) => Beginning::Silent,
-    };
-    match beginning {
-        Beginning::Ended(result) => return note(peer, result),
-        Beginning::Asked => tokio::select! {
-            biased;
-            result = connection.as_mut() => return note(peer, result),
-            () = ending.closing.cancelled() => {}
-        },
-        Beginning::Closing => {}
-        Beginning::Silent => {
+        result = connection.as_mut() => return note(peer, result),
+        () = tired => {
             connection.as_mut().graceful_shutdown();
-            // One that does not even finish its handshake is cut.
             let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
             return;
         }
+        () = ending.closing.cancelled() => {}
+    }
+    // A client that sends a request at this moment must not find the connection closed.
+    pace.close();
+    let settled = poll_fn(|_| {
+        if pace.may_lose_requests() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    });
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return note(peer, result),
+        () = settled => {}
+        () = tokio::time::sleep(ending.linger) => {}
+        () = ending.cutting.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -120,18 +148,44 @@ pub async fn serve<H: Handler>(
     }
 }
 
-fn note(peer: SocketAddr, result: Result<(), BoxError>) {
+async fn respond<H: Handler>(
+    session: Arc<Session<H>>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer<H::Body>>, Infallible> {
+    let Session {
+        handler,
+        caller,
+        pace,
+    } = &*session;
+    let in_flight = pace.begin();
+    let version = request.version();
+    let mut response = handler.respond(request, caller).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        pace.become_tunnel();
+    } else if pace.is_closing() && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response.map(|body| Answer::new(body, in_flight)))
+}
+
+fn note(peer: Option<IpAddr>, result: Result<(), BoxError>) {
     if let Err(error) = result {
-        tracing::debug!(%peer, error, "a connection ended early");
+        tracing::debug!(?peer, error, "a connection ended early");
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Either => builder,
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ_TIMEOUT)
+        // Kept by the stream, which tells a slow head from an idle connection.
+        .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .half_close(false);

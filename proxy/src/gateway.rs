@@ -1,6 +1,6 @@
 //! A request's way from its head to its answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use rand::RngExt;
 use tollgate_gate::{Meter, Now, Target};
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::connection::Handler;
 use crate::generation::{Answer, Generation};
 use crate::headers::{self, Voucher};
@@ -84,15 +85,19 @@ impl Gateway {
 impl Handler for Gateway {
     type Body = ResponseBody;
 
-    async fn respond(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<ResponseBody> {
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        let generation = self.generation.load();
+        let trusted = generation.as_deref().and_then(Generation::trusted_proxies);
+        let mut blocks = trusted.into_iter().flatten();
+        blocks.any(|block| block.contains(address))
+    }
+
+    async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
         let now = self.ledger.clock.now();
-        let (peer, request_id) = identity(&request, (peer.ip(), now), generation.as_deref());
+        let (peer, request_id) = identity(&request, (caller, now), generation.as_deref());
         let mut record = self.ledger.open(&request, (&peer, &request_id), now);
+        record.tls(caller.tls.as_ref());
         let is_head = request.method() == Method::HEAD;
         let uri = request.uri().clone();
         let version = request.version();
@@ -146,11 +151,11 @@ fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Inc
 /// Who asks by the connection, and what the request is called from here on.
 fn identity<B>(
     request: &Request<B>,
-    (address, now): (IpAddr, Now),
+    (caller, now): (&Caller, Now),
     generation: Option<&Generation>,
 ) -> (Peer, HeaderValue) {
     let trusted = generation.and_then(Generation::trusted_proxies);
-    let peer = Peer::new(address, request.headers(), trusted);
+    let peer = Peer::new(caller, request.headers(), trusted);
     let request_id = headers::request_id(request.headers(), &peer);
     let request_id = request_id.unwrap_or_else(|| new_request_id(now.wall));
     (peer, request_id)

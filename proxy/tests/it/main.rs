@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
@@ -13,9 +14,13 @@ mod floods;
 mod forwarding;
 mod lifecycle;
 mod principals;
+mod proxy_protocol;
+mod replacement;
 mod streaming;
 mod support;
 mod tls;
+mod tls_listeners;
+mod unix_sockets;
 mod upstreams;
 mod watching;
 mod wire;

@@ -9,7 +9,14 @@ RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run
 # Every terraform that a test runs logs all it has to say, and no log may hold a token.
 TRACED = TOLLGATE_TEST_TRACE=1
 
-.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider bench-proxy clean
+# Named, so that the flags of a build do not reach the programs that only build it.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# What libFuzzer wants to know of a run: which branches it took, and what was compared.
+COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares
+
+.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider bench-proxy fuzz clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -39,6 +46,12 @@ soak: ## Kill the provider before and after every call of the store, and often w
 	@scripts/need cargo terraform curl
 	@TOLLGATE_TEST_SOAK=1 acceptance/localstack/with $(MAKE) --no-print-directory build run \
 	  CRATES="-p=tollgate-acceptance -- crash:: interrupted::"
+
+fuzz: ## Search for SECONDS=60 for what breaks each parser.
+	@scripts/need cargo c++
+	RUSTFLAGS="$(COVERED)" $(CARGO) build --profile fuzz -p tollgate-fuzz --features libfuzzer --bins \
+	  --target-dir target/fuzz --target $(HOST)
+	@scripts/fuzz target/fuzz/$(HOST) $(SECONDS)
 
 .PHONY: run
 run:

@@ -87,7 +87,7 @@ impl ResourceType {
         };
         match self.resource.create(&call, spec).await {
             Ok(made) => {
-                reservation.created();
+                reservation.created(made.revision.clone());
                 let outcome = self.made(change, &made)?;
                 let found = standing.filter(|_| change.prior.is_null());
                 Ok(outcome.with(found.map(|_| adopted(store, &key))))
@@ -263,6 +263,8 @@ impl ResourceType {
         match (&change.private.revision, entry.revision) {
             _ if foreign => Ok(Standing::Foreign),
             (None, Some(revision)) => Ok(Standing::Ours(revision)),
+            // There is nothing in it to lose.
+            (_, Some(revision)) if entry.document.is_err() => Ok(Standing::Ours(revision)),
             (Some(told), Some(found)) if found == *told => Ok(Standing::Ours(found)),
             _ => {
                 let (key, place) = (key.clone(), store.backend.place());

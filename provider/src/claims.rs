@@ -1,5 +1,6 @@
 //! Tokens that clients bring along: each opens one key. Proxies refuse a token that could be two keys', and with it both.
 
+use tollgate_store::backend::StoreError;
 use tollgate_store::document::{DocumentKey, Entry, KeyVersion, PartName, Spec};
 use tollgate_store::token::Verifier;
 
@@ -38,20 +39,33 @@ impl ResourceType {
             return Ok(claimed);
         }
         for (path, hash) in &given {
-            claimed.claim(*hash).map_err(|()| taken(path, None))?;
+            claimed.claim(*hash).map_err(|()| taken_at_once(path))?;
         }
-        let entries = store.backend.list().await;
-        let entries = entries.map_err(|error| failure(key, "written", &error))?;
-        let others: Vec<_> = entries.iter().flat_map(tokens).collect();
-        for (path, hash) in &given {
-            let is_same =
-                |other: &&(DocumentKey, String, Verifier)| other.0 != *key && other.2.matches(hash);
-            if let Some((_, label, _)) = others.iter().find(is_same) {
-                return Err(taken(path, Some(label)));
-            }
+        // Whose it was may give it up by the same apply.
+        let look = || holder(store, key, &given);
+        let held = store.settled(look, Option::is_none).await;
+        match held.map_err(|error| failure(key, "written", &error))? {
+            Some((path, label)) => Err(taken(&path, &label)),
+            None => Ok(claimed),
         }
-        Ok(claimed)
     }
+}
+
+/// The first of these tokens that another key has, and which.
+async fn holder(
+    store: &Store,
+    key: &DocumentKey,
+    given: &[(Path, Verifier)],
+) -> Result<Option<(Path, String)>, StoreError> {
+    let entries = store.backend.list().await?;
+    let others: Vec<_> = entries.iter().flat_map(tokens).collect();
+    let held = given.iter().find_map(|(path, hash)| {
+        let is_same =
+            |other: &&(DocumentKey, String, Verifier)| other.0 != *key && other.2.matches(hash);
+        let (_, label, _) = others.iter().find(is_same)?;
+        Some((path.clone(), label.clone()))
+    });
+    Ok(held)
 }
 
 impl Claimed<'_> {
@@ -99,13 +113,17 @@ fn tokens(entry: &Entry) -> Vec<(DocumentKey, String, Verifier)> {
     }
 }
 
-fn taken(path: &Path, by: Option<&str>) -> Diagnostic {
-    let whose = match by {
-        Some(label) => format!("the key {label:?}"),
-        None => "another key of this apply".to_owned(),
-    };
+fn taken(path: &Path, label: &str) -> Diagnostic {
     let message = format!(
-        "{whose} has that token already, and proxies would refuse a token of two keys: give each client a token of its own"
+        "the key {label:?} has that token, and proxies would refuse a token of two keys. Give each client a token of its \
+         own; where {label:?} is to give it up, apply that first (two keys that swap tokens, or a key that is replaced with \
+         `create_before_destroy`, need two applies)"
     );
     Diagnostic::invalid(path.clone(), &message)
+}
+
+fn taken_at_once(path: &Path) -> Diagnostic {
+    let message = "another key of this apply is given the same token, and proxies would refuse a token of two keys: give \
+                   each client a token of its own";
+    Diagnostic::invalid(path.clone(), message)
 }

@@ -144,7 +144,8 @@ pub(crate) fn broken(store: &Store, key: &DocumentKey, problem: &Problem) -> Dia
         format!("{key} is broken"),
         format!(
             "What {place} holds for {key} can't be used, and proxies leave it out: {problem}. Somebody edited it by \
-             hand, or a newer version wrote it. Mend it there, or remove it there and apply again."
+             hand, or a newer version wrote it. Mend it there, or have it made anew with `terraform apply -refresh=false \
+             -replace=ADDRESS` (ADDRESS is the resource's)."
         ),
     )
 }

@@ -93,6 +93,15 @@ impl TollgateProvider {
     }
 }
 
+impl TollgateProvider {
+    /// Does what is left to do once Terraform got every answer and ends the process.
+    pub async fn finish(&self) {
+        if let Some(store) = self.open_store() {
+            store.prove_created().await;
+        }
+    }
+}
+
 impl Default for TollgateProvider {
     fn default() -> Self {
         Self::new()

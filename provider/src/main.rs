@@ -3,8 +3,10 @@
 mod plugin;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use futures_util::FutureExt as _;
 use plugin::{Mode, log};
 use tollgate_provider::{TollgateProvider, VERSION};
 
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
             .enable_all()
             .build()
             .map_err(text)?
-            .block_on(plugin::serve(TollgateProvider::new(), mode))
+            .block_on(serve(mode))
             .map_err(text)
     });
     match served {
@@ -47,6 +49,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn serve(mode: Mode) -> Result<(), plugin::ServeError> {
+    let provider = Arc::new(TollgateProvider::new());
+    let last = Arc::clone(&provider);
+    let finish = move || {
+        let provider = Arc::clone(&last);
+        async move { provider.finish().await }.boxed()
+    };
+    plugin::serve(provider, Box::new(finish), mode).await
 }
 
 fn text(error: impl std::error::Error) -> String {

@@ -1,14 +1,14 @@
 //! The open store, shared by all calls of the process.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tollgate_store::Namespace;
-use tollgate_store::backend::Backend;
-use tollgate_store::document::{DocumentKey, Origin};
+use tollgate_store::backend::{Backend, Change};
+use tollgate_store::document::{DocumentKey, Origin, Revision};
 use tollgate_store::token::Verifier;
 
 use crate::diagnostic::Diagnostic;
@@ -37,8 +37,8 @@ pub(crate) struct Store {
     reserved: Mutex<BTreeMap<DocumentKey, Reserved>>,
     /// The tokens made elsewhere that changes are about to give to keys.
     pub(crate) claimed: Mutex<Vec<Verifier>>,
-    /// What this process created: no interrupted apply left it.
-    created: Mutex<BTreeSet<DocumentKey>>,
+    /// What this process created, by the write that did: no interrupted apply left it.
+    created: Mutex<BTreeMap<DocumentKey, Revision>>,
     /// Whether a read has had the store tidied up.
     tidied: AtomicBool,
     changes: Changes,
@@ -124,7 +124,23 @@ impl Store {
 
     /// Whether this process created the document.
     pub(crate) fn has_created(&self, key: &DocumentKey) -> bool {
-        lock(&self.created).contains(key)
+        lock(&self.created).contains_key(key)
+    }
+
+    /// Terraform ends this process as it ends every one whose answers it got: what was created is remembered, and no
+    /// later create may take it over. Where that can't be written down, it may for a day.
+    pub(crate) async fn prove_created(&self) {
+        let created = std::mem::take(&mut *lock(&self.created)).into_iter();
+        let changes = created.map(|(key, revision)| Change::Prove { key, revision });
+        let changes: Vec<_> = changes.collect();
+        if changes.is_empty() {
+            return;
+        }
+        for outcome in self.backend.commit(changes).await {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a create could not be marked as remembered");
+            }
+        }
     }
 
     /// Tidies up once for all reads that miss a document.
@@ -216,8 +232,8 @@ pub(crate) struct Reservation<'a> {
 
 impl Reservation<'_> {
     /// The document is there now.
-    pub(crate) fn created(&self) {
-        lock(&self.store.created).insert(self.key.clone());
+    pub(crate) fn created(&self, revision: Revision) {
+        lock(&self.store.created).insert(self.key.clone(), revision);
     }
 }
 

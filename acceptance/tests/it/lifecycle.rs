@@ -15,7 +15,7 @@ on_both_stores! {
     a_change_behind_terraforms_back_is_shown_and_repaired => super::drift_is_repaired;
     a_document_that_was_removed_by_hand_is_made_again => super::loss_is_repaired;
     a_document_that_exists_already_is_not_taken_over => super::an_existing_document_is_safe;
-    an_apply_that_nobody_remembers_is_gone_on_with => super::a_forgotten_create_converges;
+    what_a_lost_state_knew_is_not_taken_over => super::a_lost_state_is_told;
     what_is_missing_or_still_in_use_is_told_by_name => super::references_are_checked;
     a_scope_in_use_gets_another_name => super::a_scope_in_use_is_renamed;
     a_change_between_plan_and_apply_is_not_overwritten => super::a_late_change_is_safe;
@@ -25,6 +25,8 @@ on_both_stores! {
     another_workspace_takes_nothing_away => super::another_workspace_takes_nothing;
     a_name_that_is_declared_twice_is_refused_by_every_plan => super::a_name_twice_is_refused;
     a_replacement_is_no_name_declared_twice => super::a_replacement_is_no_name_twice;
+    a_key_that_is_replaced_never_keeps_its_token => super::a_replacement_never_keeps_a_token;
+    another_provider_of_the_same_configuration_takes_nothing => super::an_alias_takes_nothing;
     a_scope_goes_in_one_apply_with_its_last_reference => super::a_scope_goes_with_its_last_reference;
 }
 
@@ -202,32 +204,23 @@ fn an_existing_document_is_safe(run: &Run) {
     run.terraform.destroy(&[]).unwrap();
 }
 
-/// As if terraform had been killed before it could write its state down.
-fn a_forgotten_create_converges(run: &Run) {
+/// Terraform got every answer: nothing tells a state that was lost from another one that remembers.
+fn a_lost_state_is_told(run: &Run) {
     run.declare(&declared());
     run.terraform.apply(&[]).unwrap();
     let token = run.place.token(&secret_id(run)).unwrap();
-    std::fs::remove_file(run.terraform.state_file()).unwrap();
+    let state = run.terraform.state_file();
+    let kept = state.with_extension("kept");
+    std::fs::rename(&state, &kept).unwrap();
 
-    let applied = run.terraform.apply(&[]).unwrap();
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
 
-    assert!(
-        applied.output.contains("9 added, 0 changed, 0 destroyed"),
-        "{}",
-        applied.output
-    );
-    assert!(
-        applied
-            .flowing()
-            .contains(r#"Key "acme-ci" was there already"#),
-        "{}",
-        applied.output
-    );
-    assert!(
-        run.place.token(&secret_id(run)).unwrap().expose() == token.expose(),
-        "the token was replaced"
-    );
+    let told = r#"Scope "orders:read" already exists"#;
+    assert!(refused.flowing().contains(told), "{}", refused.output);
+    std::fs::rename(&kept, &state).unwrap();
     run.terraform.expect_empty_plan(&[]).unwrap();
+    let same = run.place.token(&secret_id(run)).unwrap().expose() == token.expose();
+    assert!(same, "the token was replaced");
     run.terraform.destroy(&[]).unwrap();
     run.assert_nothing_is_left();
 }
@@ -380,6 +373,72 @@ fn another_workspace_takes_nothing(run: &Run) {
     assert!(same, "the token was replaced");
     terraform.destroy(&[]).unwrap();
     run.assert_nothing_is_left();
+}
+
+/// A person who replaces a key wants its token to end.
+fn a_replacement_never_keeps_a_token(run: &Run) {
+    let key = |lifecycle: &str| {
+        format!(
+            "{SCOPE}\nresource \"tollgate_key\" \"it\" {{\n  name   = \"acme-ci\"\n  scopes = [tollgate_scope.it.name]\n{lifecycle}}}\n"
+        )
+    };
+    run.declare(&key(
+        "  lifecycle {\n    create_before_destroy = true\n  }\n",
+    ));
+    run.terraform.apply(&[]).unwrap();
+    let token = run.place.token(&secret_id(run)).unwrap();
+    let arguments = Terraform::APPLY
+        .into_iter()
+        .chain(["-replace=tollgate_key.it"]);
+    let arguments: Vec<_> = arguments.collect();
+
+    let refused = run
+        .terraform
+        .run(&arguments)
+        .unwrap()
+        .expect_error()
+        .unwrap();
+    assert!(
+        refused
+            .flowing()
+            .contains("without `create_before_destroy`"),
+        "{}",
+        refused.output
+    );
+
+    run.declare(&key(""));
+    run.terraform.apply(&[]).unwrap();
+    run.terraform
+        .run(&arguments)
+        .unwrap()
+        .expect_success()
+        .unwrap();
+    let same = run.place.token(&secret_id(run)).unwrap().expose() == token.expose();
+    assert!(!same, "a replaced key has another token");
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
+    run.assert_nothing_is_left();
+}
+
+/// Two providers of one configuration plan in processes of their own.
+fn an_alias_takes_nothing(run: &Run) {
+    let alias = "provider \"tollgate\" {\n  alias = \"b\"\n}\n";
+    let other = SCOPE.replace(
+        "\"it\" {",
+        "\"other\" {\n  provider = tollgate.b\n  depends_on = [tollgate_scope.it]",
+    );
+    run.declare(SCOPE);
+    run.terraform.apply(&[]).unwrap();
+    run.declare(&format!("{alias}{SCOPE}{other}"));
+
+    for _ in 0..2 {
+        let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
+        let told = r#"Scope "orders:read" already exists"#;
+        assert!(refused.flowing().contains(told), "{}", refused.output);
+    }
+    run.declare(SCOPE);
+    run.terraform.expect_empty_plan(&[]).unwrap();
+    run.terraform.destroy(&[]).unwrap();
 }
 
 fn a_name_twice_is_refused(run: &Run) {

@@ -112,7 +112,7 @@ fn request() -> [Attribute; 10] {
         Attribute::required("path", Type::String)
             .check(check_path)
             .describe("The path, like `/v1/orders/1`. A query may follow."),
-        text("key").describe(
+        text("key").check(check_key).describe(
             "The name of the key whose token it bears; of a key of a key set, `SET/NAME`. At most one of `key`, \
              `key_id` and `principal`; without them it bears no credential.",
         ),
@@ -285,6 +285,16 @@ fn check_host(text: &str) -> Result<(), String> {
                 "{text:?} is not a host: write one like \"api.example.com\", with or without a port"
             )
         })
+}
+
+/// A variable that is empty by mistake would make every refusal the right one.
+fn check_key(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err(
+            "it is empty: give a key's name, or null for a request without a credential".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// Only its form: a path that a proxy refuses may be what is asked about.

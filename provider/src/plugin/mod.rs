@@ -9,6 +9,7 @@ mod socket;
 mod tls;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ use tollgate_proto::tfplugin6::provider_server::{Provider, ProviderServer};
 use tonic::transport::Server;
 
 pub(crate) use handshake::Handshake;
+pub(crate) use services::Finish;
 use services::{Broker, Controller, Stdio};
 use socket::Socket;
 
@@ -52,8 +54,13 @@ pub(crate) enum ServeError {
     Server(#[from] tonic::transport::Error),
 }
 
-/// Serves `provider` until Terraform (or, for debugging, a person) ends it.
-pub(crate) async fn serve<P: Provider>(provider: P, mode: Mode) -> Result<(), ServeError> {
+/// Serves `provider` until Terraform (or, for debugging, a person) ends it. `finish` is done before, where Terraform asks
+/// for the end.
+pub(crate) async fn serve<P: Provider>(
+    provider: Arc<P>,
+    finish: Finish,
+    mode: Mode,
+) -> Result<(), ServeError> {
     let shutdown = CancellationToken::new();
     end_on_signals(&mode, shutdown.clone())?;
     // Dropped last: takes the socket and its folder away.
@@ -75,13 +82,15 @@ pub(crate) async fn serve<P: Provider>(provider: P, mode: Mode) -> Result<(), Se
             (socket, connections)
         }
     };
-    let served = run(provider, ReceiverStream::new(connections), shutdown).await;
+    let connections = ReceiverStream::new(connections);
+    let served = run(provider, finish, connections, shutdown).await;
     drop(socket);
     served
 }
 
 async fn run<P: Provider>(
-    provider: P,
+    provider: Arc<P>,
+    finish: Finish,
     connections: ReceiverStream<std::io::Result<connection::Connection>>,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -89,13 +98,14 @@ async fn run<P: Provider>(
     health_reporter
         .set_service_status("plugin", tonic_health::ServingStatus::Serving)
         .await;
-    let provider = ProviderServer::new(provider)
+    let provider = ProviderServer::from_arc(provider)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let controller = Controller::new(shutdown.clone(), finish);
     let server = Server::builder()
         .add_service(provider)
         .add_service(health)
-        .add_service(GrpcControllerServer::new(Controller::new(shutdown.clone())))
+        .add_service(GrpcControllerServer::new(controller))
         .add_service(GrpcStdioServer::new(Stdio::new(shutdown.clone())))
         .add_service(GrpcBrokerServer::new(Broker::new(shutdown.clone())))
         .serve_with_incoming_shutdown(connections, shutdown.clone().cancelled_owned());

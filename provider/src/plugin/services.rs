@@ -2,8 +2,10 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tollgate_proto::plugin::grpc_broker_server::GrpcBroker;
 use tollgate_proto::plugin::grpc_controller_server::GrpcController;
@@ -11,21 +13,33 @@ use tollgate_proto::plugin::grpc_stdio_server::GrpcStdio;
 use tollgate_proto::plugin::{ConnInfo, Empty, StdioData};
 use tonic::{Request, Response, Status, Streaming};
 
+/// How long the last work before the end may take.
+const FINISH_MAX: Duration = Duration::from_secs(5);
+
+/// The last work before the end.
+pub(crate) type Finish = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Ends the process when Terraform asks for it.
-#[derive(Debug)]
 pub(crate) struct Controller {
     shutdown: CancellationToken,
+    finish: Finish,
 }
 
 impl Controller {
-    pub(crate) fn new(shutdown: CancellationToken) -> Self {
-        Self { shutdown }
+    pub(crate) fn new(shutdown: CancellationToken, finish: Finish) -> Self {
+        Self { shutdown, finish }
     }
 }
 
 #[tonic::async_trait]
 impl GrpcController for Controller {
     async fn shutdown(&self, _request: Request<Empty>) -> Result<Response<Empty>, Status> {
+        if tokio::time::timeout(FINISH_MAX, (self.finish)())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the process ends before its last work is done");
+        }
         self.shutdown.cancel();
         Ok(Response::new(Empty {}))
     }

@@ -24,6 +24,7 @@ use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
+use layout::Layout;
 pub(crate) use pages::{page_of, token};
 use parts::Part;
 use write::Writing;
@@ -167,8 +168,12 @@ async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Fail
         } else if own != set {
             Some(other_ids(store, name))
         } else {
-            let is_left = |part: &Part| part.name.generation != set.generation;
-            parts.iter().any(is_left).then(|| unfinished(store, name))
+            let layout = Layout::of(set);
+            let is_strange = |part: &Part| !part.is_of(layout);
+            parts
+                .iter()
+                .any(is_strange)
+                .then(|| unfinished(store, name))
         },
     })
 }
@@ -188,8 +193,8 @@ fn unfinished(store: &Store, set: &Name) -> Diagnostic {
     Diagnostic::warning(
         format!("A change of key set {:?} is unfinished", set.as_str()),
         format!(
-            "{} holds parts of it in another layout, which an interrupted apply left and no proxy serves. The next apply \
-             removes them.",
+            "{} holds parts of it in another layout, which an interrupted apply or somebody's hand left, and proxies leave \
+             out. The next apply puts it right.",
             store.backend.place()
         ),
     )

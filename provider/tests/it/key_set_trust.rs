@@ -119,15 +119,24 @@ async fn a_page_that_is_missing_is_told_and_its_tokens_are_made_anew() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_was_changed_by_hand_is_told_and_put_right() {
+async fn a_namespace_or_layout_that_was_changed_by_hand_is_told_and_put_right() {
+    for (field, value, told) in [
+        ("namespace", json!("elsewhere"), "has keys of other ids"),
+        ("parts", json!(3), "is unfinished"),
+    ] {
+        a_header_is_put_right(field, &value, told).await;
+    }
+}
+
+async fn a_header_is_put_right(field: &str, value: &Json, told: &str) {
     let terraform = Terraform::new().await;
-    let wanted = json!({"a": {}, "b": {}});
+    let wanted = many(9);
     let created = apply(&terraform, None, &wanted).await;
     let id = key("key_set", "partners");
     let entry = terraform.store.read(&id).await.unwrap().unwrap();
     let (revision, document) = (entry.revision.unwrap(), entry.document.unwrap());
     let mut json = Entry::json(&document, &revision);
-    json["spec"]["namespace"] = "elsewhere".into();
+    json["spec"][field] = value.clone();
     let edited = Document::parse(&id, json["spec"].take()).unwrap();
     let edited = edited.owned(document.owner().cloned());
     terraform
@@ -138,7 +147,7 @@ async fn a_namespace_that_was_changed_by_hand_is_told_and_put_right() {
 
     let read = terraform.refresh(SET, &created).await;
 
-    assert!(texts(&read.diagnostics)[0].contains("has keys of other ids"));
+    assert!(texts(&read.diagnostics)[0].contains(told));
     let read = read.object.unwrap();
     let config = terraform.config(SET, &declared(&wanted));
     let plan = terraform.plan(SET, Some(&read), Some(&config)).await;

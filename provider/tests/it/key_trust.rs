@@ -175,10 +175,28 @@ async fn a_token_that_is_older_than_its_rotation_allows_is_told_with_the_reason(
     assert_eq!(
         texts(&read.diagnostics),
         [
-            "warning @\nKey \"acme-ci\" is due for a new token\nIts token was made on 2026-01-01T00:00:00Z, longer ago than \
-             `rotation.every` allows: the next apply makes another one."
+            "warning @\nKey \"acme-ci\" is due for a new token\nIts token was made on 2026-01-01T00:00:00Z, which is longer \
+             ago than `rotation.every` allows, or still to come: the next apply makes another one."
         ]
     );
     let rotated = apply(&terraform, read.object.as_ref(), &rotating).await;
     assert_whole(&terraform, &rotated, &rotating).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_said_to_be_of_the_future_is_due() {
+    let terraform = Terraform::new().await;
+    let rotating = json!({"rotation": {"every": "30d"}});
+    let created = apply(&terraform, None, &rotating).await;
+    let token = kept(&terraform);
+    edit(&terraform, |spec| {
+        spec["versions"][0]["created_at"] = "2099-01-01T00:00:00Z".into();
+    })
+    .await;
+
+    let read = terraform.refresh(KEY, &created).await;
+    assert!(texts(&read.diagnostics)[0].contains("is due for a new token"));
+    apply(&terraform, read.object.as_ref(), &rotating).await;
+
+    assert_ne!(kept(&terraform), token);
 }

@@ -405,10 +405,33 @@ async fn a_broken_document_is_named_and_neither_recreated_nor_forgotten() {
             [format!(
                 "error @\n{subject} is broken\nWhat memory, namespace \"prod\" holds for {kind} {name:?} can't be \
                  used, and proxies leave it out: missing field `name`. Somebody edited it by hand, or a newer version \
-                 wrote it. Mend it there, or remove it there and apply again."
+                 wrote it. Mend it there, or have it made anew with `terraform apply -refresh=false -replace=ADDRESS` \
+                 (ADDRESS is the resource's)."
             )]
         );
         assert_eq!(read.object, Some(created));
+    }
+}
+
+/// What `-refresh=false -replace` does.
+#[tokio::test(start_paused = true)]
+async fn a_broken_document_can_be_removed_where_it_tells_its_revision() {
+    let terraform = Terraform::new().await;
+    for sample in samples::all() {
+        let created = create(&terraform, &sample).await;
+        let place = DocumentId::from(key(&sample));
+        let broken = json!({
+            "kind": sample.kind, "name": sample.name, "schema": 1, "revision": "0123456789abcdef", "spec": {"what": 1},
+        });
+        terraform.store.put(place, broken);
+        let read = terraform.refresh(sample.resource, &created).await;
+        assert!(texts(&read.diagnostics)[0].contains("is broken"));
+
+        let gone = terraform.destroy(sample.resource, &created).await;
+
+        assert_eq!((texts(&gone.diagnostics), gone.object), (vec![], None));
+        assert!(stored(&terraform, &sample).await.is_none());
+        create(&terraform, &sample).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate_provider::TollgateProvider;
 use tollgate_provider::value::Value;
 
+use crate::failures::neighbour;
 use crate::samples::{self, Sample};
 use crate::terraform::{Object, Plan, Terraform};
 use crate::words::texts;
@@ -207,4 +208,30 @@ async fn creates_that_all_wait_in_vain_keep_each_other_waiting_no_longer() {
     }
     // The clock stands still while anything is done.
     assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// Terraform ended the process that made it as it ends every one whose answers it got.
+#[tokio::test(start_paused = true)]
+async fn what_a_run_made_that_ended_well_is_never_taken_over() {
+    for sample in samples::all() {
+        let terraform = Terraform::new().await;
+        let made = create(&terraform, &sample).await;
+        terraform.provider.finish().await;
+        let next = neighbour(&terraform).await;
+        let config = next.config(sample.resource, &sample.full);
+
+        let refused = next.apply(sample.resource, None, &config).await;
+
+        assert!(texts(&refused.diagnostics)[0].contains("already exists"));
+        assert_eq!(refused.object, None);
+        let read = next.refresh(sample.resource, &made).await;
+        assert_eq!(
+            (texts(&read.diagnostics), read.object),
+            (vec![], Some(made.clone()))
+        );
+        let plan = next.plan(sample.resource, Some(&made), Some(&config)).await;
+        assert_eq!(plan.state, made.state, "the same write stands");
+        let gone = next.destroy(sample.resource, &made).await;
+        assert_eq!((texts(&gone.diagnostics), gone.object), (vec![], None));
+    }
 }

@@ -85,6 +85,15 @@ impl Memory {
                     .insert(id, Entry::json(&document, &revision));
                 Ok(Some(revision))
             }
+            Change::Prove { key, revision } => {
+                let id = DocumentId::from(key);
+                let stands = state.standing(&id) == Standing::Document(Some(revision));
+                let json = state.documents.get_mut(&id).filter(|_| stands);
+                if json.is_some_and(Entry::prove) {
+                    state.changes += 1;
+                }
+                Ok(None)
+            }
             Change::Delete { key, expected } => {
                 let id = DocumentId::from(key.clone());
                 let standing = state.standing(&id);

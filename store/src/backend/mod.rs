@@ -92,6 +92,14 @@ pub enum Change {
         /// What the writer believes to stand.
         expected: Revision,
     },
+    /// The same document under the same revision, its owner [`crate::document::Owner::proven`]: where that revision
+    /// still stands, and nothing otherwise.
+    Prove {
+        /// Which document.
+        key: DocumentKey,
+        /// The write that is remembered.
+        revision: Revision,
+    },
 }
 
 /// Whose tokens are kept in one place.

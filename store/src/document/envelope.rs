@@ -117,6 +117,17 @@ impl Entry {
         serde_json::to_value(written).unwrap_or_default()
     }
 
+    /// Takes from a document's JSON the doubt whether anybody remembers its owner; whether there was any.
+    pub(crate) fn prove(json: &mut serde_json::Value) -> bool {
+        let owner = json
+            .get_mut("owner")
+            .and_then(serde_json::Value::as_object_mut);
+        owner.is_some_and(|owner| {
+            owner.remove("origin");
+            owner.remove("unproven_since").is_some()
+        })
+    }
+
     /// Reads what a backend holds where `place` should be; a broken document is an entry too.
     #[must_use]
     pub fn parse(place: DocumentId, json: serde_json::Value) -> Self {

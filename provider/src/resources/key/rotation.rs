@@ -7,6 +7,8 @@
 //! A process that ends after the first step leaves a pending hash. The next apply finds out whether its token arrived,
 //! and finishes; a token that did not is nobody's, and another one is made.
 
+use std::time::Duration;
+
 use tollgate_store::backend::{Expected, KeptToken, TokenOwner};
 use tollgate_store::document::{KEY_VERSIONS_MAX, Key, KeyVersion};
 use tollgate_store::token::Verifier;
@@ -20,6 +22,9 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields, Made};
 
+/// How far clocks may differ. A token that was made later than that was not: somebody wrote so to keep it.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_hours(24);
+
 /// Why the newest token is to be replaced, or its replacement to be finished; `None` where it stays.
 pub(super) fn due(key: &Key, now: jiff::Timestamp) -> Option<String> {
     let newest = key.versions.last()?;
@@ -29,7 +34,7 @@ pub(super) fn due(key: &Key, now: jiff::Timestamp) -> Option<String> {
     }
     is_old(key, newest, now).then(|| {
         format!(
-            "its token was made on {}, longer ago than `rotation.every` allows: the next apply makes another one",
+            "its token was made on {}, which is longer ago than `rotation.every` allows, or still to come: the next apply makes another one",
             newest.created_at
         )
     })
@@ -41,7 +46,8 @@ fn is_old(key: &Key, token: &KeyVersion, now: jiff::Timestamp) -> bool {
     let every = rotation.and_then(|rotation| rotation.every.as_ref());
     every.is_some_and(|every| {
         let age = now.duration_since(token.created_at.at()).unsigned_abs();
-        now > token.created_at.at() && age >= every.length()
+        let is_past = now > token.created_at.at();
+        (is_past && age >= every.length()) || (!is_past && age > CLOCKS_DIFFER_MAX)
     })
 }
 

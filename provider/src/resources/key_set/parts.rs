@@ -8,6 +8,7 @@ use tollgate_store::document::{
     Document, DocumentKey, Entry, KeySetPart, Kind, PartName, Revision, SetKey, Spec,
 };
 
+use super::layout::Layout;
 use crate::resource::Failed;
 use crate::store::Store;
 
@@ -29,6 +30,13 @@ impl Part {
             kind: Kind::KeySetPart,
             name: self.name.to_name().ok()?,
         })
+    }
+
+    /// Whether it belongs to that layout, and so does every key in it.
+    pub(super) fn is_of(&self, layout: Layout) -> bool {
+        let mut keys = self.content.iter().flat_map(|content| content.keys.keys());
+        self.name.generation == layout.generation
+            && keys.all(|name| layout.part(name) == self.name.number)
     }
 }
 

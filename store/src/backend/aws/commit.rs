@@ -93,6 +93,7 @@ impl Store {
                 (document.key(), edit, Some(revision))
             }
             Change::Delete { key, expected } => (key, Edit::Delete { expected }, None),
+            Change::Prove { key, revision } => (key, Edit::Prove { revision }, None),
         })
     }
 
@@ -262,7 +263,7 @@ impl Store {
         closed: &Value,
         group: &[Waiting],
     ) -> Result<Option<Outcomes>, Stop> {
-        let removes = |waiting: &Waiting| matches!(waiting.change, Edit::Delete { .. });
+        let removes = |waiting: &Waiting| !matches!(waiting.change, Edit::Write { .. });
         if group.iter().all(removes) {
             self.finish_closing(spot, closed).await?;
         } else {

@@ -20,6 +20,8 @@ pub(super) enum Edit {
     },
     /// No document, where that revision stands.
     Delete { expected: Revision },
+    /// The same document, remembered, where that revision stands.
+    Prove { revision: Revision },
 }
 
 /// What becomes of a shard's secret. Only an open one is ever changed.
@@ -139,7 +141,9 @@ impl Shard {
         };
         match earlier {
             // What makes a shard smaller is welcome, even where it still is too large.
-            Some(_) if matches!(change, Edit::Delete { .. }) => return Ok(changed),
+            Some(_) if matches!(change, Edit::Delete { .. } | Edit::Prove { .. }) => {
+                return Ok(changed);
+            }
             Some(json) => self.documents.insert(id, json),
             None => self.documents.remove(&id),
         };
@@ -170,6 +174,11 @@ impl Shard {
                 standing.admit_write(key, expected, store)?;
                 self.documents.insert(key.clone().into(), json.clone());
                 Ok(true)
+            }
+            Edit::Prove { revision } => {
+                let stands = standing == Standing::Document(Some(revision.clone()));
+                let json = self.documents.get_mut(&DocumentId::from(key.clone()));
+                Ok(json.filter(|_| stands).is_some_and(Entry::prove))
             }
             Edit::Delete { expected } => {
                 let standing = standing.admit_delete(key, expected, store)?;

@@ -204,7 +204,7 @@ impl Tree {
 
     /// Makes changes under one lock.
     fn commit(&self, changes: &[Change]) -> Vec<Result<Option<Revision>, StoreError>> {
-        let is_removal = |change: &Change| matches!(change, Change::Delete { .. });
+        let is_removal = |change: &Change| !matches!(change, Change::Write { .. });
         if changes.iter().all(is_removal) && self.is_missing() {
             return vec![Ok(None); changes.len()];
         }
@@ -221,6 +221,7 @@ impl Tree {
         match change {
             Change::Write { document, expected } => self.write(document, expected).map(Some),
             Change::Delete { key, expected } => self.delete(key, expected).map(|()| None),
+            Change::Prove { key, revision } => self.prove(key, revision).map(|()| None),
         }
     }
 
@@ -242,6 +243,24 @@ impl Tree {
         if self.standing(key)?.admit_delete(key, expected, place)? {
             files::remove(&self.document_path(key))?;
             self.announce();
+        }
+        Ok(())
+    }
+
+    fn prove(&self, key: &DocumentKey, revision: &Revision) -> Result<(), StoreError> {
+        let path = self.document_path(key);
+        if self.standing(key)? != Standing::Document(Some(revision.clone())) {
+            return Ok(());
+        }
+        let text =
+            fs::read_to_string(&path).map_err(|error| files::failure(&path, "read", error))?;
+        // It was read as a document a moment ago.
+        let Ok(mut json) = serde_json::from_str(&text) else {
+            return Ok(());
+        };
+        if Entry::prove(&mut json) {
+            // No proxy need know.
+            files::replace(&path, format!("{json:#}\n").as_bytes(), Access::Usual)?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ impl Scene {
     }
 
     async fn declare(&self, certificates: &[&str]) {
-        let document = self.files.document(certificates, json!({}));
+        let document = self.files.document(certificates, &json!({}));
         self.store.put(Kind::Proxy, "edge", document).await;
     }
 
@@ -270,9 +270,9 @@ async fn the_end_of_a_certificate_is_shown_and_warned_of() {
         "soon.pem",
     );
     let date = jiff::tz::Offset::UTC.to_datetime(soon).date();
-    let (year, month, day) = (i32::from(date.year()), date.month() as u8, date.day() as u8);
+    let [month, day] = [date.month(), date.day()].map(|part| u8::try_from(part).unwrap());
     let pair = scene.authority.sign(&["localhost"], |params| {
-        params.not_after = rcgen::date_time_ymd(year, month, day);
+        params.not_after = rcgen::date_time_ymd(date.year().into(), month, day);
     });
     scene.files.put(name, &pair.pem);
     scene.declare(&["soon.pem"]).await;
@@ -312,7 +312,7 @@ async fn an_older_version_than_the_least_is_refused() {
 
     let document = scene
         .files
-        .document(&["edge.pem"], json!({"min_version": "1.3"}));
+        .document(&["edge.pem"], &json!({"min_version": "1.3"}));
     scene.store.put(Kind::Proxy, "edge", document).await;
     until("the old version is refused", async || {
         old.ask(proxy.address, token).await.is_err()

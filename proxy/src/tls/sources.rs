@@ -15,10 +15,8 @@ use super::shelf::{Content, Contents};
 
 /// The most bytes that are read from one place.
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// The longest that reading all files may take.
-const FILES_MAX: Duration = Duration::from_secs(5);
-/// The longest that reading all secrets of a region may take.
-const SECRETS_MAX: Duration = Duration::from_secs(10);
+/// The longest that reading all files may take, and all secrets of a region: the next poll waits for it.
+const READ_MAX: Duration = Duration::from_secs(5);
 
 /// Where PEM is read from.
 #[derive(Debug, Default)]
@@ -77,7 +75,7 @@ impl Sources {
             Err(problem) => return failed(references, &problem),
         };
         let arns: Vec<_> = references.iter().map(ToString::to_string).collect();
-        match tokio::time::timeout(SECRETS_MAX, secrets.read(&arns)).await {
+        match tokio::time::timeout(READ_MAX, secrets.read(&arns)).await {
             Ok(mut read) => {
                 let content = |reference: MaterialReference| {
                     let missing = || Err("there is no such secret".to_owned());
@@ -91,7 +89,7 @@ impl Sources {
                 };
                 references.into_iter().map(content).collect()
             }
-            Err(_) => failed(references, &too_late(SECRETS_MAX)),
+            Err(_) => failed(references, &too_late()),
         }
     }
 
@@ -120,8 +118,8 @@ fn failed(references: impl IntoIterator<Item = MaterialReference>, problem: &str
         .collect()
 }
 
-fn too_late(limit: Duration) -> String {
-    format!("it did not come within {} s", limit.as_secs())
+fn too_late() -> String {
+    format!("it did not come within {} s", READ_MAX.as_secs())
 }
 
 async fn read_files(files: BTreeMap<MaterialReference, PathBuf>) -> Contents {
@@ -130,10 +128,10 @@ async fn read_files(files: BTreeMap<MaterialReference, PathBuf>) -> Contents {
         let read = |(reference, path): (_, PathBuf)| (reference, content(&path));
         files.into_iter().map(read).collect()
     });
-    match tokio::time::timeout(FILES_MAX, reading).await {
+    match tokio::time::timeout(READ_MAX, reading).await {
         Ok(Ok(contents)) => contents,
         Ok(Err(_)) => failed(references, "a bug"),
-        Err(_) => failed(references, &too_late(FILES_MAX)),
+        Err(_) => failed(references, &too_late()),
     }
 }
 

@@ -70,7 +70,8 @@ pub(crate) async fn serve<H: Handler>(
     let Some(config) = &front.tls else {
         let session = (handler, Caller { address, tls: None });
         let how = (Protocol::Either, door.cuts.clone());
-        return connection::serve(stream, session, how, ending).await;
+        // Boxed, here and below: otherwise each connection would have room for one of either kind.
+        return Box::pin(connection::serve(stream, session, how, ending)).await;
     };
     // Boxed, as it is large and most of it is over soon.
     let shaken = tokio::select! {

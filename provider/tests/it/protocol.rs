@@ -256,7 +256,8 @@ async fn a_state_of_a_newer_provider_is_refused() {
 #[tokio::test]
 async fn attributes_that_the_schema_no_longer_has_are_dropped_from_a_stored_state() {
     let terraform = Terraform::new().await;
-    let json = br#"{"name":"edge","listen":[{"address":"0.0.0.0:80","tls":true}],"color":"red"}"#;
+    let json =
+        br#"{"name":"edge","listen":[{"address":"0.0.0.0:80","backlog":true}],"color":"red"}"#;
     let request = upgrade_resource_state::Request {
         type_name: "tollgate_proxy".to_owned(),
         version: 0,

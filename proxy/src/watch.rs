@@ -72,7 +72,7 @@ pub struct Watch {
 }
 
 /// What the last poll left behind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
     cursor: Option<Cursor>,
     read_everything: Duration,
@@ -92,8 +92,14 @@ impl Watch {
     /// Polls for the first time. A namespace that holds nothing yet is no fault: the documents may come later.
     pub async fn first_contact(self) -> Result<Watching, PollFault> {
         let mut watching = Watching {
+            memory: Memory {
+                cursor: None,
+                read_everything: Duration::ZERO,
+                complaint: Complaint::default(),
+                rejections: Rejections::default(),
+                listening: Listening::new(&self.config.store),
+            },
             watch: self,
-            memory: Memory::default(),
         };
         let result = watching.poll(Depth::Everything, FIRST_CONTACT_MAX).await;
         match result {

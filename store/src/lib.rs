@@ -21,7 +21,7 @@ pub mod token;
 pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
-pub use material::MaterialReference;
+pub use material::{MaterialPlace, MaterialReference};
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, Method, TargetUrl, is_host, is_link_local};
 pub use path::{PathPattern, Segment};

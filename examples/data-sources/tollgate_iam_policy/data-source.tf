@@ -6,6 +6,9 @@ data "tollgate_iam_policy" "terraform" {
 # For the role of the proxies: it reads no token.
 data "tollgate_iam_policy" "proxies" {
   role = "enforce"
+
+  # Only where certificates are in secrets.
+  certificates = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"]
 }
 
 # For the role of one client: it reads its own token, and nothing else.

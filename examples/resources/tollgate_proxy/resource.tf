@@ -10,7 +10,7 @@ resource "tollgate_proxy" "edge" {
       address        = "0.0.0.0:8443"
       proxy_protocol = ["10.0.0.0/8"]
       tls = {
-        certificates = ["file:/etc/tollgate/edge.pem"]
+        certificates = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"]
       }
     },
     {

@@ -1,9 +1,11 @@
 //! `tollgate_iam_policy`: what each of the three parties needs in AWS, and no more.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use tollgate_store::{KeyId, Name, Namespace};
+use tollgate_store::{KeyId, MaterialPlace, MaterialReference, Name, Namespace};
 
 use crate::diagnostic::{Diagnostic, Path};
 use crate::resource::Fields;
@@ -18,6 +20,9 @@ const LANGUAGE: &str = "2012-10-17";
 const ARN_PART_CHARS_MAX: usize = 64;
 /// The most characters of an ARN.
 const ARN_CHARS_MAX: usize = 2_048;
+
+/// The most secrets of certificates.
+const CERTIFICATES_MAX: usize = 64;
 
 /// The policies.
 #[derive(Debug)]
@@ -50,6 +55,15 @@ impl Source for IamPolicy {
                 let message = "Only the policy of a client is about a key: remove it, or make the role \"client\"";
                 problems.push(Diagnostic::invalid(Path::attribute(name), message));
             }
+        }
+        let certificates = config.attribute("certificates");
+        let is_proxy = config.attribute("role").as_str() == Some(Role::Enforce.as_str());
+        if !is_proxy && !certificates.is_null() {
+            let message = "Only proxies read certificates: remove it, or make the role \"enforce\"";
+            problems.push(Diagnostic::invalid(
+                Path::attribute("certificates"),
+                message,
+            ));
         }
         if is_client && key.is_null() && key_set.is_null() {
             let message = "A client reads the token of one key, or hands out those of a key set: give its name in key \
@@ -102,6 +116,13 @@ fn attributes() -> Vec<Attribute> {
         text("kms_key_arn").check(check_kms_key).describe(
             "The ARN of the KMS key that encrypts the secrets, where it is one of your own.",
         ),
+        Attribute::optional("certificates", Type::set_of_strings())
+            .check(check_certificate)
+            .at_most(CERTIFICATES_MAX)
+            .describe(
+                "The ARNs of the secrets that `listen[].tls` of a `tollgate_proxy` names, 1 to 64. Only with the role \
+                 `enforce`. A KMS key of their own is not in the policy.",
+            ),
         Attribute::optional("replicates", Type::Bool)
             .default(false)
             .describe("Whether `administer` may also replicate secrets to other regions."),
@@ -147,6 +168,7 @@ struct Question {
     account_id: String,
     kms_key_arn: Option<String>,
     replicates: bool,
+    certificates: Option<BTreeSet<String>>,
 }
 
 impl Question {
@@ -183,18 +205,7 @@ fn policy(namespace: &Namespace, question: &Question) -> Json {
                 ),
             ]
         }
-        Role::Enforce => vec![
-            allow(
-                "Enforce",
-                &["DescribeSecret", "GetSecretValue"],
-                &[secrets("index-??????"), secrets("shard-*")],
-            ),
-            allow(
-                "ReadTogether",
-                &["BatchGetSecretValue"],
-                &[EVERYTHING.to_owned()],
-            ),
-        ],
+        Role::Enforce => enforce(question, &[secrets("index-??????"), secrets("shard-*")]),
         Role::Client => {
             let own = question
                 .key
@@ -219,6 +230,26 @@ fn policy(namespace: &Namespace, question: &Question) -> Json {
             .map(|key| decrypt(question.role, key)),
     );
     json!({ "Version": LANGUAGE, "Statement": statements })
+}
+
+fn enforce(question: &Question, documents: &[String]) -> Vec<Json> {
+    let mut statements = vec![
+        allow("Enforce", &["DescribeSecret", "GetSecretValue"], documents),
+        allow(
+            "ReadTogether",
+            &["BatchGetSecretValue"],
+            &[EVERYTHING.to_owned()],
+        ),
+    ];
+    if let Some(certificates) = &question.certificates {
+        let certificates: Vec<_> = certificates.iter().cloned().collect();
+        statements.push(allow(
+            "ReadCertificates",
+            &["GetSecretValue"],
+            &certificates,
+        ));
+    }
+    statements
 }
 
 const EVERYTHING: &str = "*";
@@ -259,6 +290,24 @@ fn check_arn_part(text: &str) -> Result<(), String> {
     Err(format!(
         "{text:?} is not a part of an ARN: write letters, digits and hyphens, like \"eu-west-1\", or \"*\" for all"
     ))
+}
+
+/// One of Tollgate's own secrets may be a token, which no proxy reads.
+fn check_certificate(text: &str) -> Result<(), String> {
+    let is_secret = MaterialReference::parse(text)
+        .is_ok_and(|reference| matches!(reference.place(), MaterialPlace::Secret { .. }));
+    if !is_secret {
+        return Err(format!(
+            "{text:?} is not the ARN of a secret: write it whole, like \
+             \"arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf\""
+        ));
+    }
+    if text.contains(":secret:tollgate/") {
+        return Err(format!(
+            "{text:?} is one of Tollgate's own secrets: certificates are in secrets of yours"
+        ));
+    }
+    Ok(())
 }
 
 fn check_kms_key(text: &str) -> Result<(), String> {

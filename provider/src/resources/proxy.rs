@@ -74,8 +74,9 @@ fn tls() -> [Attribute; 5] {
             .check(MaterialReference::parse)
             .at_most(CERTIFICATES_MAX)
             .describe(
-                "Where the proxy's certificates are, 1 to 16 places like `file:/etc/tollgate/edge.pem`: PEM with the \
-                 certificate first, then what it is signed by, and its private key. A client gets the one for the name \
+                "Where the proxy's certificates are, 1 to 16 places: `file:` and an absolute path, like \
+                 `file:/etc/tollgate/edge.pem`, or the ARN of a secret. There stands PEM with the certificate first, then \
+                 what it is signed by, and its private key. A client gets the one for the name \
                  that it asks for, and otherwise the first.",
             ),
         material("client_ca").describe(

@@ -193,7 +193,18 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("methods", json!(["Get"])),
         ("hosts", json!(["a..b"])),
     ];
-    let proxy = vec![
+    [
+        (samples::role(), role),
+        (samples::principal(), principal),
+        (samples::upstream(), upstream),
+        (samples::route(), route),
+        (samples::proxy(), proxies()),
+    ]
+}
+
+/// Mistakes of listeners and of a proxy itself.
+fn proxies() -> Vec<(&'static str, Json)> {
+    let mut mistakes = vec![
         ("listen", json!([])),
         ("listen", json!([{"address": "8080"}])),
         (
@@ -224,49 +235,27 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
             json!([{"address": "unix:/run/a.sock", "proxy_protocol": ["10.0.0.0/8"]}]),
         ),
         ("listen", json!([{"address": "unix:a.sock"}])),
-        ("listen", tls(json!({"certificates": []}))),
-        ("listen", tls(json!({"certificates": ["/etc/edge.pem"]}))),
-        (
-            "listen",
-            tls(json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
-        ),
-        (
-            "listen",
-            tls(json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
-        ),
-        (
-            "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
-        ),
-        (
-            "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
-        ),
-        (
-            "listen",
-            tls(json!({
-                "certificates": ["file:/a.pem"],
-                "client_ca": "file:clients.pem",
-                "client_certificates": "always",
-            })),
-        ),
-        (
-            "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
-        ),
     ];
-    [
-        (samples::role(), role),
-        (samples::principal(), principal),
-        (samples::upstream(), upstream),
-        (samples::route(), route),
-        (samples::proxy(), proxy),
-    ]
+    mistakes.extend(encrypted());
+    mistakes
 }
 
-/// One address with that TLS.
-fn tls(tls: Json) -> Json {
-    json!([{"address": "0.0.0.0:443", "tls": tls}])
+fn encrypted() -> Vec<(&'static str, Json)> {
+    let tls = |tls: Json| ("listen", json!([{"address": "0.0.0.0:443", "tls": tls}]));
+    vec![
+        tls(json!({"certificates": []})),
+        tls(json!({"certificates": ["/etc/edge.pem"]})),
+        tls(json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
+        tls(json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
+        tls(json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
+        tls(json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
+        tls(json!({
+            "certificates": ["file:/a.pem"],
+            "client_ca": "file:clients.pem",
+            "client_certificates": "always",
+        })),
+        tls(json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
+    ]
 }
 
 /// A long value is told by its beginning.

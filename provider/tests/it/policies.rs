@@ -105,6 +105,42 @@ async fn a_proxys_role_reads_the_documents_and_can_not_read_a_token() {
 }
 
 #[tokio::test]
+async fn a_proxys_role_reads_the_certificates_that_are_named_and_no_other() {
+    let [named, other] = ["edge", "other"].map(|name| format!("{EDGE}{name}-AbC12x"));
+    let policy = policy(json!({"role": "enforce", "certificates": [named]})).await;
+
+    let reads = |secret: &str| allows(&policy, "secretsmanager:GetSecretValue", secret);
+    assert!(reads(&named) && !reads(&other));
+    assert!(reads(&secret("index")) && !reads(&token("acme")));
+
+    for (role, certificate, expected) in [
+        (
+            "enforce",
+            "arn:aws:secretsmanager:*:123456789012:secret:*",
+            "is not the ARN of a secret",
+        ),
+        (
+            "enforce",
+            "file:/etc/edge.pem",
+            "is not the ARN of a secret",
+        ),
+        (
+            "enforce",
+            token("acme").as_str(),
+            "one of Tollgate's own secrets",
+        ),
+        (
+            "administer",
+            named.as_str(),
+            "Only proxies read certificates",
+        ),
+    ] {
+        let told = problems(json!({"role": role, "certificates": [certificate]})).await;
+        assert!(told.iter().any(|text| text.contains(expected)), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_role_reaches_another_namespace_or_account() {
     for role in [
         json!({"role": "administer"}),

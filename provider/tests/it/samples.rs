@@ -253,7 +253,10 @@ pub(crate) fn proxy() -> Sample {
                 {"address": "0.0.0.0:8080"},
                 {"address": "unix:/run/tollgate.sock", "proxy_protocol": ["unix"]},
                 {"address": "[::1]:8081", "proxy_protocol": ["10.0.0.0/8"], "tls": {
-                    "certificates": ["file:/etc/tollgate/edge.pem"],
+                    "certificates": [
+                        "file:/etc/tollgate/edge.pem",
+                        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf",
+                    ],
                     "client_ca": "file:/etc/tollgate/clients.pem",
                     "client_certificates": "optional",
                     "client_crl": "file:/etc/tollgate/revoked.pem",

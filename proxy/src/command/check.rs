@@ -42,7 +42,7 @@ async fn check(config: &Config) -> Result<(), Failure> {
     );
     let listens = snapshot.proxy().map(|proxy| proxy.listen.as_slice());
     let now = Clock::start().now().wall;
-    let review = Materials::default()
+    let review = Materials::new(&config.store)
         .review(listens.unwrap_or_default(), now)
         .await;
     let unusable = review

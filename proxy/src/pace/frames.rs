@@ -133,7 +133,7 @@ mod tests {
             (HEADERS, false),
         ] {
             let mut frames = Frames::new(Instant::now());
-            let result = frames.scan(&stream(&[(kind, 8); 2_000]), 0);
+            let result = frames.scan(&stream(&vec![(kind, 8); 2_000]), 0);
             assert_eq!(result.is_err(), is_flood, "{kind}");
         }
     }

@@ -7,6 +7,7 @@ mod material;
 mod resolver;
 mod server;
 mod shelf;
+mod sources;
 mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::{RootCertStore, ServerConfig};
+use tollgate_store::backend::Location;
 use tollgate_store::document::{Listen, ListenTls};
 use tollgate_store::{ListenPlace, MaterialReference};
 
@@ -23,11 +25,13 @@ use material::{Certificate, Revocations};
 pub use server::Trust;
 use server::{Parts, Server};
 use shelf::Shelf;
+use sources::Sources;
 
 /// Everything that TLS towards clients is made of, as it was last good.
 #[derive(Debug)]
 pub struct Materials {
     provider: Arc<CryptoProvider>,
+    sources: Sources,
     certificates: Shelf<Certificate>,
     authorities: Shelf<Arc<RootCertStore>>,
     revocations: Shelf<Revocations>,
@@ -69,6 +73,7 @@ impl Default for Materials {
     fn default() -> Self {
         Self {
             provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            sources: Sources::default(),
             certificates: Shelf::default(),
             authorities: Shelf::default(),
             revocations: Shelf::default(),
@@ -78,6 +83,15 @@ impl Default for Materials {
 }
 
 impl Materials {
+    /// Nothing yet. Secrets are read as those of `store` are.
+    #[must_use]
+    pub fn new(store: &Location) -> Self {
+        Self {
+            sources: Sources::new(store),
+            ..Self::default()
+        }
+    }
+
     /// Reads everything that `listens` name, and makes what changed.
     pub async fn review(&mut self, listens: &[Listen], now: Timestamp) -> Review {
         self.read(listens, now).await;
@@ -117,11 +131,12 @@ impl Materials {
         if all.is_empty() {
             *self = Self {
                 provider: Arc::clone(&self.provider),
+                sources: std::mem::take(&mut self.sources),
                 ..Self::default()
             };
             return;
         }
-        let contents = shelf::read(all).await;
+        let contents = self.sources.read(all).await;
         let provider = &self.provider;
         self.certificates
             .update(&certificates, &contents, |pem, standing| {

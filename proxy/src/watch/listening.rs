@@ -5,6 +5,7 @@ mod alarm;
 use std::collections::BTreeMap;
 
 use tollgate_gate::Now;
+use tollgate_store::backend::Location;
 use tollgate_store::document::Listen;
 use tollgate_store::{ListenAddress, ListenPlace, MaterialReference};
 
@@ -16,7 +17,7 @@ use crate::tls::{End, Materials, Review};
 use alarm::Alarm;
 
 /// Where clients connect.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listening {
     /// What the document last said: clients of a proxy whose document broke are told to come back rather than not
     /// answered, and never by another protocol.
@@ -29,6 +30,18 @@ pub(super) struct Listening {
 }
 
 impl Listening {
+    /// Nowhere yet. Certificates in secrets are read as those of `store` are.
+    pub(super) fn new(store: &Location) -> Self {
+        Self {
+            declared: None,
+            materials: Materials::new(store),
+            unbound: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            alarm: Alarm::default(),
+        }
+    }
+
     /// Listens where it should. What failed is tried again with every poll.
     pub(super) async fn update(&mut self, watch: &mut Watch) {
         let Some(wanted) = self.wanted(watch) else {

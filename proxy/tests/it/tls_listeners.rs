@@ -8,7 +8,7 @@ use serde_json::json;
 use tollgate_store::document::Kind;
 
 use crate::support::{
-    Authority, Files, Process, Store, TlsClient, Upstream, ask, run_command, until,
+    Authority, Files, Process, Secrets, Store, TlsClient, Upstream, ask, run_command, until,
 };
 
 /// A store, an upstream behind it, files, and who signs them.
@@ -38,7 +38,7 @@ impl Scene {
     }
 
     async fn declare(&self, certificates: &[&str]) {
-        let document = self.files.document(certificates, json!({}));
+        let document = self.files.document(certificates, &json!({}));
         self.store.put(Kind::Proxy, "edge", document).await;
     }
 
@@ -270,9 +270,9 @@ async fn the_end_of_a_certificate_is_shown_and_warned_of() {
         "soon.pem",
     );
     let date = jiff::tz::Offset::UTC.to_datetime(soon).date();
-    let (year, month, day) = (i32::from(date.year()), date.month() as u8, date.day() as u8);
+    let [month, day] = [date.month(), date.day()].map(|part| u8::try_from(part).unwrap());
     let pair = scene.authority.sign(&["localhost"], |params| {
-        params.not_after = rcgen::date_time_ymd(year, month, day);
+        params.not_after = rcgen::date_time_ymd(date.year().into(), month, day);
     });
     scene.files.put(name, &pair.pem);
     scene.declare(&["soon.pem"]).await;
@@ -312,7 +312,7 @@ async fn an_older_version_than_the_least_is_refused() {
 
     let document = scene
         .files
-        .document(&["edge.pem"], json!({"min_version": "1.3"}));
+        .document(&["edge.pem"], &json!({"min_version": "1.3"}));
     scene.store.put(Kind::Proxy, "edge", document).await;
     until("the old version is refused", async || {
         old.ask(proxy.address, token).await.is_err()
@@ -371,4 +371,47 @@ async fn a_client_that_does_not_shake_hands_is_cut_off_and_delays_nobody() {
     })
     .await;
     drop(silent);
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_secret_is_served_and_replaced_within_a_poll() {
+    const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf";
+    const MISSING: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:none-AbCdEf";
+    let scene = Scene::new().await;
+    let secrets = Secrets::start().await;
+    let first = scene.authority.server(&["localhost"]);
+    secrets.put(ARN, &first.pem);
+    let tls = json!({"certificates": [ARN, MISSING]});
+    let listen = json!({"listen": [{"address": "127.0.0.1:0", "tls": tls}]});
+    scene.store.put(Kind::Proxy, "edge", listen).await;
+    let variables = [
+        (
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            secrets.endpoint.as_str(),
+        ),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let proxy = Process::start_in(&scene.store, &[], &variables).await;
+    let shown = scene.shown(&proxy, &scene.client(), "localhost").await;
+    assert!(shown == first.certificate.to_vec());
+    let line = proxy.logged(|line| line["place"] == MISSING).await;
+    assert_eq!(line["problem"], "can't be read: there is no such secret");
+
+    // Without the right to read several at once, each is read by itself.
+    secrets.deny_batch();
+    let second = scene.authority.server(&["localhost"]);
+    secrets.put(ARN, &second.pem);
+    until("the new certificate is shown", async || {
+        let shown = scene.shown(&proxy, &scene.client(), "localhost").await;
+        shown == second.certificate.to_vec()
+    })
+    .await;
+    secrets.put(ARN, "no PEM");
+    proxy
+        .logged(|line| line["place"] == ARN && line["level"] == "ERROR")
+        .await;
+    let shown = scene.shown(&proxy, &scene.client(), "localhost").await;
+    assert!(shown == second.certificate.to_vec());
+    assert!(!proxy.output().contains("PRIVATE KEY"));
 }

@@ -23,6 +23,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+#[cfg(feature = "aws")]
+pub use aws::ForeignSecrets;
 pub use error::StoreError;
 pub use location::{Location, SecretsManager, open};
 pub use memory::Memory;

@@ -149,7 +149,7 @@ mod tests {
 
     use super::*;
 
-    fn problem(tls: Value) -> String {
+    fn problem(tls: &Value) -> String {
         let listen = json!([{"address": "0.0.0.0:443", "tls": tls}]);
         let listens: Vec<Listen> = serde_json::from_value(listen).unwrap();
         check(&listens).unwrap_err().to_string()
@@ -186,7 +186,7 @@ mod tests {
             } else {
                 "optional"
             };
-            let problem = problem(json!({"certificates": ["file:/a.pem"], field: value}));
+            let problem = problem(&json!({"certificates": ["file:/a.pem"], field: value}));
             assert!(
                 problem.contains(field) && problem.contains("client_ca"),
                 "{problem}"
@@ -196,8 +196,8 @@ mod tests {
 
     #[test]
     fn certificates_are_1_to_16_and_none_twice() {
-        assert!(problem(json!({"certificates": []})).contains("must not be empty"));
+        assert!(problem(&json!({"certificates": []})).contains("must not be empty"));
         let twice = json!({"certificates": ["file:/a.pem", "file:/a.pem"]});
-        assert!(problem(twice).contains("\"file:/a.pem\" is named twice"));
+        assert!(problem(&twice).contains("\"file:/a.pem\" is named twice"));
     }
 }

@@ -3,6 +3,7 @@
 mod authority;
 mod client;
 mod process;
+mod secrets;
 mod store;
 mod tls;
 mod upstream;
@@ -10,6 +11,7 @@ mod upstream;
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Client, Reply};
 pub(crate) use process::{Process, run_command, run_to_end};
+pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use tls::{Files, TlsClient, ask};
 pub(crate) use upstream::Upstream;

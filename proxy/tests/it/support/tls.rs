@@ -132,7 +132,7 @@ impl Files {
     }
 
     /// A proxy's document with these certificates, and more about TLS.
-    pub(crate) fn document(&self, certificates: &[&str], more: Value) -> Value {
+    pub(crate) fn document(&self, certificates: &[&str], more: &Value) -> Value {
         let places: Vec<_> = certificates.iter().map(|name| self.place(name)).collect();
         let mut tls = json!({ "certificates": places });
         tls.as_object_mut()

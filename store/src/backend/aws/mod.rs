@@ -40,6 +40,7 @@ mod ensure;
 mod envelope;
 mod failure;
 mod find;
+mod foreign;
 mod index;
 mod layout;
 mod patience;
@@ -57,6 +58,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::sync::{OnceCell, Semaphore};
+
+pub use self::foreign::ForeignSecrets;
 
 use self::board::Board;
 use self::find::{Stop, UNSETTLED_MAX};

@@ -10,7 +10,7 @@ use tollgate_store::{Cidr, Name};
 
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::upstream::{AnswerBody, TlsConfig, Upstream};
+use crate::upstream::{AnswerBody, SystemTrust, Upstream};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ pub struct Answer {
 impl Generation {
     /// The generation after `previous`. An upstream that did not change keeps its connections.
     #[must_use]
-    pub fn next(snapshot: Snapshot, previous: Option<&Self>, tls: &TlsConfig) -> Self {
+    pub fn next(snapshot: Snapshot, previous: Option<&Self>, trust: &SystemTrust) -> Self {
         let kept = |name: &Name| previous.and_then(|previous| previous.upstreams.get(name));
         let upstreams = snapshot
             .upstreams()
             .map(|rule| {
                 let upstream = kept(&rule.name)
                     .filter(|upstream| upstream.rule() == rule)
-                    .map_or_else(|| Arc::new(Upstream::new(rule, tls)), Arc::clone);
+                    .map_or_else(|| Arc::new(Upstream::new(rule, trust)), Arc::clone);
                 (rule.name.clone(), upstream)
             })
             .collect();
@@ -58,11 +58,11 @@ impl Generation {
         self.snapshot.proxy()?.trusted_proxies.as_ref()
     }
 
-    /// Closes connections to upstreams that have been idle for too long; call it every few seconds.
-    pub fn sweep(&self) {
-        self.upstreams
-            .values()
-            .for_each(|upstream| upstream.sweep());
+    /// Looks after the connections to upstreams: call it every second.
+    pub async fn tend(&self) {
+        let upstreams = self.upstreams.values().map(Arc::clone);
+        // All at once: a name server or a file system that hangs for one is no matter for the others.
+        futures_util::future::join_all(upstreams.map(Upstream::tend)).await;
     }
 
     /// Sends an admitted request to its upstream.

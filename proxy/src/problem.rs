@@ -106,9 +106,12 @@ fn kind(refusal: &Refusal) -> Kind {
             "Insufficient scope",
         ),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-        Refusal::Upstream(UpstreamFault::Connect | UpstreamFault::Protocol) => {
-            (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway")
-        }
+        Refusal::Upstream(
+            UpstreamFault::Connect
+            | UpstreamFault::Tls
+            | UpstreamFault::Reset
+            | UpstreamFault::Protocol,
+        ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
         Refusal::Upstream(UpstreamFault::ConnectTimeout | UpstreamFault::ResponseTimeout) => (
             StatusCode::GATEWAY_TIMEOUT,
             "upstream-timeout",
@@ -350,6 +353,8 @@ mod tests {
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),
             (UpstreamFault::Connect.into(), 502),
+            (UpstreamFault::Tls.into(), 502),
+            (UpstreamFault::Reset.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),

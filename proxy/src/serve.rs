@@ -23,14 +23,14 @@ use crate::failure::Failure;
 use crate::listeners::{self, Door, Listeners, Sharing};
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
-use crate::upstream;
+use crate::upstream::SystemTrust;
 use crate::watch::{PollFault, Watch, Watching};
 use crate::workers::Workers;
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-/// An idle connection to an upstream lives longer than it should by at most this.
-const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often upstreams are looked after.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
@@ -67,7 +67,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         Failure::Configuration(format!("the system gives no threads to run on: {error}"))
     })?;
     let listeners = listen(Listeners::new(door, workers), &config.listen)?;
-    let tls = upstream::tls_config();
+    let trust = SystemTrust::load();
     let watch = async {
         let backend = backend::open(&config.store, &config.namespace).await?;
         let watch = Watch {
@@ -76,7 +76,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             gateway: Arc::clone(&gateway),
             listeners,
             status,
-            tls,
+            trust,
         };
         watch.first_contact().await
     };
@@ -155,26 +155,32 @@ fn listen(
 }
 
 /// Polls, and forgets what quotas need no more, until the end is asked for.
-async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gateway) {
+async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Arc<Gateway>) {
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-    let mut pool_sweep = tokio::time::interval(POOL_SWEEP_INTERVAL);
+    let tending = tokio::spawn(tend(Arc::clone(gateway)));
     loop {
         tokio::select! {
             () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hangup.recv() => hurry.notify_one(),
             _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
-            _ = pool_sweep.tick() => {
-                if let Some(generation) = gateway.generation.load().as_deref() {
-                    generation.sweep();
-                }
-            }
         }
     }
     // No listener is opened any more.
     watching.abort();
     let _ = watching.await;
+    tending.abort();
+}
+
+/// Looks after upstreams, for ever.
+async fn tend(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(TEND_INTERVAL).await;
+        if let Some(generation) = gateway.generation.load_full() {
+            generation.tend().await;
+        }
+    }
 }
 
 /// The signals that the process heeds.

@@ -4,10 +4,12 @@
 //! places that keep them. A token and its verifier are two things in two places: [`token`] makes the one and derives
 //! the other.
 
+mod authorities;
 pub mod backend;
 pub mod document;
 mod duration;
 mod key_id;
+mod material;
 mod name;
 mod network;
 mod path;
@@ -16,10 +18,14 @@ mod secret;
 mod timestamp;
 pub mod token;
 
+pub use authorities::Authorities;
 pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
+pub use material::MaterialReference;
 pub use name::{Description, Environment, Name, Namespace};
-pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl, is_host, is_link_local};
+pub use network::{
+    Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, is_host, is_link_local,
+};
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};
 pub use secret::Secret;

@@ -249,6 +249,27 @@ pub fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
+/// The name or address that a server's certificate must be made out to, in lower case, without a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName {
+    text: String,
+}
+text!(ServerName);
+
+impl ServerName {
+    /// Reads a name; the error says what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if !is_host(text) {
+            return Err(format!(
+                "{text:?} is not a server's name: write it in lower case without a port, like \"orders.internal\""
+            ));
+        }
+        Ok(Self {
+            text: text.to_owned(),
+        })
+    }
+}
+
 /// Whether `text` is a host in lower case: a name of RFC 1123 labels (underscores allowed), or an address without
 /// brackets.
 #[must_use]

@@ -4,3 +4,15 @@ resource "tollgate_upstream" "orders" {
   targets     = ["http://orders-1.internal:8080", "http://orders-2.internal:8080"]
   timeouts    = { connect = "1s", response = "10s" }
 }
+
+resource "tollgate_upstream" "billing" {
+  name     = "billing"
+  targets  = ["https://billing.internal"]
+  protocol = "h2"
+
+  # A file on each proxy, with an absolute path; or the certificates themselves: ca = file("ca.pem").
+  tls = {
+    ca          = "file:/etc/tollgate/internal-ca.pem"
+    certificate = "file:/etc/tollgate/billing-client.pem"
+  }
+}

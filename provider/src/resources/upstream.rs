@@ -1,7 +1,10 @@
 //! `tollgate_upstream`.
 
-use tollgate_store::document::{Kind, TARGETS_MAX};
-use tollgate_store::{TargetUrl, Timeout};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+use tollgate_store::document::{Kind, Protocol, TARGETS_MAX};
+use tollgate_store::{Authorities, MaterialReference, ServerName, TargetUrl, Timeout};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -39,12 +42,53 @@ impl Resource for Upstream {
                         "Where it answers, 1 to 64 targets that are taken in turn: a scheme, a host and a port, like \
                          `https://orders.internal:8443`.",
                     ),
+                Attribute::optional("protocol", Type::String)
+                    .check(parse_protocol)
+                    .describe(
+                        "How it is spoken to: `http/1.1`, or `h2` (HTTP/2, which gRPC needs; without TLS by prior \
+                         knowledge). Where left out, HTTP/1.1 without TLS, and with TLS what both sides agree on.",
+                    ),
+                Attribute::optional("tls", Shape::single(tls()))
+                    .describe(
+                        "How it and the proxy prove who they are, where targets are `https`. A target's certificate is \
+                         always verified; by what the proxy's system trusts, where left out.",
+                    ),
                 Attribute::optional("timeouts", Shape::single(timeouts))
                     .describe("How long a proxy waits for it, 10 ms to 1 h each."),
                 force_destroy(),
             ],
         }
     }
+}
+
+fn tls() -> [Attribute; 3] {
+    [
+        Attribute::optional("ca", Type::String)
+            .check(Authorities::parse)
+            .describe(
+                "The authorities that its certificate must be signed by, in place of those that the proxy's system \
+                 trusts: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, or a file \
+                 that each proxy reads, like `file:/etc/tollgate/ca.pem`.",
+            ),
+        Attribute::optional("server_name", Type::String)
+            .check(ServerName::parse)
+            .describe(
+                "Whom its certificate must be made out to, like `orders.internal`. Where left out, each target's host.",
+            ),
+        Attribute::optional("certificate", Type::String)
+            .check(MaterialReference::parse)
+            .describe(
+                "The file on each proxy with the proxy's own certificate, what that is signed by, and its key, as PEM: \
+                 `file:` and an absolute path, like `file:/etc/tollgate/client.pem`. The proxy shows none where left out.",
+            ),
+    ]
+}
+
+fn parse_protocol(text: &str) -> Result<Protocol, String> {
+    let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+    Protocol::deserialize(deserializer).map_err(|_| {
+        format!("{text:?} is no protocol of an upstream: it must be \"http/1.1\" or \"h2\"")
+    })
 }
 
 fn timeout(name: &'static str) -> Attribute {

@@ -185,6 +185,13 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("targets", json!(["http://169.254.169.254"])),
         ("targets", many(|n| format!("http://t{n}"), 65)),
         ("timeouts", json!({"connect": "2h", "response": "1ms"})),
+        ("protocol", json!("http2")),
+        ("tls", json!({"ca": "ca.pem", "server_name": "Orders:443"})),
+        ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
+        (
+            "tls",
+            json!({"ca": "-----BEGIN EC PRIVATE KEY-----\nMHcC", "certificate": "-----BEGIN EC PRIVATE KEY-----\nMHcC"}),
+        ),
     ];
     let route = vec![
         ("proxy", json!("the edge")),

@@ -212,6 +212,12 @@ pub(crate) fn upstream() -> Sample {
             "name": "orders",
             "description": "The orders API.",
             "targets": ["http://b.internal:8080", "https://a.internal"],
+            "protocol": "h2",
+            "tls": {
+                "ca": "file:/etc/tollgate/ca.pem",
+                "server_name": "orders.internal",
+                "certificate": "file:/etc/tollgate/client.pem",
+            },
             "timeouts": {"connect": "500ms", "response": "10s"},
             "force_destroy": false,
         }),

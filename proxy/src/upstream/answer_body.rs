@@ -17,8 +17,11 @@ pub struct AnswerBody {
 }
 
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
-        let mut body = Self { incoming, lease };
+    pub(super) fn new(incoming: Incoming, lease: Lease) -> Self {
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+        };
         if body.is_end_stream() {
             body.end();
         }

@@ -11,6 +11,7 @@ mod corpora;
 mod decisions;
 mod floods;
 mod forwarding;
+mod http2;
 mod lifecycle;
 mod principals;
 mod streaming;

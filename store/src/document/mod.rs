@@ -42,7 +42,7 @@ pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::Route;
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
-pub use upstream::{TARGETS_MAX, Timeouts, Upstream};
+pub use upstream::{Protocol, TARGETS_MAX, Timeouts, Upstream, UpstreamTls};
 
 use crate::{Name, Problem};
 

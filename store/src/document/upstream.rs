@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::check_count;
 use super::{Declaration, Kind, Spec};
-use crate::{Description, Problem, TargetUrl, Timeout};
+use crate::{Authorities, Description, MaterialReference, Problem, ServerName, TargetUrl, Timeout};
 
 /// The most targets of one upstream.
 pub const TARGETS_MAX: usize = 64;
@@ -18,9 +18,42 @@ pub struct Upstream {
     pub description: Option<Description>,
     /// Where it answers: 1 to 64 targets, taken in turn.
     pub targets: Vec<TargetUrl>,
+    /// How it is spoken to, where that is not to be found out: HTTP/1.1 to a target without TLS, and with TLS what
+    /// both sides agree on (ALPN, RFC 7301).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// How it and the proxy prove who they are, where its targets are spoken to by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
     /// How long to wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+}
+
+/// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Protocol {
+    /// HTTP/1.1 (RFC 9112).
+    #[serde(rename = "http/1.1")]
+    Http11,
+    /// HTTP/2 (RFC 9113), without TLS by prior knowledge.
+    #[serde(rename = "h2")]
+    Http2,
+}
+
+/// How an upstream and the proxy prove who they are. An upstream is always verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTls {
+    /// The authorities that its certificate must be signed by, in place of those that the proxy's system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
+    /// Whom its certificate must be made out to, also what is asked for by SNI: the target's host where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<ServerName>,
+    /// The proxy's own certificate with what it is signed by, and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<MaterialReference>,
 }
 
 /// How long a proxy waits for an upstream.
@@ -39,7 +72,13 @@ impl Declaration for Upstream {
     const KIND: Kind = Kind::Upstream;
 
     fn check(&self) -> Result<(), Problem> {
-        check_count("targets", Some(self.targets.len()), TARGETS_MAX)
+        check_count("targets", Some(self.targets.len()), TARGETS_MAX)?;
+        if self.tls.is_some() && !self.targets.iter().any(TargetUrl::encrypted) {
+            let message =
+                "no target is spoken to by TLS: write \"https://\" in targets, or leave it out";
+            return Err(Problem::field("tls", message));
+        }
+        Ok(())
     }
 }
 

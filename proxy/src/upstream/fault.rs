@@ -1,0 +1,63 @@
+//! Why an upstream gave no answer.
+
+use std::error::Error;
+
+use super::connect::ConnectFault;
+use crate::refusal::UpstreamFault;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendFault {
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    #[error(transparent)]
+    Exchange(#[from] hyper::Error),
+    #[error("the answer can be read in two ways")]
+    Ambiguous,
+    #[error("no such request can be sent")]
+    Unsendable,
+}
+
+impl SendFault {
+    /// What it is called.
+    pub(super) fn kind(&self) -> UpstreamFault {
+        match self {
+            Self::Connect(fault) => connect_kind(fault),
+            Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
+            Self::Exchange(_) | Self::Ambiguous | Self::Unsendable => UpstreamFault::Protocol,
+        }
+    }
+}
+
+fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
+    match fault {
+        ConnectFault::Name(_) => UpstreamFault::Connect,
+        ConnectFault::Refused(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            UpstreamFault::ConnectTimeout
+        }
+        ConnectFault::Refused(_) => UpstreamFault::Connect,
+        ConnectFault::TooLate(_) => UpstreamFault::ConnectTimeout,
+        ConnectFault::Tls(_) | ConnectFault::Material(_) => UpstreamFault::Tls,
+        ConnectFault::Protocol(_) => UpstreamFault::Protocol,
+        ConnectFault::Handshake(error) if is_cut(error) => UpstreamFault::Reset,
+        ConnectFault::Handshake(_) => UpstreamFault::Protocol,
+    }
+}
+
+/// Whether a connection ended, rather than carried what is no HTTP.
+fn is_cut(error: &hyper::Error) -> bool {
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return true;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_io() || error.is_remote();
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,10 +14,13 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{Builder, upgrade};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+
+use crate::tunnel::Handover;
 
 /// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
 /// for which load balancers keep idle connections: a shorter one would close them under their next request.
@@ -61,25 +64,44 @@ enum Beginning {
     Silent,
 }
 
-/// Serves a connection until it ends.
-///
-/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
-/// possible.
+/// Serves a connection until it ends, whatever it turns into.
 pub async fn serve<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
     handler: Arc<H>,
     ending: Ending,
 ) {
+    let switched = Arc::new(OnceLock::new());
+    serve_http(stream, peer, handler, &ending, Arc::clone(&switched)).await;
+    if let Some(tunnel) = switched.get().and_then(Handover::take) {
+        tunnel.run(&ending.cutting).await;
+    }
+}
+
+/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
+/// possible.
+async fn serve_http<H: Handler>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    handler: Arc<H>,
+    ending: &Ending,
+    switched: Arc<OnceLock<Handover>>,
+) {
     let has_asked = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&has_asked);
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Relaxed);
-        let handler = Arc::clone(&handler);
-        async move { Ok::<_, Infallible>(handler.respond(request, peer).await) }
+        let (handler, switched) = (Arc::clone(&handler), Arc::clone(&switched));
+        async move {
+            let mut response = handler.respond(request, peer).await;
+            if let Some(handover) = response.extensions_mut().remove::<Handover>() {
+                let _ = switched.set(handover);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let builder = builder();
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let has_asked = poll_fn(|_| {
         if has_asked.load(Ordering::Relaxed) {
@@ -118,6 +140,12 @@ pub async fn serve<H: Handler>(
         result = connection => note(peer, result),
         () = ending.cutting.cancelled() => {}
     }
+}
+
+/// What is left of a client's connection that turned into something else: the stream, and what had been read of it.
+pub(crate) fn client_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    let parts = upgrade::downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+    Some((parts.io.into_inner(), parts.read_buf))
 }
 
 fn note(peer: SocketAddr, result: Result<(), BoxError>) {

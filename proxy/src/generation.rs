@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use tollgate_gate::{Admission, Snapshot, Target};
 use tollgate_store::{Cidr, Name};
 
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::upstream::{AnswerBody, SystemTrust, Upstream};
+use crate::upgrade::Upgrade;
+use crate::upstream::{AnswerBody, Switched, SystemTrust, Upstream};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -29,6 +31,17 @@ pub struct Answer {
     pub response: Response<AnswerBody>,
     /// What to hold until its last byte.
     pub admission: Admission,
+    /// What the connections on both sides turn into, where they do.
+    pub switch: Option<Switch>,
+}
+
+/// What the connections on both sides turn into.
+#[derive(Debug)]
+pub struct Switch {
+    /// The client's side.
+    pub upgrade: Upgrade,
+    /// The upstream's.
+    pub upstream: Upgraded,
 }
 
 impl Generation {
@@ -81,6 +94,33 @@ impl Generation {
         result.map(|response| Answer {
             response,
             admission,
+            switch: None,
+        })
+    }
+
+    /// The same with a request whose connection is to turn into something else.
+    pub async fn forward_upgrade(
+        &self,
+        request: Request<Incoming>,
+        (target, upgrade): (&Target, Upgrade),
+        admission: Admission,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let upstream = self.upstreams.get(&admission.upstream().name);
+        let upstream = upstream.ok_or(Refusal::Internal)?;
+        let received = record.send_on();
+        let result = upstream
+            .send_upgrade(request, target, (&upgrade, received))
+            .await;
+        record.answered();
+        let (response, switch) = match result? {
+            Switched::Answer(response) => (response, None),
+            Switched::Tunnel(response, upstream) => (response, Some(Switch { upgrade, upstream })),
+        };
+        Ok(Answer {
+            response,
+            admission,
+            switch,
         })
     }
 }

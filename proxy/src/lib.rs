@@ -28,6 +28,8 @@ pub mod response_body;
 pub mod serve;
 pub mod status;
 mod thread;
+pub mod tunnel;
+pub mod upgrade;
 pub mod upstream;
 pub mod watch;
 pub mod workers;

@@ -217,7 +217,10 @@ impl Metrics {
             route: facts.route.as_ref().map(|route| self.routes.label(route)),
         };
         self.requests.get_or_create(&labels).inc();
-        self.request_duration.observe(duration.as_secs_f64());
+        // A connection that turned into something else lasts for as long as both sides like.
+        if facts.status != Some(101) {
+            self.request_duration.observe(duration.as_secs_f64());
+        }
         if let (Some(upstream), Some(reason)) = (&facts.upstream, facts.reason)
             && reason.starts_with("upstream_")
         {

@@ -204,6 +204,20 @@ impl Record {
         self.is_complete = true;
     }
 
+    /// Notes what passed both ways of a connection that turned into something else.
+    pub fn passed(&mut self, to_upstream: u64, to_client: u64) {
+        self.received
+            .bytes
+            .fetch_add(to_upstream, Ordering::Relaxed);
+        self.facts.bytes_out += to_client;
+    }
+
+    /// Notes that it is over, with the reason where one of the two sides did not end it.
+    pub fn end(&mut self, reason: Option<&'static str>) {
+        self.facts.reason = reason;
+        self.is_complete = true;
+    }
+
     /// Notes that the upstream's answer broke off.
     pub fn abort(&mut self) {
         self.facts.reason = Some(UPSTREAM_ABORTED);

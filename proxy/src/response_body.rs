@@ -19,6 +19,8 @@ pub enum Content {
     Upstream(AnswerBody, Admission),
     /// What the proxy has to say.
     Problem(Option<Bytes>),
+    /// Nothing, as the connection turns into something else, which has the record.
+    Switch,
 }
 
 /// The body of an answer.
@@ -26,17 +28,27 @@ pub enum Content {
 pub struct ResponseBody {
     content: Content,
     idle: Idle,
-    record: Record,
+    record: Option<Record>,
 }
 
 impl ResponseBody {
+    /// The body of an answer that has none, and is not its request's end.
+    #[must_use]
+    pub fn switch() -> Self {
+        Self {
+            content: Content::Switch,
+            idle: Idle::new(IDLE_MAX),
+            record: None,
+        }
+    }
+
     /// A body whose fate `record` notes.
     #[must_use]
     pub fn new(content: Content, record: Record) -> Self {
         let mut body = Self {
             content,
             idle: Idle::new(IDLE_MAX),
-            record,
+            record: Some(record),
         };
         body.complete_at_end();
         body
@@ -44,8 +56,10 @@ impl ResponseBody {
 
     /// hyper asks for nothing more where it knows that nothing comes.
     fn complete_at_end(&mut self) {
-        if self.is_end_stream() {
-            self.record.complete();
+        if self.is_end_stream()
+            && let Some(record) = &mut self.record
+        {
+            record.complete();
         }
     }
 }
@@ -68,14 +82,18 @@ impl Body for ResponseBody {
                 }
             }
             Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Content::Switch => None,
+        };
+        let Some(record) = &mut self.record else {
+            return Poll::Ready(frame);
         };
         match &frame {
             Some(Ok(frame)) => {
-                self.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                record.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.complete_at_end();
             }
-            Some(Err(_)) => self.record.abort(),
-            None => self.record.complete(),
+            Some(Err(_)) => record.abort(),
+            None => record.complete(),
         }
         Poll::Ready(frame)
     }
@@ -84,12 +102,14 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Upstream(answer, _) => answer.is_end_stream(),
             Content::Problem(bytes) => bytes.is_none(),
+            Content::Switch => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Upstream(answer, _) => answer.size_hint(),
+            Content::Switch => SizeHint::with_exact(0),
             Content::Problem(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

@@ -24,7 +24,8 @@ pub use key_id::KeyId;
 pub use material::MaterialReference;
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{
-    Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, is_host, is_link_local,
+    Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, UpgradeProtocol, is_host,
+    is_link_local,
 };
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};

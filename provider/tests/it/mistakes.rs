@@ -199,6 +199,8 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("path", json!("orders")),
         ("methods", json!(["Get"])),
         ("hosts", json!(["a..b"])),
+        ("upgrades", json!(["WebSocket", "h2c"])),
+        ("upgrades", json!([])),
     ];
     let proxy = vec![
         ("listen", json!([])),

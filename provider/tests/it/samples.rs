@@ -240,6 +240,7 @@ pub(crate) fn route() -> Sample {
             "methods": ["POST", "GET"],
             "path": "/v1/orders/**",
             "upstream": "base",
+            "upgrades": ["websocket"],
         }),
         change: ("methods", Json::Null),
         without: &[],

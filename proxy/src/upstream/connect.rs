@@ -155,6 +155,16 @@ pub(super) async fn begin(
     }
 }
 
+/// The same with HTTP/1.1 for one request, whose answer may make something else of the connection.
+pub(super) async fn begin_for_upgrade(
+    stream: Stream,
+    origin: Origin,
+) -> Result<Connection, ConnectFault> {
+    let (sender, driver) = http1_builder().handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(driver.with_upgrades());
+    Ok(Connection::Http1(Http1 { sender, origin }))
+}
+
 /// Waits until the other side has said how many requests it takes at once: before that, it takes none. hyper tells
 /// nobody when it has, so that it is looked at; who takes longer is taken for one that allows what we do.
 async fn settle(
@@ -176,7 +186,7 @@ async fn settle(
     Ok(())
 }
 
-pub(super) fn http1_builder() -> http1::Builder {
+fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .max_headers(HEADERS_MAX)

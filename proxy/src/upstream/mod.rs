@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 use tollgate_gate::{Target, UpstreamRule};
 use tollgate_store::TargetUrl;
@@ -24,6 +25,7 @@ use tollgate_store::document;
 
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
+use crate::upgrade::Upgrade;
 use address::System;
 pub use answer_body::AnswerBody;
 use connect::root_cause;
@@ -49,6 +51,15 @@ pub struct Upstream {
     response_timeout: Duration,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
+}
+
+/// What came of a request to make something else of a connection.
+#[derive(Debug)]
+pub enum Switched {
+    /// It is: the head of the answer, and what the connection is from now on.
+    Tunnel(Response<AnswerBody>, Upgraded),
+    /// It is not.
+    Answer(Response<AnswerBody>),
 }
 
 impl Upstream {
@@ -104,6 +115,25 @@ impl Upstream {
                 Err(fault) => Err(self.complain(&fault).into()),
             },
             () = too_late => Err(UpstreamFault::ResponseTimeout.into()),
+        }
+    }
+
+    /// Sends a request whose answer may make something else of the connection, on one of its own.
+    ///
+    /// What is seen of the request's body, which has none, is noted in `received`.
+    pub async fn send_upgrade(
+        &self,
+        request: Request<Incoming>,
+        target: &Target,
+        (upgrade, received): (&Upgrade, Arc<Received>),
+    ) -> Result<Switched, Refusal> {
+        let place = self.place().ok_or(Refusal::Internal)?;
+        let request = request.map(|body| RequestBody::new(body, received).0);
+        let exchange = exchange_upgrade(place, request, target, upgrade);
+        match tokio::time::timeout(self.response_timeout, Box::pin(exchange)).await {
+            Ok(Ok(switched)) => Ok(switched),
+            Ok(Err(fault)) => Err(self.complain(&fault).into()),
+            Err(_) => Err(UpstreamFault::ResponseTimeout.into()),
         }
     }
 
@@ -173,7 +203,7 @@ async fn exchange(
             Ok(mut response) => {
                 *response.version_mut() = Version::HTTP_11;
                 let lease = Lease::new(connection, place);
-                return Ok(response.map(|body| AnswerBody::new(body, lease)));
+                return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
             }
             Err(mut error) => match error.take_message() {
                 Some(unsent) if !is_new => request = unsent,
@@ -181,6 +211,37 @@ async fn exchange(
             },
         }
     }
+}
+
+/// Asks one target to make something else of a new connection.
+async fn exchange_upgrade(
+    place: &Arc<Place>,
+    mut request: Request<RequestBody>,
+    target: &Target,
+    upgrade: &Upgrade,
+) -> Result<Switched, SendFault> {
+    let mut connection = place.connect_for_upgrade().await?;
+    place
+        .address(&mut request, target, connection.protocol())
+        .ok_or(SendFault::Unsendable)?;
+    let response = connection.send(request).await;
+    let mut response = response.map_err(hyper::client::conn::TrySendError::into_error)?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if !upgrade.is_granted(response.headers()) {
+            return Err(SendFault::Ambiguous);
+        }
+        let upstream = hyper::upgrade::on(&mut response).await?;
+        return Ok(Switched::Tunnel(
+            response.map(|body| AnswerBody::new(body, None)),
+            upstream,
+        ));
+    }
+    if is_ambiguous(&response) {
+        return Err(SendFault::Ambiguous);
+    }
+    let lease = Lease::new(connection, place);
+    let response = response.map(|body| AnswerBody::new(body, Some(lease)));
+    Ok(Switched::Answer(response))
 }
 
 /// Whether an answer, or what follows it on its connection, can be read in two ways.

@@ -99,10 +99,24 @@ impl Place {
             .unwrap_or(Err(ConnectFault::TooLate(limit)))
     }
 
+    /// Makes a connection of HTTP/1.1 that carries one request, and may turn into something else by it.
+    pub(super) async fn connect_for_upgrade(&self) -> Result<Connection, ConnectFault> {
+        let limit = self.connect_timeout;
+        let connect = async {
+            let epoch = self.pool.epoch();
+            let manner = self.manner(Some(Protocol::Http11))?;
+            let (stream, address, _) = connect::open(&self.addresses, &manner, limit).await?;
+            connect::begin_for_upgrade(stream, Origin { address, epoch }).await
+        };
+        tokio::time::timeout(limit, connect)
+            .await
+            .unwrap_or(Err(ConnectFault::TooLate(limit)))
+    }
+
     async fn open(&self) -> Result<Connection, ConnectFault> {
         // First, so that what is made with what was replaced meanwhile is of the past.
         let epoch = self.pool.epoch();
-        let manner = self.manner()?;
+        let manner = self.manner(self.protocol)?;
         let (stream, address, protocol) =
             connect::open(&self.addresses, &manner, self.connect_timeout).await?;
         let origin = Origin { address, epoch };
@@ -115,15 +129,19 @@ impl Place {
         Ok(connection)
     }
 
-    fn manner(&self) -> Result<Manner, ConnectFault> {
+    fn manner(&self, protocol: Option<Protocol>) -> Result<Manner, ConnectFault> {
         let tls = match &self.security {
             None => None,
-            Some((security, name)) => Some((Arc::clone(&security.configs()?.any), name.clone())),
+            Some((security, name)) => {
+                let configs = security.configs()?;
+                let config = match protocol {
+                    Some(Protocol::Http11) => &configs.http11,
+                    _ => &configs.any,
+                };
+                Some((Arc::clone(config), name.clone()))
+            }
         };
-        Ok(Manner {
-            tls,
-            protocol: self.protocol,
-        })
+        Ok(Manner { tls, protocol })
     }
 
     /// Whether a new connection may turn out to be one that many requests share.

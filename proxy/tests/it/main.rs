@@ -17,6 +17,7 @@ mod principals;
 mod streaming;
 mod support;
 mod tls;
+mod upgrades;
 mod upstreams;
 mod watching;
 mod wire;

@@ -40,7 +40,7 @@ pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
 pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
-pub use route::Route;
+pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
 pub use upstream::{Protocol, TARGETS_MAX, Timeouts, Upstream, UpstreamTls};
 

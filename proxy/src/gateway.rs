@@ -12,11 +12,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{Admission, Grant, Meter, Now, Target};
+use tollgate_store::Name;
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
 use crate::connection::Handler;
-use crate::generation::{Answer, Generation, Switch};
+use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
 use crate::idle::IDLE_MAX;
 use crate::peer::Peer;
@@ -88,15 +89,19 @@ impl Gateway {
             principal: principal.name(),
         };
         let mut request = vouched(request, &voucher);
+        let asked = Asked {
+            target: &target,
+            caller: principal.name().map_or(principal.key_name(), Name::as_str),
+        };
         let answer = match upgrade {
             None => {
                 generation
-                    .forward(request, &target, admission, record)
+                    .forward(request, &asked, admission, record)
                     .await?
             }
             Some(upgrade) => {
                 upgrade::announce(request.headers_mut(), &upgrade.protocol);
-                let what = (&target, upgrade);
+                let what = (&asked, upgrade);
                 // Seldom, and large.
                 Box::pin(generation.forward_upgrade(request, what, admission, record)).await?
             }
@@ -147,18 +152,19 @@ fn wanted_upgrade(request: &mut Request<Incoming>, grant: &Grant<'_>) -> Option<
 /// The answer that makes a tunnel of its connection.
 fn switch(
     (mut head, admission): (http::response::Parts, Admission),
-    Switch { upgrade, upstream }: Switch,
+    made: Switch,
     (mut record, check): (Record, Check),
     request_id: &HeaderValue,
 ) -> Response<ResponseBody> {
     headers::to_client(&mut head.headers, request_id);
     head.headers.remove(CONTENT_LENGTH);
-    upgrade::announce(&mut head.headers, &upgrade.protocol);
+    upgrade::announce(&mut head.headers, &made.upgrade.protocol);
     record.respond(head.status);
     let tunnel = Tunnel {
-        client: upgrade.client,
-        upstream,
+        client: made.upgrade.client,
+        upstream: made.upstream,
         admission,
+        flight: made.flight,
         record,
         idle_max: IDLE_MAX,
         check,

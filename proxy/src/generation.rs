@@ -12,7 +12,7 @@ use tollgate_store::{Cidr, Name};
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
-use crate::upstream::{AnswerBody, Switched, SystemTrust, Upstream};
+use crate::upstream::{AnswerBody, Errand, Flight, Switched, SystemTrust, TargetState, Upstream};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -42,6 +42,27 @@ pub struct Switch {
     pub upgrade: Upgrade,
     /// The upstream's.
     pub upstream: Upgraded,
+    /// What counts it at its target.
+    pub flight: Flight,
+}
+
+/// What is asked for, and by whom.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// What is asked for.
+    pub target: &'a Target,
+    /// Who asks: the principal, or else the key.
+    pub caller: &'a str,
+}
+
+impl Asked<'_> {
+    fn errand(&self, record: &mut Record) -> Errand<'_> {
+        Errand {
+            target: self.target,
+            caller: self.caller,
+            received: record.send_on(),
+        }
+    }
 }
 
 impl Generation {
@@ -54,7 +75,7 @@ impl Generation {
             .map(|rule| {
                 let upstream = kept(&rule.name)
                     .filter(|upstream| upstream.rule() == rule)
-                    .map_or_else(|| Arc::new(Upstream::new(rule, trust)), Arc::clone);
+                    .map_or_else(|| Upstream::new(rule, trust), Arc::clone);
                 (rule.name.clone(), upstream)
             })
             .collect();
@@ -71,6 +92,12 @@ impl Generation {
         self.snapshot.proxy()?.trusted_proxies.as_ref()
     }
 
+    /// How the targets of all upstreams are.
+    pub fn targets(&self) -> impl Iterator<Item = (&Name, TargetState<'_>)> {
+        let upstreams = self.upstreams.iter();
+        upstreams.flat_map(|(name, upstream)| upstream.targets().map(move |state| (name, state)))
+    }
+
     /// Looks after the connections to upstreams: call it every second.
     pub async fn tend(&self) {
         let upstreams = self.upstreams.values().map(Arc::clone);
@@ -82,14 +109,13 @@ impl Generation {
     pub async fn forward(
         &self,
         request: Request<Incoming>,
-        target: &Target,
+        asked: &Asked<'_>,
         admission: Admission,
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let received = record.send_on();
-        let result = upstream.send(request, target, received).await;
+        let result = upstream.send(request, &asked.errand(record)).await;
         record.answered();
         result.map(|response| Answer {
             response,
@@ -102,20 +128,25 @@ impl Generation {
     pub async fn forward_upgrade(
         &self,
         request: Request<Incoming>,
-        (target, upgrade): (&Target, Upgrade),
+        (asked, upgrade): (&Asked<'_>, Upgrade),
         admission: Admission,
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let received = record.send_on();
-        let result = upstream
-            .send_upgrade(request, target, (&upgrade, received))
-            .await;
+        let errand = asked.errand(record);
+        let result = upstream.send_upgrade(request, &errand, &upgrade).await;
         record.answered();
         let (response, switch) = match result? {
             Switched::Answer(response) => (response, None),
-            Switched::Tunnel(response, upstream) => (response, Some(Switch { upgrade, upstream })),
+            Switched::Tunnel(response, upstream, flight) => {
+                let switch = Switch {
+                    upgrade,
+                    upstream,
+                    flight,
+                };
+                (response, Some(switch))
+            }
         };
         Ok(Answer {
             response,

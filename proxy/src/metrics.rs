@@ -16,11 +16,14 @@ use tollgate_gate::Rejected;
 use tollgate_store::Name;
 
 use crate::record::Facts;
+use crate::upstream::TargetState;
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
 /// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
 const NAMES_MAX: usize = 1_000;
+/// The most targets that have series of their own.
+const TARGET_SERIES_MAX: usize = 1_000;
 const LABEL_CHARS_MAX: usize = 64;
 const DURATION_BUCKETS: [f64; 15] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -39,6 +42,12 @@ struct RequestLabels {
 struct UpstreamLabels {
     upstream: String,
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    upstream: String,
+    target: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +75,8 @@ pub struct Metrics {
     routes: Names,
     upstream_failures: Family<UpstreamLabels, Counter>,
     upstreams: Names,
+    targets_up: Family<TargetLabels, Gauge>,
+    target_requests: Family<TargetLabels, Gauge>,
     polls: Family<PollLabels, Counter>,
     documents: Family<KindLabels, Gauge>,
     rejected: Family<RejectedLabels, Gauge>,
@@ -99,6 +110,8 @@ impl Default for Metrics {
             routes: Names::default(),
             upstream_failures: Family::default(),
             upstreams: Names::default(),
+            targets_up: Family::default(),
+            target_requests: Family::default(),
             polls: Family::default(),
             documents: Family::default(),
             rejected: Family::default(),
@@ -142,6 +155,16 @@ impl Metrics {
             "upstream_failures",
             "Requests that their upstream gave no answer to",
             self.upstream_failures.clone(),
+        );
+        registry.register(
+            "upstream_target_up",
+            "1 for each target that gets requests, 0 for one that is not well, for the first 1,000",
+            self.targets_up.clone(),
+        );
+        registry.register(
+            "upstream_target_requests_in_flight",
+            "Requests that are on their way to a target or being answered",
+            self.target_requests.clone(),
         );
         registry.register(
             "connections",
@@ -229,6 +252,22 @@ impl Metrics {
                 reason,
             };
             self.upstream_failures.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Shows how targets are.
+    pub fn targets<'t>(&self, targets: impl Iterator<Item = (&'t Name, TargetState<'t>)>) {
+        self.targets_up.clear();
+        self.target_requests.clear();
+        for (upstream, state) in targets.take(TARGET_SERIES_MAX) {
+            let labels = TargetLabels {
+                upstream: upstream.as_str().to_owned(),
+                target: state.url.as_str().to_owned(),
+            };
+            let is_up = self.targets_up.get_or_create(&labels);
+            is_up.set(i64::from(state.is_up));
+            let in_flight = self.target_requests.get_or_create(&labels);
+            in_flight.set(signed(state.in_flight));
         }
     }
 

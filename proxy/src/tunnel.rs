@@ -17,6 +17,7 @@ use tollgate_gate::Admission;
 
 use crate::connection::client_stream;
 use crate::record::Record;
+use crate::upstream::Flight;
 
 /// For each way.
 const BUFFER_BYTES: usize = 8 * 1024;
@@ -40,6 +41,8 @@ pub struct Tunnel {
     pub upstream: Upgraded,
     /// What to hold until the end.
     pub admission: Admission,
+    /// What counts it at its target.
+    pub flight: Flight,
     /// What is written down at the end.
     pub record: Record,
     /// How long nothing may pass.
@@ -84,6 +87,7 @@ impl Tunnel {
             client,
             upstream,
             admission,
+            flight,
             mut record,
             idle_max,
             check,
@@ -114,7 +118,7 @@ impl Tunnel {
         if let Some(reason) = ended {
             record.end(reason);
         }
-        drop(admission);
+        drop((admission, flight));
     }
 }
 

@@ -19,13 +19,13 @@ mod timestamp;
 pub mod token;
 
 pub use authorities::Authorities;
-pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
+pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
 pub use material::MaterialReference;
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{
-    Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, UpgradeProtocol, is_host,
-    is_link_local,
+    CheckPath, Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, UpgradeProtocol,
+    is_host, is_link_local,
 };
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};

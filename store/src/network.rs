@@ -8,6 +8,7 @@ use crate::text;
 pub(crate) const HOST_CHARS_MAX: usize = 253;
 const METHOD_CHARS_MAX: usize = 24;
 const UPGRADE_CHARS_MAX: usize = 32;
+const CHECK_PATH_CHARS_MAX: usize = 500;
 
 /// A request method in capitals, like `GET`; never `CONNECT` or `TRACE`, which no proxy lets through.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -296,6 +297,29 @@ impl UpgradeProtocol {
         Err(format!(
             "{text:?} is no protocol to upgrade to: write its name in lower case and without a version, like \
              \"websocket\""
+        ))
+    }
+}
+
+/// What is asked of a target to see whether it is well: a path from `/` on, with a query if need be, as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckPath {
+    text: String,
+}
+text!(CheckPath);
+
+impl CheckPath {
+    /// Reads a path; the error says what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let holds = |c: char| c.is_ascii_graphic() && !"#\"<>\\^`{|}".contains(c);
+        if text.starts_with('/') && text.len() <= CHECK_PATH_CHARS_MAX && text.chars().all(holds) {
+            return Ok(Self {
+                text: text.to_owned(),
+            });
+        }
+        Err(format!(
+            "{text:?} can't be asked for: write a path from \"/\" on, of at most {CHECK_PATH_CHARS_MAX} characters, \
+             like \"/healthz\""
         ))
     }
 }

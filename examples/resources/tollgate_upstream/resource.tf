@@ -2,6 +2,9 @@ resource "tollgate_upstream" "orders" {
   name        = "orders"
   description = "The orders API."
   targets     = ["http://orders-1.internal:8080", "http://orders-2.internal:8080"]
+  balance     = "least_requests"
+  health      = { path = "/healthz", interval = "5s", timeout = "1s" }
+  slow_start  = "30s"
   timeouts    = { connect = "1s", response = "10s" }
 }
 

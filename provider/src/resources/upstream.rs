@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
-use tollgate_store::document::{Kind, Protocol, TARGETS_MAX};
-use tollgate_store::{Authorities, MaterialReference, ServerName, TargetUrl, Timeout};
+use tollgate_store::document::{
+    Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind, Protocol, TARGETS_MAX,
+};
+use tollgate_store::{
+    Authorities, CheckInterval, CheckPath, MaterialReference, ServerName, TargetUrl, Timeout,
+};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -39,7 +43,7 @@ impl Resource for Upstream {
                     })
                     .at_most(TARGETS_MAX)
                     .describe(
-                        "Where it answers, 1 to 64 targets that are taken in turn: a scheme, a host and a port, like \
+                        "Where it answers, 1 to 64 targets: a scheme, a host and a port, like \
                          `https://orders.internal:8443`.",
                     ),
                 Attribute::optional("protocol", Type::String)
@@ -52,6 +56,26 @@ impl Resource for Upstream {
                     .describe(
                         "How it and the proxy prove who they are, where targets are `https`. A target's certificate is \
                          always verified; by what the proxy's system trusts, where left out.",
+                    ),
+                Attribute::optional("balance", Type::String)
+                    .check(parse_balance)
+                    .describe(
+                        "Which target gets a request: `round_robin` (where left out), one after the other; \
+                         `least_requests`, the one with the fewest requests of this proxy in flight; `two_choices`, the \
+                         better of two by chance; `hash`, the same one for all requests of a principal (or of a key \
+                         without one), as long as it has at most a quarter more to do than the others.",
+                    ),
+                Attribute::optional("health", Shape::single(health()))
+                    .describe(
+                        "How each proxy asks every target whether it is well. One that is not gets no requests, unless \
+                         none is. With or without it, a target that fails five requests in a row gets none for 5 \
+                         seconds, and longer each time; at most half of the targets at once.",
+                    ),
+                Attribute::optional("slow_start", Type::String)
+                    .check_meaning(Timeout::parse, Timeout::length)
+                    .describe(
+                        "Over what time a target that is well again gets its full share of requests, `10ms` to `1h`, \
+                         like `30s`. At once where left out.",
                     ),
                 Attribute::optional("timeouts", Shape::single(timeouts))
                     .describe("How long a proxy waits for it, 10 ms to 1 h each."),
@@ -82,6 +106,38 @@ fn tls() -> [Attribute; 3] {
                  `file:` and an absolute path, like `file:/etc/tollgate/client.pem`. The proxy shows none where left out.",
             ),
     ]
+}
+
+fn health() -> [Attribute; 6] {
+    let checks = |name| Attribute::optional(name, Type::Number).bounds(1..=CHECKS_MAX);
+    [
+        Attribute::required("path", Type::String)
+            .check(CheckPath::parse)
+            .describe("What is asked for by `GET`, like `/healthz`."),
+        Attribute::optional("interval", Type::String)
+            .check_meaning(CheckInterval::parse, CheckInterval::length)
+            .describe("The pause between two checks, `100ms` to `1h`. 5 s where left out."),
+        timeout("timeout").describe("For an answer, `10ms` to `1h`. 2 s where left out."),
+        checks("healthy_after").describe(
+            "After how many good answers a target is well again, 1 to 10. 2 where left out.",
+        ),
+        checks("unhealthy_after").describe(
+            "After how many checks without a good answer a target is not well, 1 to 10. 3 where left out.",
+        ),
+        Attribute::optional("status", Type::Number)
+            .bounds(CHECK_STATUS_BOUNDS)
+            .describe("The status of a good answer, 200 to 599. Any from 200 to 299 where left out."),
+    ]
+}
+
+fn parse_balance(text: &str) -> Result<Balance, String> {
+    let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+    Balance::deserialize(deserializer).map_err(|_| {
+        format!(
+            "{text:?} is no way to choose a target: it must be \"round_robin\", \"least_requests\", \"two_choices\" or \
+             \"hash\""
+        )
+    })
 }
 
 fn parse_protocol(text: &str) -> Result<Protocol, String> {

@@ -186,6 +186,17 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("targets", many(|n| format!("http://t{n}"), 65)),
         ("timeouts", json!({"connect": "2h", "response": "1ms"})),
         ("protocol", json!("http2")),
+        ("balance", json!("random")),
+        (
+            "health",
+            json!({"path": "healthz", "interval": "1ms", "timeout": "2h"}),
+        ),
+        (
+            "health",
+            json!({"path": "/", "healthy_after": 0, "unhealthy_after": 11, "status": 101}),
+        ),
+        ("health", json!({"interval": "1s"})),
+        ("slow_start", json!("slowly")),
         ("tls", json!({"ca": "ca.pem", "server_name": "Orders:443"})),
         ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
         (

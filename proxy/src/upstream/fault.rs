@@ -16,14 +16,22 @@ pub(super) enum SendFault {
     Ambiguous,
     #[error("no such request can be sent")]
     Unsendable,
+    #[error("no answer in time")]
+    TooLate,
 }
 
 impl SendFault {
+    /// Whether there was not even a connection.
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
     /// What it is called.
     pub(super) fn kind(&self) -> UpstreamFault {
         match self {
             Self::Connect(fault) => connect_kind(fault),
             Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
+            Self::TooLate => UpstreamFault::ResponseTimeout,
             Self::Exchange(_) | Self::Ambiguous | Self::Unsendable => UpstreamFault::Protocol,
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::connection::{Connection, Http1, Http2, OpenStream, Origin};
-use super::target::Place;
+use super::target::Flight;
 use crate::thread;
 
 /// Below what servers usually wait, so that they don't close a connection that is just being used.
@@ -44,7 +44,7 @@ struct Idle<C> {
 #[derive(Debug)]
 pub(super) struct Lease {
     kind: LeaseKind,
-    place: Arc<Place>,
+    flight: Flight,
 }
 
 #[derive(Debug)]
@@ -152,30 +152,27 @@ impl<C> Idle<C> {
 }
 
 impl Lease {
-    pub(super) fn new(connection: Connection, place: &Arc<Place>) -> Self {
+    pub(super) fn new(connection: Connection, flight: Flight) -> Self {
         let kind = match connection {
             Connection::Http1(connection) => LeaseKind::Http1(connection),
             Connection::Http2(_, stream) => LeaseKind::Http2 { _stream: stream },
         };
-        Self {
-            kind,
-            place: Arc::clone(place),
-        }
+        Self { kind, flight }
     }
 
     /// Returns the connection, once it can carry another request.
     pub(super) fn end(self) {
-        let Self { kind, place } = self;
+        let Self { kind, flight } = self;
         let LeaseKind::Http1(mut connection) = kind else {
             return;
         };
         if connection.sender.is_ready() {
-            place.pool.put(connection);
+            flight.place().pool.put(connection);
         } else if !connection.sender.is_closed() {
             // The answer came before the request's body had passed.
             tokio::spawn(async move {
                 if connection.sender.ready().await.is_ok() {
-                    place.pool.put(connection);
+                    flight.place().pool.put(connection);
                 }
             });
         }

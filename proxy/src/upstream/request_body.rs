@@ -19,7 +19,8 @@ use crate::record::Received;
 /// client's word for the proxy's.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    incoming: Incoming,
+    /// `None`: there is nothing to send.
+    incoming: Option<Incoming>,
     idle: Idle,
     received: Arc<Received>,
     /// Its end is the message.
@@ -35,7 +36,7 @@ impl RequestBody {
         let is_empty = incoming.is_end_stream();
         let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
-            incoming,
+            incoming: Some(incoming),
             idle: Idle::new(IDLE_MAX),
             received,
             unsent,
@@ -44,11 +45,25 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// A body without a byte.
+    pub(super) fn empty() -> Self {
+        Self {
+            incoming: None,
+            idle: Idle::new(IDLE_MAX),
+            received: Arc::default(),
+            unsent: None,
+        }
+    }
+}
+
 impl Sent {
-    pub(super) async fn wait(self) {
+    /// Also more than once.
+    pub(super) async fn wait(&mut self) {
         // Nothing ever comes: the other half is dropped when the body has passed.
-        if let Some(sent) = self.0 {
+        if let Some(sent) = &mut self.0 {
             let _ = sent.await;
+            self.0 = None;
         }
     }
 }
@@ -61,12 +76,16 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = &mut *self;
+        let Some(incoming) = &mut body.incoming else {
+            return Poll::Ready(None);
+        };
         let frame = loop {
-            let progress = Pin::new(&mut self.incoming).poll_frame(context);
-            let frame = match std::task::ready!(self.idle.watch(progress, context)) {
+            let progress = Pin::new(&mut *incoming).poll_frame(context);
+            let frame = match std::task::ready!(body.idle.watch(progress, context)) {
                 Ok(frame) => frame,
                 Err(stalled) => {
-                    self.received.stall();
+                    body.received.stall();
                     return Poll::Ready(Some(Err(stalled.into())));
                 }
             };
@@ -79,17 +98,18 @@ impl Body for RequestBody {
             Some(Err(_)) => self.received.break_off(),
             None => {}
         }
-        if frame.is_none() || self.incoming.is_end_stream() {
+        if frame.is_none() || self.is_end_stream() {
             self.unsent = None;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let incoming = self.incoming.as_ref();
+        incoming.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod balance;
 mod commands;
 mod corpora;
 mod decisions;

@@ -42,7 +42,10 @@ pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
-pub use upstream::{Protocol, TARGETS_MAX, Timeouts, Upstream, UpstreamTls};
+pub use upstream::{
+    Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, TARGETS_MAX, Timeouts, Upstream,
+    UpstreamTls,
+};
 
 use crate::{Name, Problem};
 

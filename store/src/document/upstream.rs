@@ -1,13 +1,22 @@
 //! Upstreams: the servers behind the proxies.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
-use super::check::check_count;
+use super::check::{check_count, check_number};
 use super::{Declaration, Kind, Spec};
-use crate::{Authorities, Description, MaterialReference, Problem, ServerName, TargetUrl, Timeout};
+use crate::{
+    Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
+    TargetUrl, Timeout,
+};
 
 /// The most targets of one upstream.
 pub const TARGETS_MAX: usize = 64;
+/// The most checks in a row that it takes until a target is taken for well, or for not.
+pub const CHECKS_MAX: u32 = 10;
+/// What a check's answer may have to be.
+pub const CHECK_STATUS_BOUNDS: RangeInclusive<u32> = 200..=599;
 
 /// Servers that answer the same requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +34,15 @@ pub struct Upstream {
     /// How it and the proxy prove who they are, where its targets are spoken to by TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<UpstreamTls>,
+    /// Which target gets a request: [`Balance::RoundRobin`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balance>,
+    /// How it is asked whether it is well; targets are only watched where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Over what time a target that is well again gets its full share of requests; at once where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<Timeout>,
     /// How long to wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
@@ -39,6 +57,44 @@ pub enum Protocol {
     /// HTTP/2 (RFC 9113), without TLS by prior knowledge.
     #[serde(rename = "h2")]
     Http2,
+}
+
+/// Which target gets a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests of this proxy in flight.
+    LeastRequests,
+    /// Of two by chance, the one with the fewer requests of this proxy in flight.
+    TwoChoices,
+    /// The same for all requests of a principal, or else of a key, as long as that has not far more to do than others.
+    Hash,
+}
+
+/// How a target is asked whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// What is asked for by `GET`.
+    pub path: CheckPath,
+    /// How long to wait between two checks: 5 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<CheckInterval>,
+    /// How long to wait for an answer: 2 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+    /// After how many good answers it is well again, 1 to 10: 2 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_after: Option<u32>,
+    /// After how many checks without a good answer it is not well, 1 to 10: 3 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_after: Option<u32>,
+    /// The status that a good answer has, 200 to 599: any from 200 to 299 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
 }
 
 /// How an upstream and the proxy prove who they are. An upstream is always verified.
@@ -78,7 +134,26 @@ impl Declaration for Upstream {
                 "no target is spoken to by TLS: write \"https://\" in targets, or leave it out";
             return Err(Problem::field("tls", message));
         }
-        Ok(())
+        let health = self.health.as_ref().map_or(Ok(()), Health::check);
+        health.map_err(|problem| problem.under("health"))
+    }
+}
+
+impl Health {
+    fn check(&self) -> Result<(), Problem> {
+        for (field, number) in [
+            ("healthy_after", self.healthy_after),
+            ("unhealthy_after", self.unhealthy_after),
+        ] {
+            check_number(field, number.unwrap_or(1), CHECKS_MAX)?;
+        }
+        match self.status {
+            Some(status) if !CHECK_STATUS_BOUNDS.contains(&u32::from(status)) => {
+                let message = format!("{status} is out of bounds: it must be 200 to 599");
+                Err(Problem::field("status", message))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -19,7 +19,6 @@ use uuid::Uuid;
 use crate::connection::Handler;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
-use crate::idle::IDLE_MAX;
 use crate::peer::Peer;
 use crate::record::{Ledger, Record};
 use crate::refusal::Refusal;
@@ -92,6 +91,7 @@ impl Gateway {
         let asked = Asked {
             target: &target,
             caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {
             None => {
@@ -166,7 +166,7 @@ fn switch(
         admission,
         flight: made.flight,
         record,
-        idle_max: IDLE_MAX,
+        idle_max: made.idle_max,
         check,
     };
     head.extensions.insert(Handover::new(tunnel));

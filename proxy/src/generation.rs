@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -9,6 +10,7 @@ use hyper::upgrade::Upgraded;
 use tollgate_gate::{Admission, Snapshot, Target};
 use tollgate_store::{Cidr, Name};
 
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
@@ -44,6 +46,8 @@ pub struct Switch {
     pub upstream: Upgraded,
     /// What counts it at its target.
     pub flight: Flight,
+    /// How long nothing may pass.
+    pub idle_max: Duration,
 }
 
 /// What is asked for, and by whom.
@@ -53,6 +57,8 @@ pub struct Asked<'a> {
     pub target: &'a Target,
     /// Who asks: the principal, or else the key.
     pub caller: &'a str,
+    /// Where to count what becomes of it.
+    pub metrics: &'a Metrics,
 }
 
 impl Asked<'_> {
@@ -61,6 +67,7 @@ impl Asked<'_> {
             target: self.target,
             caller: self.caller,
             received: record.send_on(),
+            metrics: self.metrics,
         }
     }
 }
@@ -137,6 +144,7 @@ impl Generation {
         let errand = asked.errand(record);
         let result = upstream.send_upgrade(request, &errand, &upgrade).await;
         record.answered();
+        let upstream_idle = upstream.idle_max();
         let (response, switch) = match result? {
             Switched::Answer(response) => (response, None),
             Switched::Tunnel(response, upstream, flight) => {
@@ -144,6 +152,7 @@ impl Generation {
                     upgrade,
                     upstream,
                     flight,
+                    idle_max: upstream_idle,
                 };
                 (response, Some(switch))
             }

@@ -45,6 +45,11 @@ struct UpstreamLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TargetLabels {
     upstream: String,
     target: String,
@@ -75,6 +80,8 @@ pub struct Metrics {
     routes: Names,
     upstream_failures: Family<UpstreamLabels, Counter>,
     upstreams: Names,
+    retries: Family<UpstreamLabels, Counter>,
+    retries_refused: Family<RefusedLabels, Counter>,
     targets_up: Family<TargetLabels, Gauge>,
     target_requests: Family<TargetLabels, Gauge>,
     polls: Family<PollLabels, Counter>,
@@ -110,6 +117,8 @@ impl Default for Metrics {
             routes: Names::default(),
             upstream_failures: Family::default(),
             upstreams: Names::default(),
+            retries: Family::default(),
+            retries_refused: Family::default(),
             targets_up: Family::default(),
             target_requests: Family::default(),
             polls: Family::default(),
@@ -155,6 +164,16 @@ impl Metrics {
             "upstream_failures",
             "Requests that their upstream gave no answer to",
             self.upstream_failures.clone(),
+        );
+        registry.register(
+            "upstream_retries",
+            "Requests that were sent again, by what made them fail before",
+            self.retries.clone(),
+        );
+        registry.register(
+            "upstream_retries_refused",
+            "Requests that were not sent again as too many were",
+            self.retries_refused.clone(),
         );
         registry.register(
             "upstream_target_up",
@@ -253,6 +272,23 @@ impl Metrics {
             };
             self.upstream_failures.get_or_create(&labels).inc();
         }
+    }
+
+    /// Counts a request that is sent again.
+    pub fn retry(&self, upstream: &Name, reason: &'static str) {
+        let labels = UpstreamLabels {
+            upstream: self.upstreams.label(upstream),
+            reason,
+        };
+        self.retries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that is not sent again as too many were.
+    pub fn retry_refused(&self, upstream: &Name) {
+        let labels = RefusedLabels {
+            upstream: self.upstreams.label(upstream),
+        };
+        self.retries_refused.get_or_create(&labels).inc();
     }
 
     /// Shows how targets are.

@@ -112,7 +112,11 @@ fn kind(refusal: &Refusal) -> Kind {
             | UpstreamFault::Reset
             | UpstreamFault::Protocol,
         ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
-        Refusal::Upstream(UpstreamFault::ConnectTimeout | UpstreamFault::ResponseTimeout) => (
+        Refusal::Upstream(
+            UpstreamFault::ConnectTimeout
+            | UpstreamFault::ResponseTimeout
+            | UpstreamFault::Deadline,
+        ) => (
             StatusCode::GATEWAY_TIMEOUT,
             "upstream-timeout",
             "Gateway timeout",
@@ -358,6 +362,7 @@ mod tests {
             (UpstreamFault::Protocol.into(), 502),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),
+            (UpstreamFault::Deadline.into(), 504),
             (Refusal::Internal, 500),
         ] {
             assert_eq!(answer(refusal.clone()).status(), status, "{refusal}");

@@ -45,6 +45,9 @@ pub enum UpstreamFault {
     /// No head of a response in time.
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
+    /// Not everything in time.
+    #[error("the upstream took longer than a request may")]
+    Deadline,
     /// The connection was cut before an answer came.
     #[error("the upstream closed the connection without an answer")]
     Reset,
@@ -92,6 +95,7 @@ impl UpstreamFault {
             Self::ConnectTimeout => "upstream_connect_timeout",
             Self::Tls => "upstream_tls",
             Self::ResponseTimeout => "upstream_timeout",
+            Self::Deadline => "upstream_deadline",
             Self::Reset => "upstream_reset",
             Self::Protocol => "upstream_protocol",
         }

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tollgate_gate::Admission;
 
-use crate::idle::{IDLE_MAX, Idle};
 use crate::record::Record;
 use crate::upstream::AnswerBody;
 
@@ -27,7 +26,6 @@ pub enum Content {
 #[derive(Debug)]
 pub struct ResponseBody {
     content: Content,
-    idle: Idle,
     record: Option<Record>,
 }
 
@@ -37,7 +35,6 @@ impl ResponseBody {
     pub fn switch() -> Self {
         Self {
             content: Content::Switch,
-            idle: Idle::new(IDLE_MAX),
             record: None,
         }
     }
@@ -47,7 +44,6 @@ impl ResponseBody {
     pub fn new(content: Content, record: Record) -> Self {
         let mut body = Self {
             content,
-            idle: Idle::new(IDLE_MAX),
             record: Some(record),
         };
         body.complete_at_end();
@@ -72,30 +68,23 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let body = &mut *self;
-        let frame = match &mut body.content {
-            Content::Upstream(answer, _) => {
-                let progress = Pin::new(answer).poll_frame(context);
-                match std::task::ready!(body.idle.watch(progress, context)) {
-                    Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
-                    Err(stalled) => Some(Err(stalled.into())),
-                }
-            }
+        let frame = match &mut self.content {
+            Content::Upstream(answer, _) => std::task::ready!(Pin::new(answer).poll_frame(context)),
             Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::Switch => None,
         };
         let Some(record) = &mut self.record else {
-            return Poll::Ready(frame);
+            return Poll::Ready(None);
         };
         match &frame {
             Some(Ok(frame)) => {
                 record.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.complete_at_end();
             }
-            Some(Err(_)) => record.abort(),
+            Some(Err(fault)) => record.end(Some(fault.code())),
             None => record.complete(),
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

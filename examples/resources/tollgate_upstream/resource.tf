@@ -5,7 +5,8 @@ resource "tollgate_upstream" "orders" {
   balance     = "least_requests"
   health      = { path = "/healthz", interval = "5s", timeout = "1s" }
   slow_start  = "30s"
-  timeouts    = { connect = "1s", response = "10s" }
+  timeouts    = { connect = "1s", response = "10s", request = "1m" }
+  retries     = { attempts = 1, on = ["reset", "503"] }
 }
 
 resource "tollgate_upstream" "billing" {

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind, Protocol, TARGETS_MAX,
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind, Protocol, RETRY_CAUSES_MAX,
+    RetryCause, TARGETS_MAX,
 };
 use tollgate_store::{
     Authorities, CheckInterval, CheckPath, MaterialReference, ServerName, TargetUrl, Timeout,
@@ -30,6 +31,14 @@ impl Resource for Upstream {
                 .describe("For a connection, like `500ms` or `2s`. 2 s where left out."),
             timeout("response").describe(
                 "For the head of a response, once the request was sent. 30 s where left out.",
+            ),
+            timeout("idle").describe(
+                "For the next bytes of a body, in either direction, or of a connection that was upgraded. 60 s where \
+                 left out.",
+            ),
+            timeout("request").describe(
+                "For everything, from the request's head to the last byte of its answer; not for a connection that was \
+                 upgraded. Without end where left out.",
             ),
         ];
         Schema {
@@ -79,6 +88,13 @@ impl Resource for Upstream {
                     ),
                 Attribute::optional("timeouts", Shape::single(timeouts))
                     .describe("How long a proxy waits for it, 10 ms to 1 h each."),
+                Attribute::optional("retries", Shape::single(retries()))
+                    .describe(
+                        "What is sent again, to another target where there is one: requests without a body by `GET`, \
+                         `HEAD`, `OPTIONS`, `PUT` or `DELETE` that failed before an answer came. At most a fifth of \
+                         the requests to this upstream are. Nothing where left out; a request that no connection \
+                         could be made for is always tried with two other targets.",
+                    ),
                 force_destroy(),
             ],
         }
@@ -128,6 +144,35 @@ fn health() -> [Attribute; 6] {
             .bounds(CHECK_STATUS_BOUNDS)
             .describe("The status of a good answer, 200 to 599. Any from 200 to 299 where left out."),
     ]
+}
+
+fn retries() -> [Attribute; 3] {
+    [
+        Attribute::optional("attempts", Type::Number)
+            .bounds(1..=ATTEMPTS_MAX)
+            .describe("How many more times a request is sent, 1 to 5. Once where left out."),
+        timeout("per_try_timeout").describe(
+            "How long each try waits for the head of a response, in place of `timeouts.response`; `on` must name \
+             `timeout` then.",
+        ),
+        Attribute::optional("on", Type::set_of_strings())
+            .check(parse_retry_cause)
+            .at_most(RETRY_CAUSES_MAX)
+            .describe(
+                "After which failures: `reset` (the connection was cut before an answer came), `timeout`, and the \
+                 statuses `502`, `503` and `504`. `reset` where left out.",
+            ),
+    ]
+}
+
+fn parse_retry_cause(text: &str) -> Result<RetryCause, String> {
+    let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+    RetryCause::deserialize(deserializer).map_err(|_| {
+        format!(
+            "{text:?} is nothing to send a request again after: it must be \"reset\", \"timeout\", \"502\", \"503\" or \
+             \"504\""
+        )
+    })
 }
 
 fn parse_balance(text: &str) -> Result<Balance, String> {

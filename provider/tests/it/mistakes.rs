@@ -197,6 +197,10 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ),
         ("health", json!({"interval": "1s"})),
         ("slow_start", json!("slowly")),
+        ("timeouts", json!({"idle": "2h", "request": "0s"})),
+        ("retries", json!({"attempts": 6, "on": ["500"]})),
+        ("retries", json!({"attempts": 0, "on": []})),
+        ("retries", json!({"per_try_timeout": "1s"})),
         ("tls", json!({"ca": "ca.pem", "server_name": "Orders:443"})),
         ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
         (
@@ -287,6 +291,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                 (_, _, detail) if detail.contains("earlier limit")
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
+                    || detail.contains("tries that are given up")
                     || detail.contains("is too long")
                     || detail.contains("needs a principal")
                     || detail.contains("must be shorter than every")

@@ -70,12 +70,13 @@ impl Balancer {
         }
     }
 
-    /// How many times something was chosen.
+    /// How many requests there were.
     pub(super) fn turns(&self) -> usize {
         self.turn.load(Ordering::Relaxed)
     }
 
-    /// The target for a request of `caller`, none of `tried`; of those that are out only where all others are.
+    /// The target for a request of `caller`: none of `tried` unless all were, and of those that are out only where all
+    /// others are. What is tried again takes nobody's turn.
     /// `are_sound`: none is out, nor has less than its full weight.
     pub(super) fn choose(
         &self,
@@ -84,14 +85,21 @@ impl Balancer {
         tried: Places,
         are_sound: bool,
     ) -> Option<usize> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let is_plain = are_sound && tried == Places::default();
-        if is_plain && self.balance == Balance::RoundRobin {
+        let is_first = tried == Places::default();
+        let turn = if is_first {
+            self.turn.fetch_add(1, Ordering::Relaxed)
+        } else {
+            self.turn.load(Ordering::Relaxed)
+        };
+        if is_first && are_sound && self.balance == Balance::RoundRobin {
             return turn.checked_rem(places.len());
         }
-        let untried: Places = (0..places.len())
+        let mut untried: Places = (0..places.len())
             .filter(|number| !tried.contains(*number))
             .collect();
+        if untried == Places::default() {
+            untried = (0..places.len()).collect();
+        }
         let is_in = |number: &usize| {
             let place = places.get(*number);
             place.is_some_and(|place| place.weight() > 0)
@@ -233,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tried_is_not_tried_again() {
+    fn what_was_tried_is_not_tried_again_before_all_others_were() {
         let places = places(3);
         for balance in [
             Balance::RoundRobin,
@@ -248,7 +256,8 @@ mod tests {
                 assert!(!tried.contains(number), "{balance:?}");
                 tried.insert(number);
             }
-            assert_eq!(balancer.choose(&places, "acme", tried, true), None);
+            assert!(balancer.choose(&places, "acme", tried, true).is_some());
+            assert_eq!(balancer.turns(), 1, "only the first was in turn");
         }
     }
 

@@ -26,6 +26,25 @@ impl SendFault {
         matches!(self, Self::Connect(_))
     }
 
+    /// Whether the connection was cut before an answer came.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Exchange(error) if is_cut(error))
+    }
+
+    /// Whether the other side says that it has not even looked at the request (RFC 9113, section 8.7).
+    pub(super) fn is_unprocessed(&self) -> bool {
+        let Self::Exchange(error) = self else {
+            return false;
+        };
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<h2::Error>());
+        cause.is_some_and(|cause| {
+            let is_refused = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+            cause.is_remote() && (is_refused && cause.is_reset() || cause.is_go_away())
+        })
+    }
+
     /// What it is called.
     pub(super) fn kind(&self) -> UpstreamFault {
         match self {
@@ -54,10 +73,15 @@ fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
 
 /// Whether a connection ended, rather than carried what is no HTTP.
 fn is_cut(error: &hyper::Error) -> bool {
-    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    if error.is_incomplete_message() || error.is_closed() {
         return true;
     }
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    if error.is_canceled() {
+        // Nothing was sent: the connection had ended, or carried what nobody had asked for.
+        let deeper = cause.and_then(|cause| cause.downcast_ref::<hyper::Error>());
+        return deeper.is_none_or(is_cut);
+    }
     while let Some(error) = cause {
         if error.is::<std::io::Error>() {
             return true;

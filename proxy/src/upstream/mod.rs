@@ -6,26 +6,29 @@ mod balance;
 mod check;
 mod connect;
 mod connection;
+mod exchange;
 mod fault;
 mod health;
+mod journey;
 mod pool;
 mod request_body;
+mod retry;
 mod security;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 use tollgate_gate::{Target, UpstreamRule};
-use tollgate_store::TargetUrl;
 use tollgate_store::document;
+use tollgate_store::{TargetUrl, Timeout};
 
+use crate::idle::IDLE_MAX;
+use crate::metrics::Metrics;
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
 use crate::upgrade::Upgrade;
@@ -33,10 +36,12 @@ use address::System;
 pub use answer_body::AnswerBody;
 use balance::{Balancer, Places};
 use connect::root_cause;
+use exchange::exchange_upgrade;
 use fault::SendFault;
 use health::{Change, Standings};
-use pool::Lease;
+use journey::Journey;
 use request_body::RequestBody;
+use retry::{Budget, RetryRules};
 use security::Security;
 pub use security::SystemTrust;
 pub use target::Flight;
@@ -45,8 +50,6 @@ use target::Place;
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the log tells why an upstream gives no answer.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
-/// The most targets that are tried for one request which none of them took.
-const TARGETS_TRIED_MAX: usize = 3;
 
 /// One upstream's targets and its connections to them.
 #[derive(Debug)]
@@ -57,9 +60,22 @@ pub struct Upstream {
     places: Vec<Arc<Place>>,
     balancer: Balancer,
     standings: Standings,
-    response_timeout: Duration,
+    limits: Limits,
+    retries: Option<RetryRules>,
+    budget: Budget,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
+}
+
+/// How long an upstream is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// For the head of an answer, by each try.
+    response: Duration,
+    /// For the next bytes of a body.
+    idle: Duration,
+    /// For everything.
+    request: Option<Duration>,
 }
 
 /// What a request is about, beside itself.
@@ -71,6 +87,8 @@ pub struct Errand<'a> {
     pub caller: &'a str,
     /// Where to note what is seen of its body.
     pub received: Arc<Received>,
+    /// Where to count what is tried again.
+    pub metrics: &'a Metrics,
 }
 
 /// What came of a request to make something else of a connection.
@@ -102,15 +120,15 @@ impl Upstream {
         let security = is_encrypted
             .then(|| Security::new(upstream.tls.as_ref(), upstream.protocol, trust))
             .map(Arc::new);
-        let timeouts = upstream.timeouts.as_ref();
-        let response = timeouts.and_then(|timeouts| timeouts.response.as_ref());
         let upstream = Arc::new(Self {
             places: places(upstream, security.as_ref()),
             rule: Arc::clone(rule),
             security,
             balancer: Balancer::new(upstream.balance.unwrap_or_default()),
             standings: Standings::new(upstream),
-            response_timeout: response.map_or(RESPONSE_TIMEOUT, |timeout| timeout.length()),
+            limits: Limits::new(upstream),
+            retries: upstream.retries.as_ref().map(RetryRules::new),
+            budget: Budget::default(),
             told: Mutex::default(),
         });
         if let Some(health) = &rule.upstream.health {
@@ -125,6 +143,12 @@ impl Upstream {
         &self.rule
     }
 
+    /// How long nothing may pass of a body, or on a connection that was upgraded.
+    #[must_use]
+    pub fn idle_max(&self) -> Duration {
+        self.limits.idle
+    }
+
     /// How its targets are.
     pub fn targets(&self) -> impl Iterator<Item = TargetState<'_>> {
         self.places.iter().map(|place| TargetState {
@@ -135,48 +159,20 @@ impl Upstream {
     }
 
     /// Sends a request to a target, and waits for the head of its answer. Where there is no connection to one, another
-    /// is tried.
+    /// is tried; what else is tried again is declared.
     pub async fn send(
         &self,
         request: Request<Incoming>,
         errand: &Errand<'_>,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let received = &errand.received;
-        let (head, body) = request.into_parts();
-        let (body, mut sent) = RequestBody::new(body, Arc::clone(received));
-        let mut request = Some(Request::from_parts(head, body));
-        let mut tried = Places::default();
-        for attempt in 1.. {
-            let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
-            tried.insert(number);
-            let place = self.places.get(number).ok_or(Refusal::Internal)?;
-            let too_late = async {
-                sent.wait().await;
-                tokio::time::sleep(self.response_timeout).await;
-            };
-            let fault = tokio::select! {
-                answer = exchange(Place::depart(place), &mut request, errand.target) => match answer {
-                    Ok(response) => {
-                        self.note_answer(number);
-                        return Ok(response);
-                    }
-                    Err(fault) => fault,
-                },
-                () = too_late => SendFault::TooLate,
-            };
-            if received.is_stalled() {
-                return Err(Refusal::BodyStalled);
-            }
-            if received.is_broken() {
-                return Err(Refusal::BodyBroken);
-            }
-            self.note_failure(number, &fault);
-            let is_last = attempt >= TARGETS_TRIED_MAX.min(self.places.len());
-            if is_last || request.is_none() || !fault.is_connect() {
-                return Err(self.complain(&fault).into());
-            }
-        }
-        Err(Refusal::Internal)
+        let journey = Journey::new(self, errand, request);
+        let Some(limit) = self.limits.request else {
+            return journey.run().await;
+        };
+        let deadline = Instant::now() + limit;
+        let answer = tokio::time::timeout_at(deadline, journey.run()).await;
+        let answer = answer.unwrap_or_else(|_| Err(UpstreamFault::Deadline.into()))?;
+        Ok(answer.map(|body| body.until(deadline)))
     }
 
     /// Sends a request whose answer may make something else of the connection, on one of its own.
@@ -189,9 +185,10 @@ impl Upstream {
         let number = self.choose(errand, Places::default());
         let number = number.ok_or(Refusal::Internal)?;
         let place = self.places.get(number).ok_or(Refusal::Internal)?;
-        let request = request.map(|body| RequestBody::new(body, Arc::clone(&errand.received)).0);
+        // It has none.
+        let request = request.map(|_| RequestBody::empty());
         let exchange = exchange_upgrade(Place::depart(place), request, errand.target, upgrade);
-        let outcome = tokio::time::timeout(self.response_timeout, Box::pin(exchange)).await;
+        let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
         match outcome.unwrap_or(Err(SendFault::TooLate)) {
             Ok(switched) => {
                 self.note_answer(number);
@@ -290,81 +287,24 @@ impl Upstream {
     }
 }
 
+impl Limits {
+    fn new(upstream: &document::Upstream) -> Self {
+        let timeouts = upstream.timeouts.clone().unwrap_or_default();
+        let length = |timeout: Option<Timeout>| timeout.map(|timeout| timeout.length());
+        let retries = upstream.retries.clone();
+        let each = length(retries.and_then(|retries| retries.per_try_timeout));
+        Self {
+            response: each
+                .or(length(timeouts.response))
+                .unwrap_or(RESPONSE_TIMEOUT),
+            idle: length(timeouts.idle).unwrap_or(IDLE_MAX),
+            request: length(timeouts.request),
+        }
+    }
+}
+
 fn places(upstream: &document::Upstream, security: Option<&Arc<Security>>) -> Vec<Arc<Place>> {
     let place = |url| Place::new(url, upstream, security, Arc::new(System));
     let places = upstream.targets.iter().filter_map(place);
     places.map(Arc::new).collect()
-}
-
-/// Sends a request by a connection of the pool, or a new one where none can take it. What was not sent at all, because
-/// the other side had closed the connection meanwhile, is sent by the next; anything else is not tried again. The
-/// request stays where there is no connection for it.
-async fn exchange(
-    flight: Flight,
-    request: &mut Option<Request<RequestBody>>,
-    target: &Target,
-) -> Result<Response<AnswerBody>, SendFault> {
-    let place = Arc::clone(flight.place());
-    loop {
-        let (mut connection, is_new) = match place.pool.take() {
-            Some(connection) => (connection, false),
-            // Seldom, and large.
-            None => (Box::pin(place.connect()).await?, true),
-        };
-        let mut asked = request.take().ok_or(SendFault::Unsendable)?;
-        let protocol = connection.protocol();
-        place
-            .address(&mut asked, target.path_and_query(), protocol)
-            .ok_or(SendFault::Unsendable)?;
-        match connection.send(asked).await {
-            Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
-            Ok(mut response) => {
-                *response.version_mut() = Version::HTTP_11;
-                let lease = Lease::new(connection, flight);
-                return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
-            }
-            Err(mut error) => match error.take_message() {
-                Some(unsent) if !is_new => *request = Some(unsent),
-                _ => return Err(error.into_error().into()),
-            },
-        }
-    }
-}
-
-/// Asks one target to make something else of a new connection.
-async fn exchange_upgrade(
-    flight: Flight,
-    mut request: Request<RequestBody>,
-    target: &Target,
-    upgrade: &Upgrade,
-) -> Result<Switched, SendFault> {
-    let place = flight.place();
-    let mut connection = place.connect_for_upgrade().await?;
-    place
-        .address(&mut request, target.path_and_query(), connection.protocol())
-        .ok_or(SendFault::Unsendable)?;
-    let response = connection.send(request).await;
-    let mut response = response.map_err(TrySendError::into_error)?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if !upgrade.is_granted(response.headers()) {
-            return Err(SendFault::Ambiguous);
-        }
-        let upstream = hyper::upgrade::on(&mut response).await?;
-        let response = response.map(|body| AnswerBody::new(body, None));
-        return Ok(Switched::Tunnel(response, upstream, flight));
-    }
-    if is_ambiguous(&response) {
-        return Err(SendFault::Ambiguous);
-    }
-    let lease = Lease::new(connection, flight);
-    let response = response.map(|body| AnswerBody::new(body, Some(lease)));
-    Ok(Switched::Answer(response))
-}
-
-/// Whether an answer, or what follows it on its connection, can be read in two ways.
-fn is_ambiguous<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    let has_two_ends =
-        headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
-    has_two_ends || response.status().is_informational()
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -32,12 +33,16 @@ pub(super) struct RequestBody {
 pub(super) struct Sent(Option<oneshot::Receiver<()>>);
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, received: Arc<Received>) -> (Self, Sent) {
+    pub(super) fn new(
+        incoming: Incoming,
+        received: Arc<Received>,
+        idle_max: Duration,
+    ) -> (Self, Sent) {
         let is_empty = incoming.is_end_stream();
         let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
             incoming: Some(incoming),
-            idle: Idle::new(IDLE_MAX),
+            idle: Idle::new(idle_max),
             received,
             unsent,
         };

@@ -213,7 +213,7 @@ impl Place {
     }
 
     /// Whether a new connection may turn out to be one that many requests share.
-    fn may_share(&self) -> bool {
+    pub(super) fn may_share(&self) -> bool {
         match self.protocol {
             Some(protocol) => protocol == Protocol::Http2,
             None => self.security.is_some() && self.shares.load(Ordering::Relaxed),

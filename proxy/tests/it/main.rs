@@ -15,6 +15,7 @@ mod forwarding;
 mod http2;
 mod lifecycle;
 mod principals;
+mod retries;
 mod streaming;
 mod support;
 mod tls;

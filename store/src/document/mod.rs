@@ -43,8 +43,8 @@ pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
 pub use upstream::{
-    Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, TARGETS_MAX, Timeouts, Upstream,
-    UpstreamTls,
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
+    Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
 };
 
 use crate::{Name, Problem};

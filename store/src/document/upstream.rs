@@ -1,10 +1,11 @@
 //! Upstreams: the servers behind the proxies.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_number};
+use super::check::{check_count, check_number, check_set};
 use super::{Declaration, Kind, Spec};
 use crate::{
     Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
@@ -15,6 +16,10 @@ use crate::{
 pub const TARGETS_MAX: usize = 64;
 /// The most checks in a row that it takes until a target is taken for well, or for not.
 pub const CHECKS_MAX: u32 = 10;
+/// The most times that a request is sent again.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// The most failures that can be named, which is how many there are.
+pub const RETRY_CAUSES_MAX: usize = 5;
 /// What a check's answer may have to be.
 pub const CHECK_STATUS_BOUNDS: RangeInclusive<u32> = 200..=599;
 
@@ -46,6 +51,9 @@ pub struct Upstream {
     /// How long to wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+    /// What is sent again after it failed; nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -122,6 +130,48 @@ pub struct Timeouts {
     /// For the head of a response, once the request was sent: 30 s where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Timeout>,
+    /// For the next bytes of a body, in either direction, or of a connection that was upgraded: 60 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Timeout>,
+    /// For everything, up to the last byte of the answer: without end where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Timeout>,
+}
+
+/// What is sent again after it failed: requests without a body whose method may be repeated (`GET`, `HEAD`, `OPTIONS`,
+/// `PUT` and `DELETE`; RFC 9110, section 9.2.2), for at most a fifth of all requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retries {
+    /// How many more times a request is sent, 1 to 5: once where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// How long each try may wait for the head of a response, in place of [`Timeouts::response`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_try_timeout: Option<Timeout>,
+    /// After which failures: [`RetryCause::Reset`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<BTreeSet<RetryCause>>,
+}
+
+/// A failure after which a request is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RetryCause {
+    /// The connection was cut before an answer came.
+    #[serde(rename = "reset")]
+    Reset,
+    /// No head of a response came in time.
+    #[serde(rename = "timeout")]
+    Timeout,
+    /// The answer is 502.
+    #[serde(rename = "502")]
+    BadGateway,
+    /// The answer is 503.
+    #[serde(rename = "503")]
+    Unavailable,
+    /// The answer is 504.
+    #[serde(rename = "504")]
+    GatewayTimeout,
 }
 
 impl Declaration for Upstream {
@@ -135,7 +185,9 @@ impl Declaration for Upstream {
             return Err(Problem::field("tls", message));
         }
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
-        health.map_err(|problem| problem.under("health"))
+        health.map_err(|problem| problem.under("health"))?;
+        let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
+        retries.map_err(|problem| problem.under("retries"))
     }
 }
 
@@ -154,6 +206,20 @@ impl Health {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Retries {
+    fn check(&self) -> Result<(), Problem> {
+        check_number("attempts", self.attempts.unwrap_or(1), ATTEMPTS_MAX)?;
+        check_set("on", self.on.as_ref(), RETRY_CAUSES_MAX)?;
+        let on = self.on.as_ref();
+        if self.per_try_timeout.is_some() && !on.is_some_and(|on| on.contains(&RetryCause::Timeout))
+        {
+            let message = "it is for tries that are given up for another: name \"timeout\" in on, or use timeouts.response";
+            return Err(Problem::field("per_try_timeout", message));
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ mod process;
 mod store;
 mod upstream;
 
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Body, Client, Reply};
 pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use upstream::Upstream;

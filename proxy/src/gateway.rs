@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::connection::Handler;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
+use crate::panics;
 use crate::peer::Peer;
 use crate::record::{Ledger, Record};
 use crate::refusal::Refusal;
@@ -60,6 +61,8 @@ impl Gateway {
         (peer, request_id, now): (&Peer, &HeaderValue, Now),
         record: &mut Record,
     ) -> Result<(Answer, Option<Check>), Refusal> {
+        #[cfg(test)]
+        assert!(!request.headers().contains_key("x-test-panic"), "a bug");
         let authority = filter::check(&request)?;
         let target = Target::parse(request.method(), authority, request.uri())?;
         record.target(&target);
@@ -194,13 +197,8 @@ impl Handler for Gateway {
             Some(generation) => {
                 let facts = (&peer, &request_id, now);
                 // Pinned, as it is large: it would be moved with every call that it is handed to.
-                guarded(std::pin::pin!(self.handle(
-                    generation,
-                    request,
-                    facts,
-                    &mut record
-                )))
-                .await
+                let handle = self.handle(generation, request, facts, &mut record);
+                guarded(std::pin::pin!(handle), &request_id).await
             }
         };
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
@@ -265,22 +263,124 @@ fn without_body(is_head: bool, body: Bytes) -> Option<Bytes> {
 }
 
 /// A bug in one request must not end the others.
-async fn guarded<T>(future: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    AssertUnwindSafe(future)
-        .catch_unwind()
-        .await
-        .unwrap_or(Err(Refusal::Internal))
+async fn guarded<T>(
+    future: impl Future<Output = Result<T, Refusal>>,
+    request_id: &HeaderValue,
+) -> Result<T, Refusal> {
+    let outcome = AssertUnwindSafe(future).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        let request_id = request_id.to_str().unwrap_or_default();
+        let place = panics::last_place();
+        tracing::error!(
+            request_id,
+            place,
+            "a request ended in a panic: it is answered 500"
+        );
+        Err(Refusal::Internal)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_util::sync::CancellationToken;
+    use tollgate_gate::Snapshot;
+
     use super::*;
+    use crate::access_log::AccessLog;
+    use crate::clock::Clock;
+    use crate::connection::{self, Ending};
+    use crate::upstream::SystemTrust;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A gateway behind a listener, and what it logs.
+    async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
+        let (clock, paper) = (Clock::start(), Paper::default());
+        let ledger = Arc::new(Ledger {
+            clock,
+            log: AccessLog::start(paper.clone(), clock).unwrap(),
+            metrics: Arc::default(),
+            is_cutting: AtomicBool::new(false),
+        });
+        let gateway = Arc::new(Gateway::new(ledger));
+        let (snapshot, _) = Snapshot::build(&[], &Name::parse("edge").unwrap());
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let generation = Generation::next(snapshot, None, &SystemTrust::load());
+        gateway.generation.store(Some(Arc::new(generation)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handler = Arc::clone(&gateway);
+        tokio::spawn(async move {
+            let (stream, peer) = listener.accept().await.unwrap();
+            let ending = Ending {
+                closing: CancellationToken::new(),
+                cutting: CancellationToken::new(),
+            };
+            connection::serve(stream, peer, handler, ending).await;
+        });
+        (gateway, address, paper)
+    }
+
+    /// Sends a request, and reads the answer to the end of its JSON.
+    async fn ask(stream: &mut TcpStream, more: &str) -> String {
+        let request = format!("GET /v1 HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with('}') {
+            answer.push(char::from(stream.read_u8().await.unwrap()));
+        }
+        answer
+    }
 
     #[tokio::test]
-    async fn a_panic_becomes_a_refusal() {
-        let result: Result<(), _> = guarded(std::pin::pin!(async { panic!("a bug") })).await;
+    async fn a_panic_in_one_request_is_a_500_with_its_id_and_nothing_else() {
+        let (gateway, address, paper) = gateway().await;
+        let metrics = &gateway.ledger.metrics;
+        panics::watch(metrics);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let answer = ask(&mut stream, "X-Test-Panic: yes\r\n").await;
 
-        assert_eq!(result.unwrap_err(), Refusal::Internal);
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        let (_, id) = answer.split_once("x-request-id: ").unwrap();
+        let (id, _) = id.split_once("\r\n").unwrap();
+        assert!(
+            answer.contains(&format!("\"request_id\":\"{id}\"")),
+            "{answer}"
+        );
+        assert!(!answer.contains("a bug"), "{answer}");
+        // The connection carries the next one.
+        let next = ask(&mut stream, "").await;
+        assert!(next.starts_with("HTTP/1.1 503 "), "{next}");
+
+        gateway.ledger.log.flush(std::time::Duration::from_secs(10));
+        let lines = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        let line = lines.lines().find(|line| line.contains(id)).unwrap();
+        assert!(
+            line.contains("\"status\":500,\"reason\":\"internal\""),
+            "{line}"
+        );
+        assert_eq!(metrics.panics.get(), 1);
+        assert_eq!(metrics.requests_in_flight.get(), 0);
+        let series = "tollgate_requests_total{class=\"5xx\",reason=\"internal\",route=\"\"} 1";
+        assert!(metrics.text().contains(series), "{}", metrics.text());
     }
 
     #[test]

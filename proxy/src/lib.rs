@@ -20,6 +20,7 @@ mod idle;
 pub mod listeners;
 pub mod metrics;
 pub mod operational_log;
+pub mod panics;
 pub mod peer;
 pub mod problem;
 pub mod record;

@@ -156,12 +156,10 @@ pub async fn accept<H: Handler>(
                     closing: closing.clone(),
                     cutting: door.cutting.clone(),
                 };
-                let open = door.open.clone();
+                let open = Counted::new(&door.open);
                 door.tasks.spawn(async move {
-                    open.inc();
                     connection::serve(stream, peer, handler, ending).await;
-                    open.dec();
-                    drop(permit);
+                    drop((open, permit));
                 });
             }
             Err(error) => {
@@ -169,6 +167,22 @@ pub async fn accept<H: Handler>(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Counted until it is dropped, also where a panic ends a connection.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -92,6 +92,8 @@ pub struct Metrics {
     pub requests_in_flight: Gauge,
     /// Open connections of clients.
     pub connections: Gauge,
+    /// Panics, each of which is a bug.
+    pub panics: Counter,
     /// Lines of the access log that were dropped.
     pub access_log_dropped: Counter,
     /// Which snapshot is served, counted from 1.
@@ -127,6 +129,7 @@ impl Default for Metrics {
             rejected_total: Gauge::default(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
+            panics: Counter::default(),
             access_log_dropped: Counter::default(),
             snapshot_generation: Gauge::default(),
             snapshot_build: Seconds::default(),
@@ -206,6 +209,11 @@ impl Metrics {
         let registry = &mut self.registry;
         let build = Info::new(vec![("version", crate::command::VERSION)]);
         registry.register("build", "The build that runs", build);
+        registry.register(
+            "panics",
+            "Panics, each of which is a bug: a request's is answered 500, and nothing else ends by it",
+            self.panics.clone(),
+        );
         registry.register("polls", "Polls of the store by result", self.polls.clone());
         registry.register(
             "snapshot_generation",

@@ -21,6 +21,7 @@ use crate::command::VERSION;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::listeners::{self, Door, Listeners, Sharing};
+use crate::panics;
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
 use crate::upstream::SystemTrust;
@@ -38,6 +39,7 @@ const CUT_MAX: Duration = Duration::from_millis(500);
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let ledger = ledger()?;
+    panics::watch(&ledger.metrics);
     let gateway = Arc::new(Gateway::new(Arc::clone(&ledger)));
     let status = Arc::new(Status::new(config.proxy.clone(), config.snapshot_age_max));
     tracing::info!(

@@ -12,18 +12,18 @@ use super::answer_body::AnswerBody;
 use super::fault::SendFault;
 use super::pool::Lease;
 use super::request_body::RequestBody;
-use super::target::Flight;
+use super::target::{Flight, Place};
 use crate::upgrade::Upgrade;
 
 /// Sends a request by a connection of the pool, or a new one where none can take it. What was not sent at all, because
 /// the other side had closed the connection meanwhile, is sent by the next; anything else is not tried again. The
 /// request stays where there is no connection for it.
 pub(super) async fn exchange(
-    flight: Flight,
+    place: &Arc<Place>,
     request: &mut Option<Request<RequestBody>>,
     target: &Target,
 ) -> Result<Response<AnswerBody>, SendFault> {
-    let place = Arc::clone(flight.place());
+    let flight = Place::depart(place);
     loop {
         let (mut connection, is_new) = match place.pool.take() {
             Some(connection) => (connection, false),

@@ -103,8 +103,7 @@ impl<'a> Journey<'a> {
             self.sent.wait().await;
             tokio::time::sleep(limits.response).await;
         };
-        let flight = Place::depart(place);
-        let answer = exchange(flight, &mut self.request, self.errand.target);
+        let answer = exchange(place, &mut self.request, self.errand.target);
         tokio::select! {
             answer = answer => answer.map(|answer| answer.map(|body| body.idle_for(limits.idle))),
             () = too_late => Err(SendFault::TooLate),

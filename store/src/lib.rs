@@ -15,22 +15,23 @@ mod network;
 mod path;
 mod problem;
 mod secret;
+mod server;
 mod timestamp;
 pub mod token;
+mod upgrade;
 
 pub use authorities::Authorities;
 pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
 pub use material::MaterialReference;
 pub use name::{Description, Environment, Name, Namespace};
-pub use network::{
-    CheckPath, Cidr, HostPattern, ListenAddress, Method, ServerName, TargetUrl, UpgradeProtocol,
-    is_host, is_link_local,
-};
+pub use network::{Cidr, HostPattern, ListenAddress, Method, TargetUrl, is_host, is_link_local};
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};
 pub use secret::Secret;
+pub use server::{CheckPath, ServerName};
 pub use timestamp::Timestamp;
+pub use upgrade::UpgradeProtocol;
 
 /// Declares a validated text: it keeps the text as its author wrote it, reads from and writes to JSON as a string,
 /// and cannot be made other than through `parse`.

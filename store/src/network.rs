@@ -7,8 +7,6 @@ use crate::text;
 /// The most characters of a host's name (RFC 1035).
 pub(crate) const HOST_CHARS_MAX: usize = 253;
 const METHOD_CHARS_MAX: usize = 24;
-const UPGRADE_CHARS_MAX: usize = 32;
-const CHECK_PATH_CHARS_MAX: usize = 500;
 
 /// A request method in capitals, like `GET`; never `CONNECT` or `TRACE`, which no proxy lets through.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -251,79 +249,6 @@ pub fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// The name or address that a server's certificate must be made out to, in lower case, without a port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerName {
-    text: String,
-}
-text!(ServerName);
-
-impl ServerName {
-    /// Reads a name; the error says what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if !is_host(text) {
-            return Err(format!(
-                "{text:?} is not a server's name: write it in lower case without a port, like \"orders.internal\""
-            ));
-        }
-        Ok(Self {
-            text: text.to_owned(),
-        })
-    }
-}
-
-/// What a connection of HTTP/1.1 may turn into (RFC 9110, section 7.8), like `websocket`, in lower case; never another
-/// version of HTTP, nor TLS.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UpgradeProtocol {
-    text: String,
-}
-text!(UpgradeProtocol);
-
-impl UpgradeProtocol {
-    /// Reads a protocol's name; the error says what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if ["h2c", "h2", "h3", "http", "tls"].contains(&text.to_ascii_lowercase().as_str()) {
-            return Err(format!(
-                "{text:?} can't be upgraded to: whatever HTTP came after it would pass every check"
-            ));
-        }
-        let holds = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
-        if (1..=UPGRADE_CHARS_MAX).contains(&text.len()) && text.chars().all(holds) {
-            return Ok(Self {
-                text: text.to_owned(),
-            });
-        }
-        Err(format!(
-            "{text:?} is no protocol to upgrade to: write its name in lower case and without a version, like \
-             \"websocket\""
-        ))
-    }
-}
-
-/// What is asked of a target to see whether it is well: a path from `/` on, with a query if need be, as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CheckPath {
-    text: String,
-}
-text!(CheckPath);
-
-impl CheckPath {
-    /// Reads a path; the error says what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let holds = |c: char| c.is_ascii_graphic() && !"#\"<>\\^`{|}".contains(c);
-        if text.starts_with('/') && text.len() <= CHECK_PATH_CHARS_MAX && text.chars().all(holds) {
-            return Ok(Self {
-                text: text.to_owned(),
-            });
-        }
-        Err(format!(
-            "{text:?} can't be asked for: write a path from \"/\" on, of at most {CHECK_PATH_CHARS_MAX} characters, \
-             like \"/healthz\""
-        ))
-    }
-}
-
 /// Whether `text` is a host in lower case: a name of RFC 1123 labels (underscores allowed), or an address without
 /// brackets.
 #[must_use]
@@ -442,23 +367,6 @@ mod tests {
             "http://",
         ] {
             assert!(TargetUrl::parse(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_upgrade_is_to_a_named_protocol_that_is_no_http() {
-        assert!(UpgradeProtocol::parse("websocket").is_ok());
-        for text in [
-            "",
-            "WebSocket",
-            "h2c",
-            "H2C",
-            "tls",
-            "a/1",
-            "a b",
-            "websocket,foo",
-        ] {
-            assert!(UpgradeProtocol::parse(text).is_err(), "{text:?}");
         }
     }
 

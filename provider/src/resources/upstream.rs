@@ -26,21 +26,6 @@ impl Resource for Upstream {
     }
 
     fn schema(&self) -> Schema {
-        let timeouts = [
-            timeout("connect")
-                .describe("For a connection, like `500ms` or `2s`. 2 s where left out."),
-            timeout("response").describe(
-                "For the head of a response, once the request was sent. 30 s where left out.",
-            ),
-            timeout("idle").describe(
-                "For the next bytes of a body, in either direction, or of a connection that was upgraded. 60 s where \
-                 left out.",
-            ),
-            timeout("request").describe(
-                "For everything, from the request's head to the last byte of its answer; not for a connection that was \
-                 upgraded. Without end where left out.",
-            ),
-        ];
         Schema {
             description: "Servers that answer the same requests.",
             attributes: vec![
@@ -86,7 +71,7 @@ impl Resource for Upstream {
                         "Over what time a target that is well again gets its full share of requests, `10ms` to `1h`, \
                          like `30s`. At once where left out.",
                     ),
-                Attribute::optional("timeouts", Shape::single(timeouts))
+                Attribute::optional("timeouts", Shape::single(timeouts()))
                     .describe("How long a proxy waits for it, 10 ms to 1 h each."),
                 Attribute::optional("retries", Shape::single(retries()))
                     .describe(
@@ -122,6 +107,24 @@ fn tls() -> [Attribute; 3] {
                  `file:` and an absolute path, like `file:/etc/tollgate/client.pem`. The proxy shows none where left out.",
             ),
     ]
+}
+
+fn timeouts() -> [Attribute; 4] {
+    [
+            timeout("connect")
+                .describe("For a connection, like `500ms` or `2s`. 2 s where left out."),
+            timeout("response").describe(
+                "For the head of a response, once the request was sent. 30 s where left out.",
+            ),
+            timeout("idle").describe(
+                "For the next bytes of a body, in either direction, or of a connection that was upgraded. 60 s where \
+                 left out.",
+            ),
+            timeout("request").describe(
+                "For everything, from the request's head to the last byte of its answer; not for a connection that was \
+                 upgraded. Without end where left out.",
+            ),
+        ]
 }
 
 fn health() -> [Attribute; 6] {

@@ -160,23 +160,8 @@ fn key_sets() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::key_set(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
-    let role = vec![
-        ("name", json!(":partner")),
-        ("scopes", json!([])),
-        ("scopes", json!(["orders read"])),
-        ("scopes", json!([null])),
-        ("scopes", many(|n| format!("s{n}"), 101)),
-        ("description", json!("x".repeat(501))),
-    ];
-    let principal = vec![
-        ("kind", json!("robot")),
-        ("roles", json!([])),
-        ("roles", many(|n| format!("r{n}"), 33)),
-        ("quotas", many(|n| format!("q{n}"), 9)),
-        ("metadata", json!({"owner": "x".repeat(257)})),
-    ];
-    let upstream = vec![
+fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
         ("targets", json!([])),
         ("targets", json!(["orders.internal:8080"])),
         ("targets", json!(["http://a", "ftp://orders.internal"])),
@@ -208,6 +193,25 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
             json!({"ca": "-----BEGIN EC PRIVATE KEY-----\nMHcC", "certificate": "-----BEGIN EC PRIVATE KEY-----\nMHcC"}),
         ),
     ];
+    (samples::upstream(), mistakes)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
+    let role = vec![
+        ("name", json!(":partner")),
+        ("scopes", json!([])),
+        ("scopes", json!(["orders read"])),
+        ("scopes", json!([null])),
+        ("scopes", many(|n| format!("s{n}"), 101)),
+        ("description", json!("x".repeat(501))),
+    ];
+    let principal = vec![
+        ("kind", json!("robot")),
+        ("roles", json!([])),
+        ("roles", many(|n| format!("r{n}"), 33)),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+        ("metadata", json!({"owner": "x".repeat(257)})),
+    ];
     let route = vec![
         ("proxy", json!("the edge")),
         ("upstream", json!("")),
@@ -235,7 +239,7 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
     [
         (samples::role(), role),
         (samples::principal(), principal),
-        (samples::upstream(), upstream),
+        upstreams(),
         (samples::route(), route),
         (samples::proxy(), proxy),
     ]

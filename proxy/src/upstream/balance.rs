@@ -182,7 +182,7 @@ pub(super) fn seed(text: &str) -> u64 {
     bytes.fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
-/// Spreads what differs little over all bits (the finalizer of MurmurHash3).
+/// Spreads what differs little over all bits (the finalizer of `MurmurHash3`).
 fn mixed(mut number: u64) -> u64 {
     number ^= number >> 33;
     number = number.wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -225,7 +225,9 @@ mod tests {
     #[test]
     fn where_all_are_out_all_are_used() {
         let places = places(2);
-        places.iter().for_each(|place| place.set_weight(0));
+        for place in &places {
+            place.set_weight(0);
+        }
         for balance in [
             Balance::RoundRobin,
             Balance::LeastRequests,

@@ -8,6 +8,7 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Request, StatusCode};
 use rand::RngExt;
 use tollgate_store::document::Health;
+use tollgate_store::{CheckInterval, Timeout};
 
 use super::Upstream;
 use super::connect::root_cause;
@@ -23,7 +24,7 @@ const JITTER: f64 = 0.1;
 /// Checks every target of an upstream again and again, at once for the first time, for as long as there is the upstream.
 pub(super) async fn run(upstream: Weak<Upstream>, health: Health) {
     let interval = health.interval.as_ref();
-    let interval = interval.map_or(INTERVAL, |interval| interval.length());
+    let interval = interval.map_or(INTERVAL, CheckInterval::length);
     loop {
         let Some(upstream) = upstream.upgrade() else {
             return;
@@ -44,7 +45,7 @@ pub(super) async fn run(upstream: Weak<Upstream>, health: Health) {
 /// wrong with it.
 async fn ask(place: &Place, health: &Health) -> Result<(), String> {
     let limit = health.timeout.as_ref();
-    let limit = limit.map_or(TIMEOUT, |timeout| timeout.length());
+    let limit = limit.map_or(TIMEOUT, Timeout::length);
     let exchange = async {
         let connection = place.connect_alone().await;
         let mut connection = connection.map_err(|fault| root_cause(&fault))?;

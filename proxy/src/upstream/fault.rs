@@ -58,16 +58,14 @@ impl SendFault {
 
 fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
     match fault {
-        ConnectFault::Name(_) => UpstreamFault::Connect,
         ConnectFault::Refused(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             UpstreamFault::ConnectTimeout
         }
-        ConnectFault::Refused(_) => UpstreamFault::Connect,
+        ConnectFault::Name(_) | ConnectFault::Refused(_) => UpstreamFault::Connect,
         ConnectFault::TooLate(_) => UpstreamFault::ConnectTimeout,
         ConnectFault::Tls(_) | ConnectFault::Material(_) => UpstreamFault::Tls,
-        ConnectFault::Protocol(_) => UpstreamFault::Protocol,
         ConnectFault::Handshake(error) if is_cut(error) => UpstreamFault::Reset,
-        ConnectFault::Handshake(_) => UpstreamFault::Protocol,
+        ConnectFault::Protocol(_) | ConnectFault::Handshake(_) => UpstreamFault::Protocol,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tollgate_store::document;
+use tollgate_store::{Timeout, document};
 
 use super::target::{FULL_WEIGHT, Place};
 
@@ -79,7 +79,7 @@ impl Standings {
                 unhealthy_after: health
                     .and_then(|health| health.unhealthy_after)
                     .unwrap_or(UNHEALTHY_AFTER),
-                slow_start: slow_start.map_or(Duration::ZERO, |length| length.length()),
+                slow_start: slow_start.map_or(Duration::ZERO, Timeout::length),
             },
         }
     }
@@ -288,9 +288,9 @@ mod tests {
     async fn a_target_returns_slowly_and_one_that_fails_at_once_is_out_for_longer() {
         let (standings, places) = standings(2);
         fail(&standings, &places, 0);
-        tokio::time::advance(OUT_MIN - Duration::from_secs(1)).await;
+        tokio::time::advance(OUT_MIN / 2).await;
         assert_eq!(standings.tend(&places), []);
-        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::time::advance(OUT_MIN / 2).await;
         assert_eq!(standings.tend(&places), [(0, Change::Returned)]);
         assert_eq!(weights(&places), [WEIGHT_MIN, FULL_WEIGHT]);
         tokio::time::advance(Duration::from_secs(5)).await;

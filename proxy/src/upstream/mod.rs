@@ -235,21 +235,21 @@ impl Upstream {
             return;
         };
         let (upstream, target_url) = (&self.rule.name, place.url());
-        match change {
+        let says = match change {
             Change::Out(length) => {
-                tracing::warn!(%upstream, %target_url, cause, length_s = length.as_secs(),
-                "a target gets no requests for a while: none got an answer")
+                let length_s = length.as_secs();
+                tracing::warn!(%upstream, %target_url, cause, length_s, "a target gets no requests for a while: none \
+                     got an answer");
+                return;
             }
             Change::Failing => {
-                tracing::warn!(%upstream, %target_url, cause, "a target gets no requests: its checks fail")
+                tracing::warn!(%upstream, %target_url, cause, "a target gets no requests: its checks fail");
+                return;
             }
-            Change::Returned => {
-                tracing::info!(%upstream, %target_url, "a target gets requests again, to see how it is")
-            }
-            Change::Well => {
-                tracing::info!(%upstream, %target_url, "a target gets requests again: its checks are good")
-            }
-        }
+            Change::Returned => "a target gets requests again, to see how it is",
+            Change::Well => "a target gets requests again: its checks are good",
+        };
+        tracing::info!(%upstream, %target_url, "{says}");
     }
 
     /// Lets go of connections that are not needed or not right any more, asks where names lead, reads changed

@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Uri, Version};
 use http_body::Body as _;
 use rustls::pki_types::ServerName;
 use tollgate_store::document::{self, Protocol};
-use tollgate_store::{ServerName as DeclaredName, TargetUrl};
+use tollgate_store::{ServerName as DeclaredName, TargetUrl, Timeout};
 
 use super::address::{Addresses, Resolve};
 use super::balance;
@@ -84,7 +84,7 @@ impl Place {
             security,
             // Nobody knows yet.
             shares: AtomicBool::new(true),
-            connect_timeout: connect.map_or(CONNECT_TIMEOUT, |timeout| timeout.length()),
+            connect_timeout: connect.map_or(CONNECT_TIMEOUT, Timeout::length),
             pool: Pool::new(),
             weight: AtomicU32::new(FULL_WEIGHT),
             has_failed: AtomicBool::new(false),

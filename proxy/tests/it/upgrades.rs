@@ -1,4 +1,4 @@
-//! Connections that turn into something else, like WebSockets.
+//! Connections that turn into something else, like a `WebSocket`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -51,10 +51,6 @@ use crate::{Name, Problem};
 
 /// What a document declares, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most documents are keys, the largest of them"
-)]
 pub enum Spec {
     /// See [`Scope`].
     Scope(Scope),

@@ -106,10 +106,8 @@ impl Generation {
     }
 
     /// Looks after the connections to upstreams: call it every second.
-    pub async fn tend(&self) {
-        let upstreams = self.upstreams.values().map(Arc::clone);
-        // All at once: a name server or a file system that hangs for one is no matter for the others.
-        futures_util::future::join_all(upstreams.map(Upstream::tend)).await;
+    pub fn tend(&self) {
+        self.upstreams.values().for_each(Upstream::tend);
     }
 
     /// Sends an admitted request to its upstream.

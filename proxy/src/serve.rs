@@ -157,32 +157,26 @@ fn listen(
 }
 
 /// Polls, and forgets what quotas need no more, until the end is asked for.
-async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Arc<Gateway>) {
+async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gateway) {
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-    let tending = tokio::spawn(tend(Arc::clone(gateway)));
+    let mut tend = tokio::time::interval(TEND_INTERVAL);
     loop {
         tokio::select! {
             () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hangup.recv() => hurry.notify_one(),
+            _ = tend.tick() => {
+                if let Some(generation) = gateway.generation.load().as_deref() {
+                    generation.tend();
+                }
+            }
             _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
         }
     }
     // No listener is opened any more.
     watching.abort();
     let _ = watching.await;
-    tending.abort();
-}
-
-/// Looks after upstreams, for ever.
-async fn tend(gateway: Arc<Gateway>) {
-    loop {
-        tokio::time::sleep(TEND_INTERVAL).await;
-        if let Some(generation) = gateway.generation.load_full() {
-            generation.tend().await;
-        }
-    }
 }
 
 /// The signals that the process heeds.

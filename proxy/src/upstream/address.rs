@@ -106,12 +106,7 @@ impl Addresses {
 
     /// Asks for the name again where the last answer is old. Where there is none, the last one is kept.
     pub(super) async fn renew(&self) {
-        let is_due = |known: &Known| {
-            known
-                .asked
-                .is_some_and(|asked| asked.elapsed() >= RENEWAL_INTERVAL)
-        };
-        if self.is_literal || !is_due(&self.known()) {
+        if !self.is_renewal_due() {
             return;
         }
         let Ok(_asking) = self.asking.try_lock() else {
@@ -124,6 +119,12 @@ impl Addresses {
             Ok(Err(error)) => known.keep(&self.host, &error.to_string()),
             Err(_) => known.keep(&self.host, "no name server answered in time"),
         }
+    }
+
+    /// Whether the last answer is old.
+    pub(super) fn is_renewal_due(&self) -> bool {
+        let asked = self.known().asked.filter(|_| !self.is_literal);
+        asked.is_some_and(|asked| asked.elapsed() >= RENEWAL_INTERVAL)
     }
 
     /// Whether the name still leads to an address, as far as is known.

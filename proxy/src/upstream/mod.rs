@@ -16,9 +16,11 @@ mod retry;
 mod security;
 mod target;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
@@ -63,6 +65,7 @@ pub struct Upstream {
     limits: Limits,
     retries: Option<RetryRules>,
     budget: Budget,
+    is_renewing: AtomicBool,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
 }
@@ -129,6 +132,7 @@ impl Upstream {
             limits: Limits::new(upstream),
             retries: upstream.retries.as_ref().map(RetryRules::new),
             budget: Budget::default(),
+            is_renewing: AtomicBool::new(false),
             told: Mutex::default(),
         });
         if let Some(health) = &rule.upstream.health {
@@ -252,24 +256,35 @@ impl Upstream {
         tracing::info!(%upstream, %target_url, "{says}");
     }
 
-    /// Lets go of connections that are not needed or not right any more, asks where names lead, reads changed
-    /// certificates, and lets targets return: call it every second.
-    pub async fn tend(self: Arc<Self>) {
+    /// Lets go of connections that are not needed or not right any more, lets targets return, and has done what takes
+    /// longer: call it every second.
+    pub fn tend(self: &Arc<Self>) {
         for (number, change) in self.standings.tend(&self.places) {
             self.tell(number, Some(change), "");
         }
+        self.places.iter().for_each(|place| place.sweep());
+        let has_files = self
+            .security
+            .as_ref()
+            .is_some_and(|security| security.has_files());
+        let is_due = has_files || self.places.iter().any(|place| place.is_renewal_due());
+        // A name server or a file system that hangs holds up nothing else.
+        if is_due && !self.is_renewing.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Arc::clone(self).renew());
+        }
+    }
+
+    /// Asks where names lead, and reads changed certificates.
+    async fn renew(self: Arc<Self>) {
+        join_all(self.places.iter().map(|place| place.renew())).await;
         if let Some(security) = self.security.clone() {
-            // A file system that hangs must not hold up the rest.
             let refresh = tokio::task::spawn_blocking(move || security.refresh());
             if refresh.await.is_ok_and(|is_new| is_new) {
                 tracing::info!(upstream = %self.rule.name, "certificates changed: new connections are made with them");
                 self.places.iter().for_each(|place| place.pool.begin_anew());
             }
         }
-        for place in &self.places {
-            place.renew().await;
-            place.sweep();
-        }
+        self.is_renewing.store(false, Ordering::Relaxed);
     }
 
     /// Tells the cause, which the access log does not hold: now and then, as every request may fail.

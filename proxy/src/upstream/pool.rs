@@ -79,12 +79,12 @@ impl Pool {
         let is_full = kept.shared.len() >= SHARED_CONNECTIONS_MAX;
         let mut shared = kept.shared.iter().map(|shared| &shared.connection);
         let with_room = shared.find(|connection| connection.has_room());
-        let busiest_not = || {
+        let least_busy = || {
             let shared = kept.shared.iter().map(|shared| &shared.connection);
             let least = shared.min_by_key(|connection| connection.streams.len());
             least.filter(|_| is_full)
         };
-        with_room.or_else(busiest_not).map(Http2::lend)
+        with_room.or_else(least_busy).map(Http2::lend)
     }
 
     /// Waits until no other request of this thread makes a connection that might be shared.

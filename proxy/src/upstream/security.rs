@@ -111,10 +111,15 @@ impl Security {
         })
     }
 
+    /// Whether there are files to look at.
+    pub(super) fn has_files(&self) -> bool {
+        self.references().next().is_some()
+    }
+
     /// Reads the files again if they changed; whether connections should be made anew. What can't be read leaves what
     /// was read before, and is told once.
     pub(super) fn refresh(&self) -> bool {
-        if self.references().next().is_none() {
+        if !self.has_files() {
             return false;
         }
         let stamps = self.stamps();

@@ -269,6 +269,11 @@ impl Place {
         self.pool.sweep(|origin| addresses.lead_to(origin.address));
     }
 
+    /// Whether it was long ago that somebody asked where the name leads.
+    pub(super) fn is_renewal_due(&self) -> bool {
+        self.addresses.is_renewal_due()
+    }
+
     /// Asks where the name leads, where that is due.
     pub(super) async fn renew(&self) {
         self.addresses.renew().await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
@@ -225,4 +226,53 @@ async fn a_key_stays_with_its_target() {
         hosts.len() > 1,
         "twelve keys of four targets' have one each"
     );
+}
+
+#[tokio::test]
+async fn nothing_is_counted_as_in_flight_once_it_is_over() {
+    let sound = Upstream::start().await;
+    let dead = format!("http://{}", nowhere());
+    let limits = json!({"timeouts": {"response": "200ms", "idle": "200ms"}});
+    let targets = Targets::new(&[dead.clone(), sound.url()], limits).await;
+    for client in [
+        Client::new(&targets.proxy),
+        Client::new(&targets.proxy).by_http2(),
+    ] {
+        let client = client.bearing(&targets.store.token);
+        for path in ["/v1/orders", "/v1/held", "/v1/trailers"] {
+            client.get(path).await;
+        }
+        client.post("/v1/mirror", "a body").await;
+        let held = client.get("/v1/held");
+        // A client that leaves.
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), held).await;
+        let broken = client.request("GET", "/v1/broken");
+        let nothing = http_body_util::Empty::new().map_err(|never| match never {});
+        let broken = broken
+            .body(http_body_util::BodyExt::boxed(nothing))
+            .unwrap();
+        assert!(
+            client
+                .open(broken)
+                .await
+                .into_body()
+                .collect()
+                .await
+                .is_err()
+        );
+    }
+
+    for url in [&dead, &sound.url()] {
+        let series = format!(
+            "tollgate_upstream_target_requests_in_flight{{upstream=\"backend\",target=\"{url}\"}}"
+        );
+        until("nothing is in flight there", async || {
+            targets.proxy.metric(&series).await == Some(0.0)
+        })
+        .await;
+    }
+    until("nothing is in flight", async || {
+        targets.proxy.metric("tollgate_requests_in_flight").await == Some(0.0)
+    })
+    .await;
 }

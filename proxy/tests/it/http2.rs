@@ -253,3 +253,57 @@ async fn an_upstream_that_knows_no_http_2_is_a_bad_gateway() {
     })
     .await;
 }
+
+/// An upstream that takes leave of each connection after a few requests.
+async fn parting_server(connections: Arc<AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            connections.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                let mut carried = 0;
+                while let Some(Ok((_, mut answer))) = connection.accept().await {
+                    carried += 1;
+                    if carried == 7 {
+                        connection.graceful_shutdown();
+                    }
+                    tokio::spawn(async move {
+                        tokio::task::yield_now().await;
+                        let _ = answer.send_response(Response::new(()), true);
+                    });
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_leave_of_its_connections_costs_no_request() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let url = parting_server(Arc::clone(&connections)).await;
+    let store = Store::new();
+    store.fill(&url).await;
+    let spec = json!({"targets": [url], "protocol": "h2"});
+    store.put(Kind::Upstream, "backend", spec).await;
+    let proxy = Process::start(&store, &[]).await;
+    let asked: Vec<_> = [(); 8]
+        .map(|()| Client::new(&proxy).bearing(&store.token))
+        .map(|client| {
+            tokio::spawn(async move {
+                for number in 0..40 {
+                    let reply = client.get("/v1/orders").await;
+                    assert_eq!(reply.status, 200, "{number}: {}", reply.text());
+                }
+            })
+        })
+        .into();
+    for asked in asked {
+        asked.await.unwrap();
+    }
+
+    assert!(connections.load(Ordering::SeqCst) > 20);
+}

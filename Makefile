@@ -71,7 +71,7 @@ bench-proxy: ## What a request costs the proxy, beside nginx and HAProxy (ROUNDS
 	@scripts/need cargo taskset wrk
 	$(CARGO) build --release -p tollgate-proxy
 	$(CARGO) build --release -p tollgate-acceptance --bin tollgate-bench
-	@target/release/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS)
+	@target/release/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS) works=$(WORKS)
 
 clean: ## Remove what was built, and LocalStack.
 	acceptance/localstack/start.sh stop

@@ -34,7 +34,7 @@ run "nor_does_it_read_invoices" {
   }
 
   assert {
-    condition     = !data.tollgate_decision.asked.allowed
+    condition     = data.tollgate_decision.asked.code == "scope_insufficient"
     error_message = data.tollgate_decision.asked.reason
   }
 }
@@ -45,7 +45,7 @@ run "the_eleventh_request_of_a_minute_is_one_too_many" {
   }
 
   assert {
-    condition     = !data.tollgate_decision.asked.allowed && data.tollgate_decision.asked.quota == "free"
+    condition     = data.tollgate_decision.asked.code == "quota_exceeded" && data.tollgate_decision.asked.quota == "free"
     error_message = "It is not the quota that refuses it: ${data.tollgate_decision.asked.reason}"
   }
 }
@@ -56,7 +56,7 @@ run "an_expired_key_opens_nothing" {
   }
 
   assert {
-    condition     = !data.tollgate_decision.asked.allowed
+    condition     = data.tollgate_decision.asked.code == "credential_expired"
     error_message = data.tollgate_decision.asked.reason
   }
 }

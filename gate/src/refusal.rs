@@ -186,13 +186,21 @@ pub enum CredentialFault {
         at: jiff::Timestamp,
     },
     /// The key may not be used from there.
-    #[error("key {key} may not be used from {address}")]
+    #[error("key {key} may not be used from {}", address_text(*.address))]
     Address {
         /// The key.
         key: KeyId,
-        /// The client's address.
-        address: IpAddr,
+        /// The client's address, if it is known.
+        address: Option<IpAddr>,
     },
+}
+
+/// An address, for messages.
+pub(crate) fn address_text(address: Option<IpAddr>) -> String {
+    address.map_or_else(
+        || "an unknown address".to_owned(),
+        |address| address.to_string(),
+    )
 }
 
 impl CredentialFault {

@@ -2,6 +2,8 @@
 //!
 //! Whatever happens, Terraform is told what is known of the object: one that it is not told of would be an orphan.
 
+use std::future::ready;
+
 use tollgate_store::backend::StoreError;
 use tollgate_store::document::{Document, DocumentKey, Entry, Owner, Revision};
 
@@ -11,7 +13,7 @@ use crate::diagnostic::Diagnostic;
 use crate::failure::{adopted, already_exists, failure, random_failed, too_slow};
 use crate::private::Private;
 use crate::resource::{Failed, Made, ResourceType};
-use crate::store::Store;
+use crate::store::{Purpose, Reservation, Store};
 use crate::timeouts;
 use crate::value::Value;
 
@@ -47,6 +49,9 @@ impl ResourceType {
         } else {
             &change.planned
         };
+        if let Ok(key) = self.key_of(shown) {
+            store.plans.is_applied(&key);
+        }
         let (kind, name) = (self.resource.kind(), shown.attribute("name").as_str());
         tracing::info!(%kind, name, done = outcome.is_ok(), "a change was applied");
         let outcome = outcome.unwrap_or_else(|diagnostic| fallback.outcome(diagnostic));
@@ -62,10 +67,15 @@ impl ResourceType {
         let key = self.key_of(&change.planned)?;
         let spec = self.declared(&change.planned);
         let declared = self.check_declared(&key, &change.planned)?;
-        let reservation = store.reserve(&key)?;
-        let standing = self.left_behind(store, change, &key).await?;
+        let take = || self.take_place(store, change, &key);
+        let (reservation, standing) = match store.settled(take, Place::is_free).await? {
+            Place::Free(reservation, standing) => (reservation, standing.map(|entry| *entry)),
+            Place::Taken => return Err(already_exists(store, &key)),
+        };
         self.check_references(store, &spec, &declared).await?;
-        let owner = Owner::draw(clock::now()).map_err(|error| random_failed(&key, &error))?;
+        let _claimed = self.claim_tokens(store, &key, change).await?;
+        let owner = Owner::draw(clock::now(), store.origin.as_ref());
+        let owner = owner.map_err(|error| random_failed(&key, &error))?;
         let call = Call {
             kind: self,
             store,
@@ -91,33 +101,37 @@ impl ResourceType {
         }
     }
 
-    /// The document that an interrupted create of the same object left; `None` where there is nothing, and an error
-    /// where there is something else.
-    async fn left_behind(
+    /// Reserves a new document's place, if it is free or holds what an interrupted create of the same object left. It may
+    /// become free: a resource that got another address, or was replaced by another, is removed by the same apply.
+    async fn take_place<'a>(
         &self,
-        store: &Store,
+        store: &'a Store,
         change: &Change,
         key: &DocumentKey,
-    ) -> Result<Option<Entry>, Diagnostic> {
+    ) -> Result<Place<'a>, Diagnostic> {
+        let Some(reservation) = store.reserve(key, Purpose::Create)? else {
+            return Ok(Place::Taken);
+        };
         let read = store.backend.read(key).await;
         let Some(entry) = read.map_err(|error| failure(key, "created", &error))? else {
-            return Ok(None);
+            return Ok(Place::Free(reservation, None));
         };
         let Ok(document) = &entry.document else {
-            return Err(already_exists(store, key));
+            return Ok(Place::Taken);
         };
         let own = !change.prior.is_null()
             && document.owner().is_some()
             && !change.private.is_foreign(document);
         let forgotten = || {
-            let owner = document.owner();
-            let is_young = owner.is_some_and(|owner| owner.may_be_forgotten(clock::now()));
-            is_young && !store.has_created(key)
+            let (owner, now) = (document.owner(), clock::now());
+            let origin = store.origin.as_ref();
+            owner.is_some_and(|owner| owner.may_be_forgotten(now, origin))
+                && !store.has_created(key)
         };
         if own || (forgotten() && self.is_as_planned(store, change, document).await?) {
-            return Ok(Some(entry));
+            return Ok(Place::Free(reservation, Some(Box::new(entry))));
         }
-        Err(already_exists(store, key))
+        Ok(Place::Taken)
     }
 
     /// Whether a document is what the change would make.
@@ -143,9 +157,17 @@ impl ResourceType {
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
         let key = self.key_of(&change.planned)?;
+        if change.leaves_the_store_alone(&self.schema) {
+            return Ok(Outcome {
+                state: change.planned.clone(),
+                private: change.private.clone(),
+                diagnostics: Vec::new(),
+            });
+        }
         let spec = self.declared(&change.planned);
         let declared = self.check_declared(&key, &change.planned)?;
         self.check_references(store, &spec, &declared).await?;
+        let _claimed = self.claim_tokens(store, &key, change).await?;
         let entry = store.backend.read(&key).await;
         let entry = entry.map_err(|error| failure(&key, "changed", &error))?;
         let standing = entry
@@ -189,6 +211,8 @@ impl ResourceType {
         fallback: &Fallback,
     ) -> Result<Outcome, Diagnostic> {
         let key = self.key_of(&change.prior)?;
+        let reserve = || ready(store.reserve(&key, Purpose::Remove));
+        let _reservation = store.settled(reserve, Option::is_some).await?;
         let revision = match self.standing_revision(store, &key, change).await? {
             Standing::Ours(revision) => Some(revision),
             Standing::Nothing => None,
@@ -249,6 +273,20 @@ impl ResourceType {
                 Err(failure(&key, "removed", &conflict))
             }
         }
+    }
+}
+
+/// A new document's place.
+enum Place<'a> {
+    /// It can be written, over what an interrupted create left.
+    Free(Reservation<'a>, Option<Box<Entry>>),
+    /// Something else stands there, or is being removed.
+    Taken,
+}
+
+impl Place<'_> {
+    fn is_free(&self) -> bool {
+        matches!(self, Self::Free(..))
     }
 }
 

@@ -9,8 +9,12 @@ use crate::diagnostic::Diagnostic;
 use crate::lock;
 use crate::private::Private;
 use crate::resource::{Failed, Fields, Made, ResourceType};
+use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
+
+/// Attributes that say nothing of the object.
+const HOW_CHANGES_ARE_MADE: [&str; 2] = ["force_destroy", "timeouts"];
 
 /// What a call leaves behind.
 #[derive(Debug, Clone)]
@@ -74,6 +78,21 @@ pub(crate) struct Change {
 }
 
 impl Change {
+    /// Whether an update only changes how later changes are made, which the state alone holds.
+    pub(crate) fn leaves_the_store_alone(&self, schema: &Schema) -> bool {
+        let (Value::Object(prior), Value::Object(planned)) = (&self.prior, &self.planned) else {
+            return false;
+        };
+        let is_local = |name: &str| {
+            let mut local = schema.attributes.iter().filter(|one| one.local);
+            local.any(|one| one.name == name)
+        };
+        let is_how = |name: &str| HOW_CHANGES_ARE_MADE.contains(&name) && is_local(name);
+        let is_same =
+            |(name, value): (&String, &Value)| prior.get(name) == Some(value) || is_how(name);
+        !self.private.due && planned.iter().all(is_same)
+    }
+
     /// What is to be told where nothing was done.
     pub(crate) fn fallback(&self) -> Fallback {
         Fallback::new(self.prior.clone(), self.private.clone())

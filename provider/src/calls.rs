@@ -1,6 +1,7 @@
 //! Terraform's calls, one function each: reads the request, has the work done, and writes the response.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tollgate_proto::tfplugin6::{
@@ -19,6 +20,9 @@ use crate::resource::ResourceType;
 use crate::schema::Schema;
 use crate::wire::{messages, read, read_json, split, wired, write};
 use crate::{TollgateProvider, lock};
+
+/// How long a call may take to end once Terraform asked to stop.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 impl TollgateProvider {
     pub(crate) async fn validate_config(
@@ -130,15 +134,26 @@ impl TollgateProvider {
             let kind = self.resource_type(&request.type_name)?;
             let read = |value: &Option<DynamicValue>| read(value.as_ref(), &kind.value_type);
             let (prior, config) = (read(&request.prior_state)?, read(&request.config)?);
-            if read(&request.proposed_new_state)?.is_null() {
-                return Ok(Plan::destroy());
-            }
-            let private = Private::from_bytes(&request.prior_private);
-            Ok(kind.plan(&prior, &config, &private))
+            let plan = if read(&request.proposed_new_state)?.is_null() {
+                Plan::destroy()
+            } else {
+                let private = Private::from_bytes(&request.prior_private);
+                kind.plan(&prior, &config, &private)
+            };
+            // Terraform hands the create of a replacement what it knew of the object that goes.
+            let is_renewal = !request.prior_private.is_empty();
+            let told = match self.open_store() {
+                Some(store) => kind.check_plan(&store, &prior, &plan, is_renewal).await?,
+                None => None,
+            };
+            Ok((plan, told))
         });
-        let (planned, diagnostics) = split(planned.await);
+        let (planned, mut diagnostics) = split(planned.await);
         let (state, replaces) = match planned {
-            Some(Plan { state, replaces }) => (Some(state), replaces),
+            Some((Plan { state, replaces }, told)) => {
+                diagnostics.extend(wired(told.into_iter().collect()));
+                (Some(state), replaces)
+            }
             None => (None, Vec::new()),
         };
         plan_resource_change::Response {
@@ -280,15 +295,20 @@ impl TollgateProvider {
         })
     }
 
-    /// Does a call's work until Terraform asks to stop; a panic is an error of this call only.
+    /// Does a call's work. Where Terraform asks to stop, it has a moment to end: an object whose create is cut off is
+    /// tainted, and made anew by the next apply. A panic is an error of this call only.
     pub(crate) async fn guarded<T>(
         &self,
         work: impl Future<Output = Result<T, Diagnostic>>,
     ) -> Result<T, Diagnostic> {
         let stop = lock(&self.stop).clone();
+        let stopped = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STOP_GRACE).await;
+        };
         tokio::select! {
             done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|_| Err(panicked())),
-            () = stop.cancelled() => Err(Diagnostic::error(
+            () = stopped => Err(Diagnostic::error(
                 "The call was stopped",
                 "Terraform asked the provider to stop before the call had ended. Plan again to see how far it came.",
             )),
@@ -316,7 +336,9 @@ fn check_source(request: &move_resource_state::Request) -> Result<(), Diagnostic
         format!("The state of {source} can't be moved to {target}"),
         format!(
             "A {target} can be moved from a {target} alone, also of a provider \"tollgate\" at another address; this is \
-             {source} of {provider}. Remove the `moved` block, and import the object by its name instead."
+             {source} of {provider}, which holds nothing that a {target} is made of. Remove the `moved` block: what it \
+             names is then removed, unless a `removed` block keeps it, and the {target} is created, or imported by its \
+             name where it exists."
         ),
     ))
 }

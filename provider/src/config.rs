@@ -1,5 +1,7 @@
 //! The provider's own configuration: which store, and which of its namespaces.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use tollgate_store::backend::{Location, SecretsManager};
 use crate::diagnostic::{Diagnostic, Path};
 use crate::schema::{Attribute, Schema, Shape, check};
 use crate::value::{Type, Value};
+use words::{check_given, check_kms_key, check_region, check_role, check_tag, check_tag_value};
 
 /// Names the namespace where the configuration does not.
 const NAMESPACE_VARIABLE: &str = "TOLLGATE_NAMESPACE";
@@ -58,18 +61,22 @@ pub(crate) fn schema() -> Schema {
 fn secrets_manager() -> [Attribute; 8] {
     let text = |name| Attribute::optional(name, Type::String).check(check_given);
     [
-        text("region").describe("The region, like `eu-west-1`."),
+        text("region").check(check_region).describe("The region, like `eu-west-1`."),
         text("profile").describe("A profile of the shared AWS configuration files."),
         text("endpoint_url").check(check_url).describe(
             "Another address of Secrets Manager, like `http://localhost:4566`: a VPC endpoint, or an emulator.",
         ),
-        text("assume_role_arn").describe("A role to assume with the credentials found."),
-        text("kms_key_id").describe(
+        text("assume_role_arn")
+            .check(check_role)
+            .describe("The ARN of a role to assume with the credentials found."),
+        text("kms_key_id").check(check_kms_key).describe(
             "The KMS key that encrypts every secret made. AWS's own key for Secrets Manager where left out.",
         ),
         Attribute::optional("tags", Type::map_of_strings())
             .at_most(TAGS_MAX)
-            .describe("Tags of every secret made, at most 30."),
+            .check_keys(check_tag)
+            .check(check_tag_value)
+            .describe("Tags of every secret made, at most 30. None begins with `aws:` or `tollgate-`."),
         Attribute::optional("shards", Type::Number)
             .bounds(1..=SHARDS_MAX)
             .describe(
@@ -78,7 +85,7 @@ fn secrets_manager() -> [Attribute; 8] {
                  out, and what stands for any other.",
             ),
         Attribute::optional("replica_regions", Type::set_of_strings())
-            .check(check_given)
+            .check(check_region)
             .at_most(REPLICA_REGIONS_MAX)
             .describe(
                 "Further regions that every secret made from now on is replicated to, at most 10, so that proxies there \
@@ -96,6 +103,18 @@ pub(crate) fn validate(config: &Value) -> Vec<Diagnostic> {
             Path::attribute("directory"),
             "Both secrets_manager and directory are given, but there is only one store: remove one of the two.",
         ));
+    }
+    let settings = config.attribute("secrets_manager");
+    if let (Value::String(region), Value::Set(replicas)) = (
+        settings.attribute("region"),
+        settings.attribute("replica_regions"),
+    ) && replicas
+        .iter()
+        .any(|replica| replica.as_str() == Some(region))
+    {
+        let path = Path::attribute("secrets_manager").then_attribute("replica_regions");
+        let message = format!("{region} is the region of the secrets themselves: leave it out");
+        problems.push(Diagnostic::invalid(path, &message));
     }
     problems
 }
@@ -179,13 +198,6 @@ fn read_settings(settings: &Value) -> SecretsManager {
     }
 }
 
-fn check_given(text: &str) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("it must not be empty: give a value, or leave it out".to_owned());
-    }
-    Ok(())
-}
-
 /// A shell would take `~` for the home folder; here it would be a folder of that name.
 fn check_directory(text: &str) -> Result<(), String> {
     if text == "~" || text.starts_with("~/") {
@@ -260,7 +272,7 @@ mod tests {
             ("region", "eu-west-1".into()),
             ("profile", "ops".into()),
             ("endpoint_url", "http://localhost:4566".into()),
-            ("assume_role_arn", "arn:aws:iam::1:role/x".into()),
+            ("assume_role_arn", "arn:aws:iam::123456789012:role/x".into()),
             ("kms_key_id", "alias/x".into()),
             (
                 "tags",
@@ -279,7 +291,7 @@ mod tests {
             region: Some("eu-west-1".to_owned()),
             profile: Some("ops".to_owned()),
             endpoint_url: Some("http://localhost:4566".to_owned()),
-            assume_role_arn: Some("arn:aws:iam::1:role/x".to_owned()),
+            assume_role_arn: Some("arn:aws:iam::123456789012:role/x".to_owned()),
             kms_key_id: Some("alias/x".to_owned()),
             tags: [("team".to_owned(), "api".to_owned())].into(),
             shards: Some(32),
@@ -289,6 +301,35 @@ mod tests {
             setup,
             Ok(Setup::Known(Location::SecretsManager(expected), prod()))
         );
+    }
+
+    #[test]
+    fn settings_that_aws_would_refuse_late_are_refused_at_once() {
+        let tags = |tag: &str| Value::Map([(tag.to_owned(), "x".into())].into());
+        for (setting, value) in [
+            ("region", "frankfurt".into()),
+            ("region", "eu-west".into()),
+            ("assume_role_arn", "tollgate".into()),
+            ("assume_role_arn", "arn:aws:iam::123456789012:user/x".into()),
+            ("kms_key_id", "nope".into()),
+            (
+                "kms_key_id",
+                "arn:aws:kms:eu-west-1:123456789012:thing/x".into(),
+            ),
+            ("tags", tags("aws:owner")),
+            ("tags", tags("Tollgate-key")),
+            ("tags", tags(&"x".repeat(129))),
+            ("replica_regions", Value::set(vec!["nowhere".into()])),
+        ] {
+            let settings = Value::object([(setting, value)]);
+            let problems = validate(&config([("secrets_manager", settings)]));
+            assert_eq!(problems.len(), 1, "{setting}: {problems:?}");
+        }
+        let own = Value::object([
+            ("region", "eu-west-1".into()),
+            ("replica_regions", Value::set(vec!["eu-west-1".into()])),
+        ]);
+        assert_eq!(validate(&config([("secrets_manager", own)])).len(), 1);
     }
 
     #[test]

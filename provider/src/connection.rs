@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tollgate_store::backend;
+use tollgate_store::backend::{self, Location};
 
 use crate::config::{Setup, setup};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Path};
 use crate::store::Store;
 use crate::value::Value;
-use crate::{TollgateProvider, lock};
+use crate::{TollgateProvider, lock, origin};
 
 /// What the provider was configured with.
 #[derive(Debug, Clone)]
@@ -29,11 +29,17 @@ impl TollgateProvider {
             Setup::Unknown => Connection::Unknown,
             Setup::Known(location, namespace) => {
                 let backend = backend::open(&location, &namespace).await;
+                let attribute = match location {
+                    Location::Directory(_) => "directory",
+                    Location::SecretsManager(_) => "secrets_manager",
+                };
                 let backend = backend.map_err(|error| {
-                    Diagnostic::error("The store can't be opened", error.to_string())
+                    let problem = Diagnostic::error("The store can't be opened", error.to_string());
+                    problem.at(Path::attribute(attribute))
                 })?;
                 tracing::debug!(place = backend.place(), "the store is open");
-                Connection::Open(Arc::new(Store::new(backend, namespace)))
+                let origin = origin::find(&environment);
+                Connection::Open(Arc::new(Store::new(backend, namespace, origin)))
             }
         };
         self.connect(connection);
@@ -54,6 +60,14 @@ impl TollgateProvider {
                 "Terraform asked for the store before it configured the provider: this is a defect of Terraform or of \
                  the provider.",
             )),
+        }
+    }
+
+    /// The open store, if there is one yet.
+    pub(crate) fn open_store(&self) -> Option<Arc<Store>> {
+        match &*lock(&self.connection) {
+            Connection::Open(store) => Some(Arc::clone(store)),
+            Connection::Unknown | Connection::None => None,
         }
     }
 

@@ -37,8 +37,8 @@ impl Diagnostic {
         }
     }
 
-    /// A value that is wrong: Terraform's own excerpt of the configuration does not reach into nested attributes, so
-    /// the summary says where it stands.
+    /// A value that is wrong. Terraform's own excerpt of the configuration shows the outermost attribute, so the summary
+    /// says where in it.
     pub(crate) fn invalid(path: Path, message: &str) -> Self {
         Self::error(format!("Invalid {path}"), message).at(path)
     }
@@ -62,7 +62,7 @@ impl From<Diagnostic> for Message {
             severity: severity.into(),
             summary,
             detail,
-            attribute: (!path.0.is_empty()).then(|| path.into()),
+            attribute: path.outermost().map(Into::into),
         }
     }
 }
@@ -97,6 +97,13 @@ impl Path {
     /// An element of the list at this path, counted from zero.
     pub(crate) fn then_index(&self, index: usize) -> Self {
         self.then(Step::Index(index))
+    }
+
+    /// The attribute of the resource that it begins with. Terraform looks for the last step of a longer path among the
+    /// resource's own attributes, and shows another line or none.
+    fn outermost(mut self) -> Option<Self> {
+        self.0.truncate(1);
+        (!self.0.is_empty()).then_some(self)
     }
 
     fn then(&self, step: Step) -> Self {
@@ -137,7 +144,6 @@ impl From<Path> for AttributePath {
     }
 }
 
-/// Messages of parsers and of the store, and the names of documents, begin in lower case.
 /// `a, b and c`, and how many more there are.
 pub(crate) fn listed(mut names: Vec<String>) -> String {
     let more = names.len().saturating_sub(NAMES_SHOWN_MAX);
@@ -152,12 +158,8 @@ pub(crate) fn listed(mut names: Vec<String>) -> String {
     }
 }
 
-/// Kinds stay as they are written: `key_set "partners"`.
+/// Messages of parsers and of the store, and the names of documents, begin in lower case.
 fn capital(text: &str) -> String {
-    let first = text.split(' ').next().unwrap_or_default();
-    if first.contains('_') {
-        return text.to_owned();
-    }
     let mut characters = text.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).collect()
@@ -192,7 +194,6 @@ mod tests {
             ("\"x\" is odd", "\"x\" is odd."),
             ("Which one?", "Which one?"),
             ("Done.", "Done."),
-            ("key_set \"a\" is odd", "key_set \"a\" is odd."),
         ] {
             assert_eq!(sentence(message), expected);
         }
@@ -213,11 +214,15 @@ mod tests {
     #[test]
     fn a_message_has_a_severity_and_a_path_only_where_there_is_one() {
         let whole = Message::from(Diagnostic::warning("a", "b"));
-        let part = Message::from(Diagnostic::invalid(Path::attribute("name"), "b"));
+        let nested = Path::attribute("keys")
+            .then_key("a")
+            .then_attribute("scopes");
+        let part = Message::from(Diagnostic::invalid(nested, "b"));
 
         assert_eq!(whole.severity, 2);
         assert_eq!(whole.attribute, None);
         assert_eq!(part.severity, 1);
-        assert_eq!(part.attribute.unwrap().steps.len(), 1);
+        assert_eq!(part.summary, "Invalid keys[\"a\"].scopes");
+        assert_eq!(part.attribute, Some(Path::attribute("keys").into()));
     }
 }

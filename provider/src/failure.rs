@@ -32,15 +32,44 @@ pub(crate) fn already_exists(store: &Store, key: &DocumentKey) -> Diagnostic {
     .at(Path::attribute("name"))
 }
 
+/// Two resources of one configuration have the same name.
+pub(crate) fn declared_twice(key: &DocumentKey) -> Diagnostic {
+    Diagnostic::error(
+        format!("{key} is declared twice"),
+        format!(
+            "Another resource of this configuration is {key} too. A {kind}'s name must be its own: give one of the two \
+             another name, or remove it.",
+            kind = key.kind.words()
+        ),
+    )
+    .at(Path::attribute("name"))
+}
+
+/// A plan is to create what stands already.
+pub(crate) fn exists_at_plan(store: &Store, key: &DocumentKey) -> Diagnostic {
+    let (kind, name) = (key.kind, &key.name);
+    Diagnostic::warning(
+        format!("{key} exists already"),
+        format!(
+            "{} holds {key}, which is to be created. If an interrupted apply of this state left it there, just as it is \
+             declared here, the apply goes on with it. Otherwise the apply is refused, unless it removes that one first. \
+             If the resource only got another address, say so in a `moved` block; to manage what stands from here, run \
+             `terraform import tollgate_{kind}.NAME {name}` (NAME is the resource's name in your configuration); if \
+             another state manages it, choose another name or another namespace.",
+            store.backend.place()
+        ),
+    )
+    .at(Path::attribute("name"))
+}
+
 /// A create found what an earlier one must have left, and went on with it.
 pub(crate) fn adopted(store: &Store, key: &DocumentKey) -> Diagnostic {
     Diagnostic::warning(
         format!("{key} was there already"),
         format!(
-            "{} held {key} just as it is declared here, made within the last day: by an apply that was interrupted, or \
-             for another state. This state manages it from now on, and another one that knows it forgets it. If two \
-             configurations or workspaces declare it, remove it from one of the two, or give them namespaces of their \
-             own.",
+            "{} held {key} just as it is declared here, created within the last day from this folder, workspace and \
+             backend: an apply that was interrupted left it, or a resource of another address, for which there is no \
+             `moved` block. This resource goes on with it, and a token that a client has stays good.",
             store.backend.place()
         ),
     )
@@ -57,6 +86,11 @@ pub(crate) fn unknown_tokens(store: &Store, key: &DocumentKey, whose: Vec<String
             listed(whose)
         ),
     )
+}
+
+/// The next apply has something to do by itself.
+pub(crate) fn is_due(key: &DocumentKey, reason: &str) -> Diagnostic {
+    Diagnostic::warning(format!("{key} is due for a new token"), reason)
 }
 
 /// The document of that name is managed elsewhere by now.
@@ -123,7 +157,7 @@ pub(crate) fn nothing_to_import(store: &Store, key: &DocumentKey) -> Diagnostic 
         format!(
             "{place} holds no {key}, so nothing was imported. Check the name (the import's id is the {}'s name) and the \
              provider's namespace.",
-            key.kind
+            key.kind.words()
         ),
     )
 }

@@ -9,6 +9,7 @@ mod answers;
 mod apply;
 mod call;
 mod calls;
+mod claims;
 mod clock;
 mod config;
 mod connection;
@@ -18,7 +19,9 @@ mod ephemeral;
 mod failure;
 mod functions;
 mod identity;
+mod origin;
 mod plan;
+mod plans;
 mod private;
 mod read;
 mod references;
@@ -38,6 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
+use tollgate_store::document::Origin;
 
 use connection::Connection;
 use functions::Function;
@@ -74,11 +78,17 @@ impl TollgateProvider {
         }
     }
 
-    /// A provider that works with a store that is open already, in place of one that its configuration names.
+    /// A provider that works with a store that is open already, in place of one that its configuration names, for a
+    /// state of that origin.
     #[must_use]
-    pub fn with_backend(backend: Arc<dyn Backend>, namespace: Namespace) -> Self {
+    pub fn with_backend(
+        backend: Arc<dyn Backend>,
+        namespace: Namespace,
+        origin: Option<Origin>,
+    ) -> Self {
         let provider = Self::new();
-        provider.connect(Connection::Open(Arc::new(Store::new(backend, namespace))));
+        let store = Store::new(backend, namespace, origin);
+        provider.connect(Connection::Open(Arc::new(store)));
         provider
     }
 }

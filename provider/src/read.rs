@@ -5,7 +5,7 @@ use tollgate_store::document::{DocumentKey, Entry};
 use crate::call::{Fallback, Outcome};
 use crate::clock;
 use crate::diagnostic::{Diagnostic, Path};
-use crate::failure::{broken, failure, nothing_to_import, taken_over, unknown_tokens};
+use crate::failure::{broken, failure, is_due, nothing_to_import, taken_over, unknown_tokens};
 use crate::plan::keep_words;
 use crate::private::Private;
 use crate::resource::ResourceType;
@@ -79,6 +79,7 @@ impl ResourceType {
         {
             return Ok(Outcome::gone().with([taken_over(store, key)]));
         }
+        store.plans.is_managed(key);
         let beside = self
             .resource
             .beside(store, &key.name, Some(&document))
@@ -100,13 +101,17 @@ impl ResourceType {
             _ => Vec::new(),
         };
         let told_of = (!unknown.is_empty()).then(|| unknown_tokens(store, key, unknown));
-        private.due = self.resource.is_due(&document, clock::now())
-            || beside.missing.is_some()
-            || told_of.is_some();
+        let mut diagnostics: Vec<_> = beside.missing.into_iter().chain(told_of).collect();
+        if diagnostics.is_empty()
+            && let Some(reason) = self.resource.due(&document, clock::now())
+        {
+            diagnostics.push(is_due(key, &reason));
+        }
+        private.due = !diagnostics.is_empty();
         Ok(Outcome {
             state: fresh,
             private,
-            diagnostics: beside.missing.into_iter().chain(told_of).collect(),
+            diagnostics,
         })
     }
 

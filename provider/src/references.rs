@@ -4,7 +4,6 @@
 //! find out there.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tollgate_store::backend::{Depth, StoreError};
 use tollgate_store::document::{Document, DocumentKey, Entry, Kind, PartName, Reference, Spec};
@@ -14,9 +13,6 @@ use crate::failure::failure;
 use crate::resource::{Fields, ResourceType};
 use crate::schema::locate;
 use crate::store::Store;
-
-/// How long a change waits for others of the same apply that may bring, or take away, what it depends on.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 impl ResourceType {
     /// Checks that all that an object names is there, or becomes so while other changes of this apply end.
@@ -29,16 +25,8 @@ impl ResourceType {
         let key = document.key();
         let read = |error: StoreError| failure(&key, "written", &error);
         let named = self.resource.references(spec, document);
-        let mut missing = missing(store, &named).await.map_err(read)?;
-        let waited = async {
-            while !missing.is_empty() && store.others_moved().await {
-                missing = self::missing(store, &named).await?;
-            }
-            Ok(())
-        };
-        if let Ok(waited) = tokio::time::timeout(PATIENCE, waited).await {
-            waited.map_err(read)?;
-        }
+        let look = || missing(store, &named);
+        let missing = store.settled(look, Vec::is_empty).await.map_err(read)?;
         match missing.first() {
             None => Ok(()),
             Some(first) => {
@@ -65,16 +53,11 @@ impl ResourceType {
             return Ok(());
         }
         let read = |error: StoreError| failure(key, "removed", &error);
-        let mut users = users(key, &store.backend.list().await.map_err(read)?);
-        let waited = async {
-            while !users.is_empty() && store.others_moved().await {
-                users = self::users(key, &store.backend.list().await?);
-            }
-            Ok(())
-        };
-        if let Ok(waited) = tokio::time::timeout(PATIENCE, waited).await {
-            waited.map_err(read)?;
-        }
+        let look = || async { Ok(users(key, &store.backend.list().await?)) };
+        let users = store
+            .settled(look, BTreeSet::is_empty)
+            .await
+            .map_err(read)?;
         if users.is_empty() {
             return Ok(());
         }
@@ -148,10 +131,7 @@ fn user(document: &Document) -> DocumentKey {
         _ => None,
     };
     match set {
-        Some(part) => DocumentKey {
-            kind: Kind::KeySet,
-            name: part.set,
-        },
+        Some(part) => part.set_key(),
         None => document.key(),
     }
 }
@@ -188,9 +168,10 @@ fn in_use(store: &Store, key: &DocumentKey, users: &BTreeSet<DocumentKey>) -> Di
     Diagnostic::error(
         format!("{key} is still in use"),
         format!(
-            "In {}, {} {name} it, and would open nothing without it. Take it out of {them} first, or remove {them}; if \
-             it is replaced by one of another name, add `lifecycle {{ create_before_destroy = true }}`. To remove it all \
-             the same, or replace it by one of the same name, set `force_destroy = true` and apply that before.",
+            "In {}, {} {name} it, and would open nothing without it. Take it out of {them}, or remove {them}, with an \
+             apply of its own: where one apply does both, Terraform removes first, unless \
+             `lifecycle {{ create_before_destroy = true }}` was applied here before, which also serves where another \
+             one takes its place. To remove it all the same, set `force_destroy = true` and apply that before.",
             store.backend.place(),
             listed(names)
         ),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value as Json;
 use tollgate_store::backend::StoreError;
 use tollgate_store::document::{Document, DocumentKey, Kind, Reference, Revision};
+use tollgate_store::token::Verifier;
 use tollgate_store::{Name, Problem};
 
 use crate::call::Call;
@@ -100,9 +101,15 @@ pub(crate) trait Resource: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Whether the next apply has something to do that no change of the configuration asks for.
-    fn is_due(&self, _document: &Document, _now: jiff::Timestamp) -> bool {
-        false
+    /// The tokens made elsewhere that an author gives the object, by where they stand: `state` with what is written
+    /// only in `config`.
+    fn given_tokens(&self, _state: &Value, _config: &Value) -> Vec<(Path, Verifier)> {
+        Vec::new()
+    }
+
+    /// Why the next apply has something to do that no change of the configuration asks for; `None` where it has not.
+    fn due(&self, _document: &Document, _now: jiff::Timestamp) -> Option<String> {
+        None
     }
 }
 

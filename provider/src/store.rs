@@ -1,6 +1,6 @@
 //! The open store, shared by all calls of the process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,14 +8,20 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tollgate_store::Namespace;
 use tollgate_store::backend::Backend;
-use tollgate_store::document::DocumentKey;
+use tollgate_store::document::{DocumentKey, Origin};
+use tollgate_store::token::Verifier;
 
-use crate::diagnostic::{Diagnostic, Path};
+use crate::diagnostic::Diagnostic;
+use crate::failure::declared_twice;
 use crate::lock;
+use crate::plans::Plans;
 
 /// How long a change waits, where no other one is being made that could help, for one to begin: Terraform starts those
 /// of an apply at the same moment, but their calls arrive one after another.
 const BEGIN_MAX: Duration = Duration::from_secs(1);
+
+/// How long a change waits for others of the same apply that may bring, or take away, what it depends on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The open store, shared by all calls.
 #[derive(Debug)]
@@ -24,7 +30,13 @@ pub(crate) struct Store {
     pub(crate) backend: Arc<dyn Backend>,
     /// Which of its namespaces it is.
     pub(crate) namespace: Namespace,
-    creating: Mutex<BTreeSet<DocumentKey>>,
+    /// Where what this process creates comes from; `None` where that can't be told.
+    pub(crate) origin: Option<Origin>,
+    /// What this process planned.
+    pub(crate) plans: Plans,
+    reserved: Mutex<BTreeMap<DocumentKey, Reserved>>,
+    /// The tokens made elsewhere that changes are about to give to keys.
+    pub(crate) claimed: Mutex<Vec<Verifier>>,
     /// What this process created: no interrupted apply left it.
     created: Mutex<BTreeSet<DocumentKey>>,
     /// Whether a read has had the store tidied up.
@@ -32,6 +44,23 @@ pub(crate) struct Store {
     changes: Changes,
     /// Whether the user was told that the store fills up.
     warned: AtomicBool,
+}
+
+/// What a document's place is reserved for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To put a document there.
+    Create,
+    /// To take one away.
+    Remove,
+}
+
+/// A place that is reserved.
+#[derive(Debug)]
+struct Reserved {
+    purpose: Purpose,
+    /// Whether somebody else wanted it.
+    is_awaited: bool,
 }
 
 /// The changes that are being made.
@@ -46,11 +75,18 @@ struct Changes {
 }
 
 impl Store {
-    pub(crate) fn new(backend: Arc<dyn Backend>, namespace: Namespace) -> Self {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        namespace: Namespace,
+        origin: Option<Origin>,
+    ) -> Self {
         Self {
             backend,
             namespace,
-            creating: Mutex::default(),
+            origin,
+            plans: Plans::default(),
+            reserved: Mutex::default(),
+            claimed: Mutex::default(),
             created: Mutex::default(),
             tidied: AtomicBool::default(),
             changes: Changes::default(),
@@ -58,22 +94,32 @@ impl Store {
         }
     }
 
-    /// Reserves a document's place while it is created: two resources of one configuration may have the same name by
-    /// mistake, and Terraform creates them at the same moment.
-    pub(crate) fn reserve(&self, key: &DocumentKey) -> Result<Reservation<'_>, Diagnostic> {
-        if lock(&self.creating).insert(key.clone()) {
+    /// Reserves a document's place while it is created or removed, for one at a time: a resource that gets another
+    /// address is removed and created at the same moment. `None` where somebody has it who will be done soon; an error
+    /// where two create it, which are two resources that have the same name by mistake.
+    pub(crate) fn reserve(
+        &self,
+        key: &DocumentKey,
+        purpose: Purpose,
+    ) -> Result<Option<Reservation<'_>>, Diagnostic> {
+        let mut reserved = lock(&self.reserved);
+        let Some(standing) = reserved.get_mut(key) else {
+            let is_awaited = false;
+            reserved.insert(
+                key.clone(),
+                Reserved {
+                    purpose,
+                    is_awaited,
+                },
+            );
             let key = key.clone();
-            return Ok(Reservation { store: self, key });
+            return Ok(Some(Reservation { store: self, key }));
+        };
+        if (standing.purpose, purpose) == (Purpose::Create, Purpose::Create) {
+            return Err(declared_twice(key));
         }
-        Err(Diagnostic::error(
-            format!("{key} is declared twice"),
-            format!(
-                "Another resource creates {key} at this moment. A {kind}'s name must be its own: give one of the two \
-                 another name.",
-                kind = key.kind
-            ),
-        )
-        .at(Path::attribute("name")))
+        standing.is_awaited = true;
+        Ok(None)
     }
 
     /// Whether this process created the document.
@@ -124,7 +170,7 @@ impl Store {
     }
 
     /// Waits, within a change, until another one begins or ends; `false` where there is none that could help.
-    pub(crate) async fn others_moved(&self) -> bool {
+    async fn others_moved(&self) -> bool {
         let Changes {
             running,
             waiting,
@@ -138,6 +184,26 @@ impl Store {
         }
         moved.await;
         true
+    }
+
+    /// Looks, within a change, until what it sees is settled: again whenever another change begins or ends, as long as
+    /// one could help, and 20 seconds at most. Returns what it saw last.
+    pub(crate) async fn settled<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        look: impl Fn() -> F,
+        is_settled: impl Fn(&T) -> bool,
+    ) -> Result<T, E> {
+        let mut seen = look().await?;
+        let waiting = async {
+            while !is_settled(&seen) && self.others_moved().await {
+                seen = look().await?;
+            }
+            Ok(())
+        };
+        if let Ok(waited) = tokio::time::timeout(PATIENCE, waiting).await {
+            waited?;
+        }
+        Ok(seen)
     }
 }
 
@@ -157,7 +223,11 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        lock(&self.store.creating).remove(&self.key);
+        let reserved = lock(&self.store.reserved).remove(&self.key);
+        // Nobody else is woken: whoever looks at a place reserves it for that moment.
+        if reserved.is_some_and(|reserved| reserved.is_awaited) {
+            self.store.changes.moved.notify_waiters();
+        }
     }
 }
 

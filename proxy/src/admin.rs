@@ -1,6 +1,5 @@
 //! What operators and load balancers see, on a listener of its own.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use crate::Gateway;
+use crate::caller::Caller;
 use crate::connection::Handler;
 use crate::metrics::signed;
 use crate::status::Status;
@@ -39,7 +39,7 @@ struct Page {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn respond(&self, request: Request<Incoming>, _peer: SocketAddr) -> Response<Self::Body> {
+    async fn respond(&self, request: Request<Incoming>, _caller: &Caller) -> Response<Self::Body> {
         let page = self.page(request.method(), request.uri().path());
         let mut response = Response::new(Full::new(Bytes::from(page.text)));
         *response.status_mut() = page.status;
@@ -109,6 +109,11 @@ impl Admin {
             .take(REJECTED_MAX)
             .map(|rejected| json!({"kind": rejected.id.kind, "name": rejected.id.name, "reason": rejected.reason}))
             .collect();
+        let unusable: Vec<_> = standing
+            .materials
+            .iter()
+            .map(|(place, problem)| json!({"place": place, "problem": problem}))
+            .collect();
         let page = json!({
             "generation": standing.generation,
             "since": standing.since,
@@ -116,6 +121,7 @@ impl Admin {
             "documents": standing.kinds,
             "rejected_count": standing.rejected.len(),
             "rejected": rejected,
+            "unusable": unusable,
         });
         drop(standing);
         self::json(StatusCode::OK, &page)

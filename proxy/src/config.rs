@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tollgate_store::backend::{Location, SecretsManager};
-use tollgate_store::{ListenAddress, Name, Namespace, duration_within};
+use tollgate_store::{ListenAddress, ListenPlace, Name, Namespace, duration_within};
 
 use crate::command::Arguments;
 use crate::failure::Failure;
 
 const CONNECTIONS_DEFAULT: usize = 10_000;
 const CONNECTIONS_BOUNDS: (usize, usize) = (100, 1_000_000);
+/// A tenth of the connections in all: no address alone keeps the others out.
+const PER_ADDRESS_DEFAULT: usize = 1_000;
+const PER_ADDRESS_BOUNDS: (usize, usize) = (1, 1_000_000);
 const ADMIN_DEFAULT: &str = "127.0.0.1:9900";
 const WORKERS_BOUNDS: (usize, usize) = (1, 256);
 const POLL: Span = Span {
@@ -49,7 +52,7 @@ pub struct Config {
     /// Which of the namespace's proxies this is.
     pub proxy: Name,
     /// Where clients connect; empty: where the proxy's document says.
-    pub listen: BTreeSet<SocketAddr>,
+    pub listen: BTreeSet<ListenPlace>,
     /// Where operators connect.
     pub admin: SocketAddr,
     /// How often the store is asked for changes.
@@ -62,6 +65,8 @@ pub struct Config {
     pub drain_grace: Duration,
     /// The most open connections of clients.
     pub connections_max: usize,
+    /// The most of them that one address has; those of trusted proxies may have more.
+    pub connections_per_address_max: usize,
     /// How many threads carry requests.
     pub workers: usize,
     /// What is logged.
@@ -83,6 +88,7 @@ impl TryFrom<Arguments> for Config {
             drain,
             drain_grace,
             connections_max,
+            connections_per_address_max,
             workers,
             region,
             endpoint_url,
@@ -103,7 +109,7 @@ impl TryFrom<Arguments> for Config {
             listen: listen
                 .into_iter()
                 .filter_map(|text| given(Some(text)))
-                .map(|text| address("listen", &text))
+                .map(|text| Ok(address("listen", &text)?.place().clone()))
                 .collect::<Result<_, _>>()?,
             admin: admin_address(admin)?,
             poll: POLL.read("poll", poll)?,
@@ -111,6 +117,7 @@ impl TryFrom<Arguments> for Config {
             drain: DRAIN.read("drain", drain)?,
             drain_grace: DRAIN_GRACE.read("drain-grace", drain_grace)?,
             connections_max: connections(connections_max)?,
+            connections_per_address_max: per_address(connections_per_address_max)?,
             workers: threads(workers)?,
             log: given(log),
         };
@@ -194,18 +201,29 @@ fn store_location(
 
 /// Where operators connect.
 pub(crate) fn admin_address(text: Option<String>) -> Result<SocketAddr, Failure> {
-    address("admin", given(text).as_deref().unwrap_or(ADMIN_DEFAULT))
+    let address = address("admin", given(text).as_deref().unwrap_or(ADMIN_DEFAULT))?;
+    match address.place() {
+        ListenPlace::Tcp(address) => Ok(*address),
+        ListenPlace::Unix(_) => Err(setting("admin").wrong(format!(
+            "{:?} must be an address and a port, like \"{ADMIN_DEFAULT}\"",
+            address.as_str()
+        ))),
+    }
 }
 
-fn address(flag: &'static str, text: &str) -> Result<SocketAddr, Failure> {
-    setting(flag)
-        .check(ListenAddress::parse(text.trim()))
-        .map(|listen| listen.address())
+fn address(flag: &'static str, text: &str) -> Result<ListenAddress, Failure> {
+    setting(flag).check(ListenAddress::parse(text.trim()))
 }
 
 fn connections(text: Option<String>) -> Result<usize, Failure> {
     let bounded = setting("connections-max").count(text, "connections", CONNECTIONS_BOUNDS)?;
     Ok(bounded.unwrap_or(CONNECTIONS_DEFAULT))
+}
+
+fn per_address(text: Option<String>) -> Result<usize, Failure> {
+    let setting = setting("connections-per-address-max");
+    let bounded = setting.count(text, "connections", PER_ADDRESS_BOUNDS)?;
+    Ok(bounded.unwrap_or(PER_ADDRESS_DEFAULT))
 }
 
 fn threads(text: Option<String>) -> Result<usize, Failure> {
@@ -259,6 +277,7 @@ mod tests {
         assert_eq!(config.drain, Duration::from_secs(25));
         assert_eq!(config.snapshot_age_max, Duration::from_hours(24));
         assert_eq!(config.connections_max, 10_000);
+        assert_eq!(config.connections_per_address_max, 1_000);
         assert!(config.listen.is_empty());
         assert!(config.workers >= 1);
     }

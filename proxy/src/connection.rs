@@ -3,28 +3,28 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::{Builder, upgrade};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::Caller;
+use crate::cut::Cuts;
+use crate::pace::{Answer, Pace, Paced};
 use crate::tunnel::Handover;
 
-/// The longest that a head may take. hyper counts the wait for the next request into it, so it is longer than the 60 s
-/// for which load balancers keep idle connections: a shorter one would close them under their next request.
-const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(75);
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 100;
@@ -34,17 +34,27 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
+/// What connections are made of.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 /// What answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// The body of an answer.
-    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static;
 
     /// Answers one request.
     fn respond(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Whether an address speaks for many clients, and may have as many connections as it needs.
+    fn is_trusted(&self, _address: IpAddr) -> bool {
+        false
+    }
 }
 
 /// How a connection is brought to its end.
@@ -54,85 +64,97 @@ pub struct Ending {
     pub closing: CancellationToken,
     /// Once it is cancelled, too, nothing is.
     pub cutting: CancellationToken,
+    /// How long to wait for a request that may be under way. Its answer says that the connection ends.
+    pub linger: Duration,
 }
 
-/// What a connection that has not asked anything yet comes to.
-enum Beginning {
-    Ended(Result<(), BoxError>),
-    Asked,
-    Closing,
-    Silent,
+/// By what a connection is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// By what it begins with.
+    Either,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What a connection's requests share.
+struct Session<H> {
+    handler: Arc<H>,
+    caller: Caller,
+    pace: Arc<Pace>,
+    /// What the connection turns into after an answer that says so.
+    switched: OnceLock<Handover>,
 }
 
 /// Serves a connection until it ends, whatever it turns into.
-pub async fn serve<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: Arc<H>,
+pub async fn serve<S: Stream, H: Handler>(
+    stream: S,
+    (handler, caller): (Arc<H>, Caller),
+    (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
 ) {
-    let switched = Arc::new(OnceLock::new());
-    serve_http(stream, peer, handler, &ending, Arc::clone(&switched)).await;
-    if let Some(tunnel) = switched.get().and_then(Handover::take) {
-        tunnel.run(&ending.cutting).await;
+    let pace = Arc::new(Pace::new(cuts));
+    let stream = Paced::new(stream, protocol, Arc::clone(&pace));
+    let session = Arc::new(Session {
+        handler,
+        caller,
+        pace,
+        switched: OnceLock::new(),
+    });
+    serve_http(stream, protocol, &session, &ending).await;
+    if let Some(tunnel) = session.switched.get().and_then(Handover::take) {
+        tunnel.run(&ending.cutting, client_stream::<S>).await;
     }
 }
 
-/// Each thing that is waited for is looked at whenever anything happens on the connection: at any time it is as few as
-/// possible.
-async fn serve_http<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    handler: Arc<H>,
+/// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
+async fn serve_http<S: Stream, H: Handler>(
+    stream: Paced<S>,
+    protocol: Protocol,
+    session: &Arc<Session<H>>,
     ending: &Ending,
-    switched: Arc<OnceLock<Handover>>,
 ) {
-    let has_asked = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&has_asked);
-    let service = service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        let (handler, switched) = (Arc::clone(&handler), Arc::clone(&switched));
-        async move {
-            let mut response = handler.respond(request, peer).await;
-            if let Some(handover) = response.extensions_mut().remove::<Handover>() {
-                let _ = switched.set(handover);
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let builder = builder();
+    let (peer, pace) = (session.caller.address, Arc::clone(&session.pace));
+    let session = Arc::clone(session);
+    let service = service_fn(move |request| respond(Arc::clone(&session), request));
+    let builder = builder(protocol);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let has_asked = poll_fn(|_| {
-        if has_asked.load(Ordering::Relaxed) {
+    let tired = poll_fn(|_| {
+        if pace.is_tired() {
             Poll::Ready(())
         } else {
             Poll::Pending
         }
     });
-    // In this order: whether something was asked is known once the connection was looked at.
-    let beginning = tokio::select! {
+    // In this order: whether too little happens is known once the connection was looked at.
+    tokio::select! {
         biased;
-        result = connection.as_mut() => Beginning::Ended(result),
-        () = has_asked => Beginning::Asked,
-        () = ending.closing.cancelled() => Beginning::Closing,
-        // hyper bounds a head only once it knows the protocol.
-        () = tokio::time::sleep(HEAD_READ_TIMEOUT) => Beginning::Silent,
-    };
-    match beginning {
-        Beginning::Ended(result) => return note(peer, result),
-        Beginning::Asked => tokio::select! {
-            biased;
-            result = connection.as_mut() => return note(peer, result),
-            () = ending.closing.cancelled() => {}
-        },
-        Beginning::Closing => {}
-        Beginning::Silent => {
+        result = connection.as_mut() => return note(peer, result),
+        () = tired => {
             connection.as_mut().graceful_shutdown();
-            // One that does not even finish its handshake is cut.
             let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
             return;
         }
+        () = ending.closing.cancelled() => {}
+    }
+    // A client that sends a request at this moment must not find the connection closed.
+    pace.close();
+    let settled = poll_fn(|_| {
+        if pace.may_lose_requests() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    });
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => return note(peer, result),
+        () = settled => {}
+        () = tokio::time::sleep(ending.linger) => {}
+        () = ending.cutting.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -142,24 +164,54 @@ async fn serve_http<H: Handler>(
     }
 }
 
+async fn respond<H: Handler>(
+    session: Arc<Session<H>>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer<H::Body>>, Infallible> {
+    let Session {
+        handler,
+        caller,
+        pace,
+        switched,
+    } = &*session;
+    let in_flight = pace.begin();
+    let version = request.version();
+    let mut response = handler.respond(request, caller).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        pace.become_tunnel();
+        if let Some(handover) = response.extensions_mut().remove::<Handover>() {
+            let _ = switched.set(handover);
+        }
+    } else if pace.is_closing() && version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response.map(|body| Answer::new(body, in_flight)))
+}
+
 /// What is left of a client's connection that turned into something else: the stream, and what had been read of it.
-pub(crate) fn client_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
-    let parts = upgrade::downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+fn client_stream<S: Stream>(upgraded: Upgraded) -> Option<(Paced<S>, Bytes)> {
+    let parts = upgrade::downcast::<TokioIo<Paced<S>>>(upgraded).ok()?;
     Some((parts.io.into_inner(), parts.read_buf))
 }
 
-fn note(peer: SocketAddr, result: Result<(), BoxError>) {
+fn note(peer: Option<IpAddr>, result: Result<(), BoxError>) {
     if let Err(error) = result {
-        tracing::debug!(%peer, error, "a connection ended early");
+        tracing::debug!(?peer, error, "a connection ended early");
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Either => builder,
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_READ_TIMEOUT)
+        // Kept by the stream, which tells a slow head from an idle connection.
+        .header_read_timeout(None)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .half_close(false);

@@ -1,6 +1,6 @@
 //! A request's way from its head to its answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use tollgate_store::Name;
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::connection::Handler;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
@@ -118,7 +119,7 @@ impl Gateway {
         upgrade: &Upgrade,
         credential: HeaderMap,
         target: &Target,
-        client: IpAddr,
+        client: Option<IpAddr>,
     ) -> Check {
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
         let (target, protocol) = (target.clone(), upgrade.protocol.clone());
@@ -179,15 +180,19 @@ fn switch(
 impl Handler for Gateway {
     type Body = ResponseBody;
 
-    async fn respond(
-        &self,
-        request: Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Response<ResponseBody> {
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        let generation = self.generation.load();
+        let trusted = generation.as_deref().and_then(Generation::trusted_proxies);
+        let mut blocks = trusted.into_iter().flatten();
+        blocks.any(|block| block.contains(address))
+    }
+
+    async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
         let now = self.ledger.clock.now();
-        let (peer, request_id) = identity(&request, (peer.ip(), now), generation.as_deref());
+        let (peer, request_id) = identity(&request, (caller, now), generation.as_deref());
         let mut record = self.ledger.open(&request, (&peer, &request_id), now);
+        record.tls(caller.tls.as_ref());
         let is_head = request.method() == Method::HEAD;
         let uri = request.uri().clone();
         let version = request.version();
@@ -237,11 +242,11 @@ fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Inc
 /// Who asks by the connection, and what the request is called from here on.
 fn identity<B>(
     request: &Request<B>,
-    (address, now): (IpAddr, Now),
+    (caller, now): (&Caller, Now),
     generation: Option<&Generation>,
 ) -> (Peer, HeaderValue) {
     let trusted = generation.and_then(Generation::trusted_proxies);
-    let peer = Peer::new(address, request.headers(), trusted);
+    let peer = Peer::new(caller, request.headers(), trusted);
     let request_id = headers::request_id(request.headers(), &peer);
     let request_id = request_id.unwrap_or_else(|| new_request_id(now.wall));
     (peer, request_id)

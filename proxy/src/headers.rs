@@ -4,6 +4,7 @@
 //! client wrote.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue,
@@ -221,13 +222,13 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
     if let Some(principal) = voucher.principal {
         insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
     }
-    insert_text(
-        headers,
-        X_FORWARDED_FOR,
-        &forwarded_for(headers, voucher.peer),
-    );
+    if let Some(address) = voucher.peer.address {
+        insert_text(headers, X_FORWARDED_FOR, &forwarded_for(headers, address));
+    }
     if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        let is_encrypted = voucher.peer.is_encrypted;
+        let protocol = if is_encrypted { "https" } else { "http" };
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
     }
     if let Some(authority) = &voucher.authority
         && !headers.contains_key(X_FORWARDED_HOST)
@@ -237,7 +238,7 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
 }
 
 /// The way that the request came, with the peer at its end.
-fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> String {
+fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> String {
     let mut way = String::new();
     for value in headers.get_all(X_FORWARDED_FOR) {
         if let Ok(text) = value.to_str() {
@@ -245,7 +246,7 @@ fn forwarded_for(headers: &HeaderMap, peer: &Peer) -> String {
             way.push_str(", ");
         }
     }
-    way.push_str(&peer.address.to_string());
+    way.push_str(&peer.to_string());
     way
 }
 

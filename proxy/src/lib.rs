@@ -5,30 +5,37 @@
 //! [`admin`] shows how all of it is.
 
 pub mod access_log;
+pub mod addresses;
 pub mod admin;
+pub mod caller;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
 mod credential;
+pub mod cut;
 pub mod failure;
 pub mod filter;
 mod gateway;
 pub mod generation;
+pub mod greeting;
 pub mod headers;
 mod idle;
 pub mod listeners;
 pub mod metrics;
 pub mod operational_log;
+pub mod pace;
 pub mod panics;
 pub mod peer;
 pub mod problem;
+pub mod proxy_protocol;
 pub mod record;
 pub mod refusal;
 pub mod response_body;
 pub mod serve;
 pub mod status;
 mod thread;
+pub mod tls;
 pub mod tunnel;
 pub mod upgrade;
 pub mod upstream;

@@ -13,9 +13,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tollgate_gate::Rejected;
-use tollgate_store::Name;
+use tollgate_store::{MaterialReference, Name};
 
+use crate::cut::Cuts;
 use crate::record::Facts;
+use crate::tls::End;
 use crate::upstream::TargetState;
 
 /// The most rejected documents that have a series of their own.
@@ -71,6 +73,12 @@ struct RejectedLabels {
     name: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    kind: &'static str,
+    place: String,
+}
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -88,12 +96,15 @@ pub struct Metrics {
     documents: Family<KindLabels, Gauge>,
     rejected: Family<RejectedLabels, Gauge>,
     rejected_total: Gauge,
+    ends: Family<EndLabels, Gauge>,
     /// Requests that are not answered completely.
     pub requests_in_flight: Gauge,
     /// Open connections of clients.
     pub connections: Gauge,
     /// Panics, each of which is a bug.
     pub panics: Counter,
+    /// Connections of clients that the proxy ended by itself.
+    pub cuts: Cuts,
     /// Lines of the access log that were dropped.
     pub access_log_dropped: Counter,
     /// Which snapshot is served, counted from 1.
@@ -106,6 +117,8 @@ pub struct Metrics {
     pub listeners: Gauge,
     /// Addresses that clients should be able to connect to, and can't.
     pub listeners_failed: Gauge,
+    /// Certificates and the like that can't be used.
+    pub materials_failed: Gauge,
     /// What quotas count.
     pub quota_subjects: Gauge,
 }
@@ -127,19 +140,23 @@ impl Default for Metrics {
             documents: Family::default(),
             rejected: Family::default(),
             rejected_total: Gauge::default(),
+            ends: Family::default(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
+            cuts: Cuts::default(),
             access_log_dropped: Counter::default(),
             snapshot_generation: Gauge::default(),
             snapshot_build: Seconds::default(),
             snapshot_age: Seconds::default(),
             listeners: Gauge::default(),
             listeners_failed: Gauge::default(),
+            materials_failed: Gauge::default(),
             quota_subjects: Gauge::default(),
         };
         metrics.register_requests();
         metrics.register_state();
+        metrics.register_listeners();
         metrics
     }
 }
@@ -192,6 +209,11 @@ impl Metrics {
             "connections",
             "Open connections of clients",
             self.connections.clone(),
+        );
+        registry.register(
+            "connections_cut",
+            "Connections of clients that the proxy ended by itself, by reason",
+            self.cuts.family(),
         );
         registry.register(
             "access_log_dropped",
@@ -247,6 +269,10 @@ impl Metrics {
             "Documents that are left out",
             self.rejected_total.clone(),
         );
+    }
+
+    fn register_listeners(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "listeners",
             "Addresses that clients can connect to",
@@ -256,6 +282,17 @@ impl Metrics {
             "listeners_failed",
             "Addresses that could not be bound",
             self.listeners_failed.clone(),
+        );
+        registry.register(
+            "materials_failed",
+            "Certificates, authorities and lists of revoked certificates that can't be used",
+            self.materials_failed.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_expiry_timestamp",
+            "When a certificate, or a list of revoked ones, ends to be good",
+            Unit::Seconds,
+            self.ends.clone(),
         );
     }
 
@@ -337,6 +374,18 @@ impl Metrics {
                 name: shortened(&rejected.id.name),
             };
             self.rejected.get_or_create(&labels).set(1);
+        }
+    }
+
+    /// Shows when certificates and lists of revoked ones end to be good.
+    pub fn ends(&self, ends: &BTreeMap<MaterialReference, End>) {
+        self.ends.clear();
+        for (place, end) in ends {
+            let labels = EndLabels {
+                kind: end.kind.as_str(),
+                place: place.to_string(),
+            };
+            self.ends.get_or_create(&labels).set(end.at.as_second());
         }
     }
 

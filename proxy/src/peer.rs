@@ -6,36 +6,40 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName};
 use tollgate_store::Cidr;
 
+use crate::caller::Caller;
+
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of a connection, for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Who holds the connection.
-    pub address: IpAddr,
+    /// Who holds the connection, if it is known.
+    pub address: Option<IpAddr>,
+    /// Whether what it says is encrypted.
+    pub is_encrypted: bool,
     /// Whether its word about the client is taken.
     pub is_trusted: bool,
-    /// Whose request it is: what quotas, allow lists and the log go by.
-    pub client: IpAddr,
+    /// Whose request it is, if it is known: what quotas, allow lists and the log go by.
+    pub client: Option<IpAddr>,
 }
 
 impl Peer {
     /// Reads `X-Forwarded-For` from the right, as far as the addresses are trusted ones: whatever stands further left
     /// could have been written by anybody.
     #[must_use]
-    pub fn new(address: IpAddr, headers: &HeaderMap, trusted: Option<&BTreeSet<Cidr>>) -> Self {
-        let address = address.to_canonical();
+    pub fn new(caller: &Caller, headers: &HeaderMap, trusted: Option<&BTreeSet<Cidr>>) -> Self {
+        let address = caller.address.map(|address| address.to_canonical());
         let trusts = |address: IpAddr| {
             let mut blocks = trusted.into_iter().flatten();
             blocks.any(|block| block.contains(address))
         };
-        let is_trusted = trusts(address);
+        let is_trusted = address.is_some_and(trusts);
         let mut client = address;
         if is_trusted {
             for hop in hops(headers) {
                 // What is no address was not written by a proxy that can be trusted.
                 let Some(hop) = hop else { break };
-                client = hop;
+                client = Some(hop);
                 if !trusts(hop) {
                     break;
                 }
@@ -43,6 +47,7 @@ impl Peer {
         }
         Self {
             address,
+            is_encrypted: caller.tls.is_some(),
             is_trusted,
             client,
         }
@@ -82,8 +87,12 @@ mod tests {
         for value in forwarded {
             headers.append(X_FORWARDED_FOR, value.parse().unwrap());
         }
-        let peer = Peer::new(peer.parse().unwrap(), &headers, Some(&trusted));
-        peer.client.to_string()
+        let caller = Caller {
+            address: Some(peer.parse().unwrap()),
+            tls: None,
+        };
+        let peer = Peer::new(&caller, &headers, Some(&trusted));
+        peer.client.unwrap().to_string()
     }
 
     #[test]

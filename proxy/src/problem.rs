@@ -286,7 +286,7 @@ mod tests {
     fn every_bad_credential_gets_the_same_answer_to_the_letter() {
         let key = key();
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let address = "10.0.0.1".parse().unwrap();
+        let address = "10.0.0.1".parse().ok();
         let first = answer(decision(CredentialFault::Unknown { key }));
         assert_eq!(
             header(&first, "www-authenticate").unwrap(),

@@ -10,6 +10,7 @@ use tollgate_gate::{CredentialFault, Grant, Now, Principal, Target};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
+use crate::caller::Tls;
 use crate::clock::Clock;
 use crate::credential;
 use crate::metrics::Metrics;
@@ -44,7 +45,9 @@ pub(crate) struct Facts {
     pub(crate) host: Option<String>,
     pub(crate) path: String,
     pub(crate) protocol: &'static str,
+    pub(crate) tls: Option<&'static str>,
     pub(crate) client: Option<IpAddr>,
+    pub(crate) client_certificate: Option<Arc<str>>,
     /// As it came: what may be logged of it is decided when it is.
     pub(crate) user_agent: Option<HeaderValue>,
     pub(crate) status: Option<u16>,
@@ -125,7 +128,7 @@ impl Ledger {
             method: request.method().clone(),
             path: loggable(request.uri().path(), PATH_CHARS_MAX),
             protocol: protocol(request.version()),
-            client: Some(peer.client),
+            client: peer.client,
             user_agent: user_agent.cloned(),
             ..Facts::default()
         };
@@ -142,6 +145,18 @@ impl Ledger {
 }
 
 impl Record {
+    /// Notes how the client's connection is encrypted.
+    pub fn tls(&mut self, tls: Option<&Tls>) {
+        if let Some(Tls {
+            version,
+            certificate,
+        }) = tls
+        {
+            self.facts.tls = Some(version);
+            self.facts.client_certificate.clone_from(certificate);
+        }
+    }
+
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
         self.facts.host = Some(credential::redacted(target.host()).to_owned());

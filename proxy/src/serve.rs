@@ -1,26 +1,30 @@
 //! A proxy's life: start, serve, drain.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tollgate_store::backend;
+use tollgate_store::{ListenPlace, backend};
 
 use crate::Gateway;
 use crate::access_log::AccessLog;
+use crate::addresses::Addresses;
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::command::VERSION;
 use crate::config::Config;
+use crate::cut::Cuts;
 use crate::failure::Failure;
-use crate::listeners::{self, Door, Listeners, Sharing};
+use crate::greeting::Front;
+use crate::listeners::{self, Door, Listeners, Sharing, Socket, Welcome};
 use crate::panics;
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
@@ -33,6 +37,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How often upstreams are looked after.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
+/// How long connections are kept at the end for requests that may be under way.
+const LINGER_MAX: Duration = Duration::from_secs(2);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes what was begun.
@@ -60,10 +66,13 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let door = Door {
         handler: Arc::clone(&gateway),
         free: Arc::new(Semaphore::new(config.connections_max)),
+        addresses: Arc::new(Addresses::new(config.connections_per_address_max)),
         open: ledger.metrics.connections.clone(),
+        cuts: ledger.metrics.cuts.clone(),
         tasks: exit.tasks.clone(),
         closing: exit.closing.clone(),
         cutting: exit.cutting.clone(),
+        linger: LINGER_MAX.min(config.drain / 4),
     };
     let workers = Workers::start(config.workers).map_err(|error| {
         Failure::Configuration(format!("the system gives no threads to run on: {error}"))
@@ -119,7 +128,7 @@ fn serve_admin(
         Ok((listener, address))
     });
     let (listener, address) = bound.map_err(|error| {
-        let text = unbound_text(address, error);
+        let text = unbound_text(&ListenPlace::Tcp(address), error);
         Failure::Configuration(format!("TOLLGATE_ADMIN or --admin: {text}"))
     })?;
     tracing::info!(%address, "admin listening");
@@ -130,25 +139,40 @@ fn serve_admin(
             gateway: Arc::clone(gateway),
         }),
         free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
+        addresses: Arc::new(Addresses::new(ADMIN_CONNECTIONS_MAX)),
         open: Gauge::default(),
+        cuts: Cuts::default(),
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
         cutting: CancellationToken::new(),
+        linger: Duration::ZERO,
     };
     let closing = door.closing.clone();
-    tokio::spawn(listeners::accept(listener, Arc::new(door), closing));
+    let welcome = Welcome::new(Front::default(), &closing);
+    let welcome = Arc::new(ArcSwap::from_pointee(welcome));
+    tokio::spawn(listeners::accept(
+        Socket::Tcp(listener),
+        Arc::new(door),
+        welcome,
+        closing,
+    ));
     Ok(())
 }
 
 /// Addresses from the command line are bound before anything else; a mistake there ends the process.
 fn listen(
     mut listeners: Listeners<Gateway>,
-    addresses: &BTreeSet<SocketAddr>,
+    addresses: &BTreeSet<ListenPlace>,
 ) -> Result<Listeners<Gateway>, Failure> {
-    match listeners.reconcile(addresses).into_iter().next() {
+    // How it is spoken there stands in the document, which is yet to come.
+    let fronts = addresses
+        .iter()
+        .map(|address| (address.clone(), Front::default()));
+    let fronts: BTreeMap<_, _> = fronts.collect();
+    match listeners.reconcile(&fronts).into_iter().next() {
         None => Ok(listeners),
         Some((address, error)) => {
-            let text = unbound_text(address, error);
+            let text = unbound_text(&address, error);
             Err(Failure::Configuration(format!(
                 "TOLLGATE_LISTEN or --listen: {text}"
             )))
@@ -240,7 +264,7 @@ impl Exit {
 
     /// Ends what is left, so that it is written down too.
     async fn cut(&self) {
-        let connections = self.tasks.len();
+        let connections = self.ledger.metrics.connections.get();
         let requests = self.ledger.metrics.requests_in_flight.get();
         tracing::warn!(
             connections,

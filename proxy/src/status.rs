@@ -1,12 +1,11 @@
 //! How the proxy is, for operators and load balancers.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tollgate_gate::Rejected;
-use tollgate_store::Name;
+use tollgate_store::{ListenPlace, Name};
 
 /// How the proxy is.
 #[derive(Debug)]
@@ -36,7 +35,9 @@ pub struct Standing {
     /// How many addresses are listened on.
     pub listeners: usize,
     /// Those that can't be.
-    pub unbound: BTreeMap<SocketAddr, String>,
+    pub unbound: BTreeMap<ListenPlace, String>,
+    /// Certificates and the like that can't be used; something older may be served in their stead.
+    pub materials: BTreeMap<String, String>,
     /// Whether the process is about to end.
     pub is_draining: bool,
 }
@@ -79,7 +80,7 @@ impl Status {
         }
         if standing.listeners == 0 && !standing.unbound.is_empty() {
             let unbound = standing.unbound.iter();
-            faults.extend(unbound.map(|(address, error)| unbound_text(*address, error)));
+            faults.extend(unbound.map(|(address, error)| unbound_text(address, error)));
         }
         faults
     }
@@ -109,7 +110,7 @@ impl Status {
 
 /// Why an address is not listened on.
 #[must_use]
-pub fn unbound_text(address: SocketAddr, error: impl std::fmt::Display) -> String {
+pub fn unbound_text(address: &ListenPlace, error: impl std::fmt::Display) -> String {
     format!("{address} can't be listened on: {error}")
 }
 
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn one_address_of_several_that_cant_be_bound_is_no_fault() {
         let status = ready();
-        let address = "127.0.0.1:80".parse().unwrap();
+        let address = ListenPlace::Tcp("127.0.0.1:80".parse().unwrap());
         let unbound = [(address, "in use".to_owned())].into();
         status.standing().unbound = unbound;
         assert!(status.faults(AGE_MAX).is_empty());

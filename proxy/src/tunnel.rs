@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,7 +16,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tollgate_gate::Admission;
 
-use crate::connection::client_stream;
 use crate::record::Record;
 use crate::upstream::Flight;
 
@@ -82,7 +82,13 @@ struct Pulse {
 impl Tunnel {
     /// Carries bytes until either side ends it, nothing passes for too long, the client may not have it any more, or
     /// `cutting` is cancelled.
-    pub async fn run(self, cutting: &CancellationToken) {
+    ///
+    /// `open` takes the stream, and what was read of it, out of a client's connection.
+    pub async fn run<S: AsyncRead + AsyncWrite>(
+        self,
+        cutting: &CancellationToken,
+        open: impl FnOnce(Upgraded) -> Option<(S, Bytes)>,
+    ) {
         let Self {
             client,
             upstream,
@@ -94,7 +100,7 @@ impl Tunnel {
         } = self;
         // It ended before its answer reached the client: the record says so by itself.
         let Ok(client) = client.await else { return };
-        let Some((client, early)) = client_stream(client) else {
+        let Some((client, early)) = open(client) else {
             tracing::error!(
                 "a connection is none that can be tunnelled, which is a bug: please report it"
             );

@@ -3,10 +3,10 @@
 //! A failed poll changes nothing: the last good generation is served on, and its age shows.
 
 mod complaint;
+mod listening;
 mod rejections;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use crate::Gateway;
 use crate::config::Config;
 use crate::generation::Generation;
 use crate::listeners::Listeners;
-use crate::metrics::signed;
-use crate::status::{Status, unbound_text};
+use crate::status::Status;
 use crate::upstream::SystemTrust;
 use complaint::Complaint;
+use listening::Listening;
 use rejections::Rejections;
 
 /// Everything is read again this often, however little seems to have changed.
@@ -78,7 +78,7 @@ struct Memory {
     read_everything: Duration,
     complaint: Complaint,
     rejections: Rejections,
-    bind_faults: BTreeMap<SocketAddr, String>,
+    listening: Listening,
 }
 
 /// A watch that had its first contact.
@@ -98,7 +98,7 @@ impl Watch {
         let result = watching.poll(Depth::Everything, FIRST_CONTACT_MAX).await;
         match result {
             Ok(_) | Err(PollFault::Store(StoreError::NoNamespace { .. })) => {
-                watching.conclude(&result);
+                watching.conclude(&result).await;
                 Ok(watching)
             }
             Err(fault) => Err(fault),
@@ -123,7 +123,7 @@ impl Watching {
                 Depth::Signal
             };
             let result = self.poll(depth, POLL_MAX).await;
-            self.conclude(&result);
+            self.conclude(&result).await;
         }
     }
 
@@ -204,7 +204,12 @@ impl Watching {
     }
 
     /// What every poll ends with, whatever it brought.
-    fn conclude(&mut self, result: &Result<bool, PollFault>) {
+    async fn conclude(&mut self, result: &Result<bool, PollFault>) {
+        self.tell(result);
+        self.memory.listening.update(&mut self.watch).await;
+    }
+
+    fn tell(&mut self, result: &Result<bool, PollFault>) {
         let now = self.watch.gateway.ledger.clock.monotonic();
         let word = match result {
             Ok(true) => "changed",
@@ -219,43 +224,6 @@ impl Watching {
         if result.is_ok() {
             standing.answered = Some(now);
         }
-        drop(standing);
-        self.listen();
-    }
-
-    /// Listens where it should. What could not be bound is tried again with every poll.
-    fn listen(&mut self) {
-        let Some(wanted) = self.wanted() else { return };
-        let listeners = &mut self.watch.listeners;
-        let failed = listeners.reconcile(&wanted);
-        let faults: BTreeMap<_, _> = failed
-            .into_iter()
-            .map(|(address, error)| (address, error.to_string()))
-            .collect();
-        for (address, error) in &faults {
-            if self.memory.bind_faults.get(address) != Some(error) {
-                tracing::error!("{}", unbound_text(*address, error));
-            }
-        }
-        let metrics = &self.watch.gateway.ledger.metrics;
-        metrics.listeners.set(signed(listeners.len()));
-        metrics.listeners_failed.set(signed(faults.len()));
-        let mut standing = self.watch.status.standing();
-        standing.listeners = listeners.len();
-        standing.unbound.clone_from(&faults);
-        drop(standing);
-        self.memory.bind_faults = faults;
-    }
-
-    /// `None`: as it is. Clients of a proxy whose document broke are told to come back rather than not answered.
-    fn wanted(&self) -> Option<BTreeSet<SocketAddr>> {
-        if !self.watch.config.listen.is_empty() {
-            return Some(self.watch.config.listen.clone());
-        }
-        let generation = self.watch.gateway.generation.load();
-        let proxy = generation.as_ref()?.snapshot.proxy()?;
-        let addresses = proxy.listen.iter().map(|listen| listen.address.address());
-        Some(addresses.collect())
     }
 }
 

@@ -46,7 +46,7 @@ impl MaterialReference {
 }
 
 /// Whether a text is an absolute path of a file, in one spelling only.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     let is_name = |name: &str| !matches!(name, "" | "." | "..");
     text.strip_prefix('/')
         .is_some_and(|rest| rest.split('/').all(is_name))

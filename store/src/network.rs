@@ -1,6 +1,6 @@
 //! What stands on the wire: methods, hosts, addresses, the URLs of targets.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::text;
 
@@ -123,33 +123,6 @@ fn network(text: &str) -> Option<ipnet::IpNet> {
     let is_plain = length.to_string() == prefix;
     let address = address.parse().ok().filter(|_| is_plain)?;
     ipnet::IpNet::new(address, length).ok()
-}
-
-/// Where a proxy listens: an address and a port, like `0.0.0.0:8080` or `[::]:8080`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenAddress {
-    text: String,
-    address: SocketAddr,
-}
-text!(ListenAddress);
-
-impl ListenAddress {
-    /// Reads an address; the error says what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let address = text.parse().map_err(|_| {
-            format!("{text:?} is not an address to listen on: write an address and a port, like \"0.0.0.0:8080\"")
-        })?;
-        Ok(Self {
-            text: text.to_owned(),
-            address,
-        })
-    }
-
-    /// The address itself.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
 }
 
 /// Where an upstream answers: `http` or `https`, a host and a port, and nothing else.

@@ -49,6 +49,14 @@ fn run() -> Result<(), Failure> {
     match (first.as_deref(), arguments.next(), arguments.next()) {
         (Some("origin"), Some(address), None) => proxy::serve(&address),
         (Some("bare"), Some(address), Some(origin)) => proxy::bare(&address, &origin),
+        (Some("pace"), Some(address), Some(seconds)) => {
+            print(&proxy::pace(
+                &address,
+                &seconds,
+                &arguments.next().unwrap_or_default(),
+            )?);
+            Ok(())
+        }
         (Some("proxy"), ..) => measure_proxy(),
         _ => measure_provider(first),
     }

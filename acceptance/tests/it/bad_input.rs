@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tollgate_acceptance::tour::Stage;
 use tollgate_acceptance::{Binaries, Place, Process, Proxy, Terraform, free_port, fresh_namespace};
 
-use crate::stores::{declare, directory};
+use crate::stores::{REQUIRED, declare, directory, localstack};
 
 const SCOPE: &str = r#"
 resource "tollgate_scope" "it" {
@@ -46,6 +46,8 @@ resource "tollgate_quota" "it" {
         r#"methods are capitals, write "GET""#,
         r#""1 minute" is not a duration"#,
         "on main.tf line 11",
+        // The attribute that holds what is wrong.
+        "on main.tf line 12",
     ] {
         assert!(
             text.contains(expected),
@@ -212,6 +214,76 @@ fn missing_credentials_and_a_silent_endpoint_fail_a_plan_with_cause_and_remedy()
         assert_eq!(apply.wait(FAILURE_MAX.as_secs()).unwrap().code(), Some(1));
         assert!(apply.output().contains(expected), "{}", apply.output());
     }
+}
+
+/// A key whose ARN shows, in LocalStack, which access key made it: twelve digits are the account's number.
+const KEY: &str = r#"
+resource "tollgate_scope" "it" {
+  name   = "a"
+  grants = [{ path = "/" }]
+}
+
+resource "tollgate_key" "it" {
+  name   = "a"
+  scopes = [tollgate_scope.it.name]
+}
+
+output "arn" {
+  value = tollgate_key.it.secret_arn
+}
+"#;
+
+#[test]
+fn a_profile_that_is_named_counts_before_the_environment_and_a_missing_one_is_told() {
+    let mut run = localstack("profile");
+    let profiles = run.terraform.folder().join("credentials");
+    let text = "[ops]\naws_access_key_id = 222222222222\naws_secret_access_key = test\n";
+    std::fs::write(&profiles, text).unwrap();
+    let profiles = profiles.display().to_string();
+    run.terraform.set("AWS_SHARED_CREDENTIALS_FILE", &profiles);
+    run.terraform.set("AWS_ACCESS_KEY_ID", "111111111111");
+    let declared = |profile: &str| {
+        let provider = format!(
+            "provider \"tollgate\" {{\n  secrets_manager = {{ profile = \"{profile}\" }}\n}}\n"
+        );
+        run.terraform
+            .write("main.tf", &format!("{REQUIRED}{provider}{KEY}"))
+            .unwrap();
+    };
+
+    declared("nope");
+    let refused = run.terraform.try_apply().unwrap().expect_error().unwrap();
+    let told = r#"the profile "nope" gives no credentials"#;
+    assert!(refused.flowing().contains(told), "{}", refused.output);
+
+    declared("ops");
+    run.terraform.apply(&[]).unwrap();
+    let arn = run.terraform.output("arn").unwrap();
+    assert!(arn.contains(":222222222222:"), "{arn}");
+    run.terraform.destroy(&[]).unwrap();
+}
+
+#[test]
+fn a_directory_that_is_a_file_is_told_at_its_attribute() {
+    let run = directory("file");
+    run.terraform.write("file", "no folder").unwrap();
+    let provider = "provider \"tollgate\" {\n  directory = \"./file\"\n}\n";
+    run.terraform
+        .write("main.tf", &format!("{REQUIRED}{provider}{SCOPE}"))
+        .unwrap();
+
+    let refused = run.terraform.plan(&[]).unwrap().expect_error().unwrap();
+
+    assert!(
+        refused.flowing().contains("./file is no folder"),
+        "{}",
+        refused.output
+    );
+    assert!(
+        refused.output.contains("directory = \"./file\""),
+        "{}",
+        refused.output
+    );
 }
 
 #[test]

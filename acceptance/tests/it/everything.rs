@@ -216,8 +216,22 @@ resource "tollgate_upstream" "it" {
 resource "tollgate_proxy" "it" {
   name            = "edge"
   description     = "The edge."
-  listen          = [{ address = "127.0.0.1:8080" }, { address = "[::1]:8080" }]
   trusted_proxies = ["10.0.0.0/8"]
+  listen = [
+    { address = "127.0.0.1:8080" },
+    { address = "unix:/run/tollgate.sock", proxy_protocol = ["unix"] },
+    {
+      address        = "[::1]:8443"
+      proxy_protocol = ["10.0.0.0/8", "fd00::/8"]
+      tls = {
+        certificates        = ["file:/etc/tollgate/edge.pem"]
+        client_ca           = "file:/etc/tollgate/clients.pem"
+        client_certificates = "optional"
+        client_crl          = "file:/etc/tollgate/revoked.pem"
+        min_version         = "1.3"
+      }
+    },
+  ]
 }
 "#,
         changed: r#"

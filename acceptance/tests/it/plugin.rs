@@ -4,7 +4,7 @@ use std::process::Command;
 
 use tollgate_acceptance::{Binaries, Process};
 
-use crate::stores::{PROVIDER, directory};
+use crate::stores::{PROVIDER, REQUIRED, directory};
 
 #[test]
 fn a_person_who_runs_the_provider_is_told_what_it_is() {
@@ -62,7 +62,9 @@ fn terraform_attaches_to_a_provider_that_is_debugged() {
 #[test]
 fn the_schema_is_one_that_terraform_accepts() {
     let run = directory("schema");
-    run.terraform.write("main.tf", PROVIDER).unwrap();
+    run.terraform
+        .write("main.tf", &format!("{REQUIRED}{PROVIDER}"))
+        .unwrap();
 
     let shown = run
         .terraform
@@ -118,7 +120,9 @@ fn the_examples_of_every_resource_apply() {
             .join("resource.tf");
         let example = std::fs::read_to_string(example).unwrap();
         run.terraform.write("resource.tf", &example).unwrap();
-        run.terraform.write("provider.tf", PROVIDER).unwrap();
+        run.terraform
+            .write("provider.tf", &format!("{REQUIRED}{PROVIDER}"))
+            .unwrap();
 
         run.terraform
             .apply(&[])

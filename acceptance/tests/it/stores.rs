@@ -78,7 +78,7 @@ impl Run {
 /// Makes `resources` what a configuration declares.
 pub(crate) fn declare(terraform: &Terraform, resources: &str) {
     terraform
-        .write("main.tf", &format!("{PROVIDER}{resources}"))
+        .write("main.tf", &format!("{REQUIRED}{PROVIDER}{resources}"))
         .unwrap();
 }
 
@@ -89,16 +89,17 @@ pub(crate) fn another(run: &Run) -> Terraform {
     terraform
 }
 
-/// The head of every configuration: the provider, with namespace and store from the environment.
-pub(crate) const PROVIDER: &str = r#"
+/// Where the provider comes from.
+pub(crate) const REQUIRED: &str = r#"
 terraform {
   required_providers {
     tollgate = { source = "tollgate/tollgate" }
   }
 }
-
-provider "tollgate" {}
 "#;
+
+/// The provider, with namespace and store from the environment.
+pub(crate) const PROVIDER: &str = "\nprovider \"tollgate\" {}\n";
 
 /// Declares the same test for both stores.
 macro_rules! on_both_stores {

@@ -23,7 +23,7 @@ check "quota" {
   }
 
   assert {
-    condition     = !data.tollgate_decision.eleven_requests.allowed
+    condition     = data.tollgate_decision.eleven_requests.code == "quota_exceeded"
     error_message = "Eleven requests pass, where ten should: ${data.tollgate_decision.eleven_requests.reason}"
   }
 }

@@ -21,4 +21,9 @@ resource "tollgate_principal" "acme" {
   roles       = [tollgate_role.partner.name]
   quotas      = [tollgate_quota.free.name]
   metadata    = { owner = "acme", contact = "api@example.com" }
+
+  # What takes its place is made first, and what names it changes over: a principal that is still named can't go.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -1,6 +1,27 @@
 resource "tollgate_proxy" "edge" {
   name            = "edge"
   description     = "Everything that enters from outside."
-  listen          = [{ address = "0.0.0.0:8080" }, { address = "[::1]:8081" }]
   trusted_proxies = ["10.0.0.0/8"]
+
+  listen = [
+    { address = "0.0.0.0:8080" },
+    { address = "unix:/run/tollgate/edge.sock" },
+    {
+      address        = "0.0.0.0:8443"
+      proxy_protocol = ["10.0.0.0/8"]
+      tls = {
+        certificates = ["file:/etc/tollgate/edge.pem"]
+      }
+    },
+    {
+      address = "[::1]:8444"
+      tls = {
+        certificates        = ["file:/etc/tollgate/partners.pem", "file:/etc/tollgate/edge.pem"]
+        client_ca           = "file:/etc/tollgate/clients.pem"
+        client_certificates = "optional"
+        client_crl          = "file:/etc/tollgate/revoked.pem"
+        min_version         = "1.3"
+      }
+    },
+  ]
 }

@@ -12,4 +12,9 @@ resource "tollgate_role" "partner" {
   name        = "partner"
   description = "What every partner may do."
   scopes      = [tollgate_scope.orders_read.name, tollgate_scope.orders_write.name]
+
+  # What takes its place is made first, and what names it changes over: a role that is still named can't go.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

@@ -7,6 +7,11 @@ resource "tollgate_upstream" "orders" {
   slow_start  = "30s"
   timeouts    = { connect = "1s", response = "10s", request = "1m" }
   retries     = { attempts = 1, on = ["reset", "503"] }
+
+  # What takes its place is made first, and what names it changes over: an upstream that is still named can't go.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "tollgate_upstream" "billing" {

@@ -168,7 +168,7 @@ impl KeyRule {
     pub(super) fn check(
         &self,
         version: &Version,
-        address: IpAddr,
+        address: Option<IpAddr>,
         now: jiff::Timestamp,
     ) -> Result<(), CredentialFault> {
         let key = self.id;
@@ -187,7 +187,9 @@ impl KeyRule {
         if let Some(at) = version.expires_at().filter(|at| now >= *at) {
             return Err(CredentialFault::TokenExpired { key, at });
         }
-        let is_allowed = |cidrs: &[Cidr]| cidrs.iter().any(|cidr| cidr.contains(address));
+        // From nowhere is from none of them.
+        let is_within = |cidr: &Cidr| address.is_some_and(|address| cidr.contains(address));
+        let is_allowed = |cidrs: &[Cidr]| cidrs.iter().any(is_within);
         if !self.allowed.as_deref().is_none_or(is_allowed) {
             return Err(CredentialFault::Address { key, address });
         }

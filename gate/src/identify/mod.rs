@@ -47,25 +47,29 @@ impl<'s> Principal<'s> {
     }
 
     /// Whoever bears a good token of that key, of which none is at hand: the one that opens for longest is assumed.
-    pub(crate) fn assumed(key: &'s KeyRule, address: IpAddr, now: Now) -> Result<Self, Refusal> {
+    pub(crate) fn assumed(
+        key: &'s KeyRule,
+        address: Option<IpAddr>,
+        now: Now,
+    ) -> Result<Self, Refusal> {
         key.check(key.longest(), address, now.wall)?;
         Ok(Self { key })
     }
 }
 
 impl Snapshot {
-    /// Finds out who asks, from `Authorization: Bearer` or `X-API-Key`; `address` is the client's.
+    /// Finds out who asks, from `Authorization: Bearer` or `X-API-Key`; `address` is the client's, if it is known.
     ///
     /// Every fault must look the same to the caller. They also cost the same, once a token has the right shape.
     pub fn identify<'s>(
         &'s self,
         headers: &HeaderMap,
-        address: IpAddr,
+        address: impl Into<Option<IpAddr>>,
         now: Now,
     ) -> Result<Principal<'s>, Refusal> {
         let token = header::token(headers)?;
         let (key, version) = self.keys.verify(token)?;
-        key.check(version, address, now.wall)?;
+        key.check(version, address.into(), now.wall)?;
         Ok(Principal { key })
     }
 }

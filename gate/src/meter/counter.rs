@@ -31,17 +31,18 @@ enum Subject<'a> {
     Key(KeyId),
     /// A principal. No key that stands alone is one, whatever its name.
     Principal(Cow<'a, Arc<Name>>),
-    Address(IpAddr),
+    /// All who have none share one.
+    Address(Option<IpAddr>),
     Route(Cow<'a, Name>),
     Proxy,
 }
 
 impl<'a> Counted<'a> {
-    pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: IpAddr) -> Self {
+    pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
         let subject = match rule.quota.each {
             Each::Principal => Subject::principal(grant.principal()),
             Each::Key => Subject::Key(grant.principal().key_id()),
-            Each::Address => Subject::Address(subscriber(address)),
+            Each::Address => Subject::Address(address.map(subscriber)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
         };

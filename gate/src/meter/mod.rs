@@ -84,12 +84,14 @@ impl Meter {
     }
 
     /// Checks every limit of every quota of the principal, then charges all of them: a refused request costs nothing.
+    /// `address` is the client's, if it is known.
     pub fn admit(
         &self,
         grant: &Grant<'_>,
-        address: IpAddr,
+        address: impl Into<Option<IpAddr>>,
         now: Now,
     ) -> Result<Admission, Refusal> {
+        let address = address.into();
         let quotas = grant.quotas().iter();
         let mut charges: SmallVec<[_; 2]> = quotas
             .map(|quota| self.charge(quota, Counted::new(quota, grant, address)))

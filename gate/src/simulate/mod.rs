@@ -175,7 +175,7 @@ impl Snapshot {
             }
         };
         progress.caller(key);
-        let principal = Principal::assumed(key, address, now)?;
+        let principal = Principal::assumed(key, Some(address), now)?;
         let scope = self.grants.find(&principal.access().scopes, &target);
         progress.scope = scope.map(|scope| scope.name.to_string());
         let grant = self.authorize(principal, &target)?;

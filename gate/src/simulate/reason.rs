@@ -4,6 +4,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{Kind, PartName};
 
 use super::{Caller, Progress, Question, Stop};
+use crate::refusal::address_text;
 use crate::{CredentialFault, OverQuota, Refusal, Rejected};
 
 /// The most scopes that a sentence names.
@@ -93,7 +94,7 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
             format!("the last token of {who} opens nothing since {at}, and it would be {now}")
         }
         CredentialFault::Address { address, .. } => {
-            format!("{who} may not be used from {address}")
+            format!("{who} may not be used from {}", address_text(address))
         }
         other => other.to_string(),
     }

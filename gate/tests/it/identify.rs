@@ -168,6 +168,19 @@ fn an_ipv4_address_inside_ipv6_is_the_ipv4_one() {
     entries.push(acme.key(json!({"scopes": ["all"], "allowed_cidrs": ["10.0.0.0/8"]})));
     let snapshot = build(&entries);
 
-    let mapped = "::ffff:10.9.9.9".parse().unwrap();
+    let mapped: std::net::IpAddr = "::ffff:10.9.9.9".parse().unwrap();
     assert!(snapshot.identify(&acme.headers(), mapped, at(0)).is_ok());
+}
+
+#[test]
+fn a_key_that_is_bound_to_addresses_is_refused_from_an_unknown_one() {
+    let acme = Caller::new("acme");
+    for (blocks, is_good) in [(json!(["0.0.0.0/0", "::/0"]), false), (json!(null), true)] {
+        let mut entries = open_world();
+        entries.push(acme.key(json!({"scopes": ["all"], "allowed_cidrs": blocks})));
+        let snapshot = build(&entries);
+
+        let found = snapshot.identify(&acme.headers(), None, at(0));
+        assert_eq!(found.is_ok(), is_good);
+    }
 }

@@ -174,6 +174,19 @@ fn a_quota_counts_each_subject_by_itself() {
 }
 
 #[test]
+fn clients_without_an_address_share_one_count() {
+    let acme = Caller::new("acme");
+    let snapshot = world(&[&acme], &[quota("one", "address", &[(1, "1m")])]);
+    let meter = Meter::default();
+    let grant = acme.get(&snapshot, "/").unwrap();
+
+    assert!(meter.admit(&grant, None, at(0)).is_ok());
+    assert!(meter.admit(&grant, None, at(0)).is_err());
+    let known: IpAddr = "192.0.2.1".parse().unwrap();
+    assert!(meter.admit(&grant, known, at(0)).is_ok());
+}
+
+#[test]
 fn an_ipv6_subscriber_is_one_address() {
     let acme = Caller::new("acme");
     let snapshot = world(&[&acme], &[quota("one", "address", &[(1, "1m")])]);

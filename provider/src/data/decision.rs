@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use http::Uri;
 use serde::Deserialize;
 use serde_json::json;
 use tollgate_gate::SIMULATED_REQUESTS_MAX;
-use tollgate_gate::{Caller, Decision as Decided, Question as Asked, Rejected, Snapshot};
-use tollgate_store::document::Entry;
-use tollgate_store::{KeyId, Name, Timestamp};
+use tollgate_gate::{Caller, Decision as Decided, Question as Asked, Rejected, Snapshot, Target};
+use tollgate_store::document::{Entry, Kind};
+use tollgate_store::{KeyId, Method, Name, Timestamp};
 
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
@@ -85,9 +86,13 @@ impl Source for Decision {
     async fn answer(&self, store: &Store, config: Fields) -> Result<Answer, Diagnostic> {
         let question: Question = question(config)?;
         let entries = inventory::entries(store).await?;
+        let warnings = question.misnamed(&entries, &store.backend.place());
         let made = lock(&self.snapshots).of(entries, &question.proxy);
         let (snapshot, rejected) = &*made;
-        Ok(told(snapshot.simulate(&question.asked(), rejected)).into())
+        Ok(Answer {
+            attributes: told(snapshot.simulate(&question.asked(), rejected)),
+            warnings,
+        })
     }
 }
 
@@ -98,10 +103,14 @@ fn request() -> [Attribute; 10] {
         Attribute::required("proxy", Type::String)
             .check(Name::parse)
             .describe("The deployment whose routes apply: the name of a `tollgate_proxy`."),
-        Attribute::required("method", Type::String).describe("The method, like `GET`."),
+        Attribute::required("method", Type::String)
+            .check(Method::parse)
+            .describe("The method, like `GET`."),
         Attribute::required("host", Type::String)
-            .describe("The host that it is addressed to, like `api.example.com`."),
+            .check(check_host)
+            .describe("The host that it is addressed to, like `api.example.com`, with or without a port."),
         Attribute::required("path", Type::String)
+            .check(check_path)
             .describe("The path, like `/v1/orders/1`. A query may follow."),
         text("key").describe(
             "The name of the key whose token it bears; of a key of a key set, `SET/NAME`. At most one of `key`, \
@@ -155,6 +164,43 @@ fn decision() -> [Attribute; 11] {
 }
 
 impl Question {
+    /// Names of the question that nothing has. Who asks about them is refused, which a test may ask for, or a typing
+    /// mistake may hide.
+    fn misnamed(&self, entries: &[Entry], place: &str) -> Vec<Diagnostic> {
+        let is_there = |kind: Kind, name: &str| {
+            let mut ids = entries.iter().map(|entry| &entry.id);
+            ids.any(|id| id.kind == kind.as_str() && id.name == name)
+        };
+        let mut missing = Vec::new();
+        if !is_there(Kind::Proxy, self.proxy.as_str()) {
+            missing.push(("proxy", Kind::Proxy, self.proxy.to_string()));
+        }
+        if let Some(principal) = &self.principal
+            && !is_there(Kind::Principal, principal.as_str())
+        {
+            missing.push(("principal", Kind::Principal, principal.to_string()));
+        }
+        if (self.key.is_some() || self.key_id.is_some()) && !self.knows_its_key(entries) {
+            let (attribute, name) = match (&self.key, self.key_id) {
+                (None, Some(id)) => ("key_id", id.to_string()),
+                (key, _) => ("key", key.clone().unwrap_or_default()),
+            };
+            missing.push((attribute, Kind::Key, name));
+        }
+        let missing = missing.into_iter();
+        let told =
+            missing.map(|(attribute, kind, name)| not_there(attribute, kind, (&name, place)));
+        told.collect()
+    }
+
+    fn knows_its_key(&self, entries: &[Entry]) -> bool {
+        let (keys, _) = inventory::keys(entries);
+        keys.iter().any(|found| match (&self.key, self.key_id) {
+            (Some(name), _) => found.label() == *name,
+            (None, id) => found.key().map(|key| key.id) == id,
+        })
+    }
+
     fn asked(&self) -> Asked<'_> {
         let caller = match (&self.key, self.key_id, &self.principal) {
             (Some(key), _, _) => Caller::KeyName(key),
@@ -221,6 +267,36 @@ fn told(decided: Decided) -> Fields {
     named.into_iter().collect()
 }
 
+fn not_there(attribute: &str, kind: Kind, (name, place): (&str, &str)) -> Diagnostic {
+    let message = format!(
+        "{place} holds no {kind} {name:?}, or none that proxies can read: the decision is about one that is not there. \
+         Check how it is written; where something of this configuration makes it, add a `depends_on`"
+    );
+    let summary = format!("There is no {kind} {name:?}");
+    Diagnostic::warning(summary, message).at(Path::attribute(attribute))
+}
+
+fn check_host(text: &str) -> Result<(), String> {
+    let uri = Uri::from_static("/");
+    Target::parse(&http::Method::GET, Some(text), &uri)
+        .map(drop)
+        .map_err(|_| {
+            format!(
+                "{text:?} is not a host: write one like \"api.example.com\", with or without a port"
+            )
+        })
+}
+
+/// Only its form: a path that a proxy refuses may be what is asked about.
+fn check_path(text: &str) -> Result<(), String> {
+    if text.starts_with('/') {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is not a path: it must begin with `/`, like \"/v1/orders/1\""
+    ))
+}
+
 fn parse_address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is not an address: write one like \"192.0.2.1\" or \"2001:db8::1\"")
@@ -230,7 +306,7 @@ fn parse_address(text: &str) -> Result<IpAddr, String> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tollgate_store::document::{Document, DocumentKey, Kind};
+    use tollgate_store::document::{Document, DocumentKey};
 
     use super::*;
 

@@ -88,12 +88,19 @@ impl Source for Keys {
     }
 }
 
+fn check_prefix(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    Name::parse(text).map(drop)
+}
+
 fn filters() -> Vec<Attribute> {
     let name = |name| Attribute::optional(name, Type::String).check(Name::parse);
     vec![
         Attribute::optional("name_prefix", Type::String)
-            .check(Name::parse)
-            .describe("How the key's own name starts."),
+            .check(check_prefix)
+            .describe("How the key's own name starts. The empty text fits all."),
         name("principal").describe("The principal that it acts as."),
         name("scope").describe(
             "A scope that the key itself, or its key set, names. What roles or a principal give is not looked through.",

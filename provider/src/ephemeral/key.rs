@@ -22,6 +22,8 @@ use crate::value::Type;
 const MADE_BY_THE_SAME_APPLY: &str = "where a resource of this configuration makes it, give fingerprint that resource's \
                                       own, so that Terraform makes it first";
 
+const FINGERPRINT_DIGITS: usize = 16;
+
 /// A key's token.
 #[derive(Debug)]
 pub(super) struct Key;
@@ -56,7 +58,9 @@ impl Source for Key {
                     .sensitive()
                     .describe("The token that the client sends."),
                 Attribute::computed("id", Type::String).describe("The key's public id."),
-                Attribute::filled("fingerprint", Type::String).describe(
+                Attribute::filled("fingerprint", Type::String)
+                    .check(check_fingerprint)
+                    .describe(
                         "The first 16 hexadecimal digits of the token's SHA-256. Where the same apply makes or rotates \
                          the key, give it the resource's `fingerprint`: then Terraform waits for it, and any other \
                          token is an error.",
@@ -96,6 +100,16 @@ impl Source for Key {
         ])
         .into())
     }
+}
+
+fn check_fingerprint(text: &str) -> Result<(), String> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() == FINGERPRINT_DIGITS && text.bytes().all(is_digit) {
+        return Ok(());
+    }
+    Err(format!(
+        "{text:?} is no fingerprint: it must be 16 lower-case hexadecimal digits, as the resource's `fingerprint` is"
+    ))
 }
 
 /// A key that stands by itself, and its token as far as it is there.

@@ -15,7 +15,7 @@ use tollgate_store::{KeyId, Name, Problem};
 
 use crate::call::Call;
 use crate::clock;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Path};
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
@@ -122,17 +122,21 @@ impl Resource for Key {
         let id = &key_id(store, name);
         let owner = TokenOwner::Key { name, id };
         let place = store.backend.token_place(owner).await?;
-        Ok(match place {
-            Some(place) => Beside {
-                attributes: place_attributes(place),
-                missing: None,
-            },
-            None => Beside {
-                attributes: Fields::new(),
-                missing: document
-                    .filter(|document| !is_brought_along(document))
-                    .map(|_| token_missing(store, name)),
-            },
+        let other_id = document.and_then(|document| other_id(document, *id));
+        let missing = match (other_id, document) {
+            (Some(found), _) => Some(id_changed(store, name, found)),
+            (None, Some(document)) if place.is_none() && !is_brought_along(document) => {
+                Some(token_missing(store, name))
+            }
+            _ => None,
+        };
+        let mut attributes = place.map(place_attributes).unwrap_or_default();
+        if other_id.is_some() {
+            attributes.insert("id".to_owned(), id.as_str().into());
+        }
+        Ok(Beside {
+            attributes,
+            missing,
         })
     }
 
@@ -147,10 +151,14 @@ impl Resource for Key {
         }
     }
 
-    fn is_due(&self, document: &Document, now: jiff::Timestamp) -> bool {
+    fn given_tokens(&self, state: &Value, config: &Value) -> Vec<(Path, Verifier)> {
+        attributes::given_tokens(state, config)
+    }
+
+    fn due(&self, document: &Document, now: jiff::Timestamp) -> Option<String> {
         match document.spec() {
-            Spec::Key(key) => rotation::is_due(key, now),
-            _ => false,
+            Spec::Key(key) => rotation::due(key, now),
+            _ => None,
         }
     }
 }
@@ -211,6 +219,25 @@ pub(crate) fn place_attributes(place: TokenPlace) -> Fields {
 fn is_brought_along(document: &Document) -> bool {
     let newest = |key: &Declared| key.versions.last().is_some_and(|version| version.imported);
     matches!(document.spec(), Spec::Key(key) if newest(key))
+}
+
+/// The id that a key has, where it is not the one that derives from its name.
+fn other_id(document: &Document, id: KeyId) -> Option<KeyId> {
+    match document.spec() {
+        Spec::Key(key) => (key.id != id).then_some(key.id),
+        _ => None,
+    }
+}
+
+fn id_changed(store: &Store, name: &Name, found: KeyId) -> Diagnostic {
+    Diagnostic::warning(
+        format!("Key {:?} has another id", name.as_str()),
+        format!(
+            "{} holds it under the id {found}, which is not the one that derives from its name: somebody changed it by \
+             hand, and no token of Tollgate's own opens it. The next apply puts it right.",
+            store.backend.place()
+        ),
+    )
 }
 
 fn token_missing(store: &Store, name: &Name) -> Diagnostic {

@@ -15,15 +15,17 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use serde_json::Value as Json;
 use tollgate_store::document::{Document, DocumentKey, KeySet as Declared, Kind, Reference, Spec};
+use tollgate_store::token::Verifier;
 use tollgate_store::{Name, Problem};
 
 use crate::call::Call;
-use crate::diagnostic::{Diagnostic, listed};
+use crate::diagnostic::{Diagnostic, Path, listed};
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
 pub(crate) use pages::{page_of, token};
+use parts::Part;
 use write::Writing;
 
 /// A set of keys.
@@ -63,8 +65,12 @@ impl Resource for KeySet {
         attributes::may_be_left_of(given, found)
     }
 
-    fn foresee(&self, prior: &Value, planned: &mut Value, _: bool) {
-        attributes::foresee(prior, planned);
+    fn foresee(&self, prior: &Value, planned: &mut Value, due: bool) {
+        attributes::foresee(prior, planned, due);
+    }
+
+    fn given_tokens(&self, state: &Value, _: &Value) -> Vec<(Path, Verifier)> {
+        attributes::given_tokens(state)
     }
 
     fn distrust(&self, _: &Document, prior: &Value, fresh: &mut Value) -> Vec<String> {
@@ -136,11 +142,15 @@ async fn with_beside(call: &Call<'_>, made: Made) -> Result<Made, Failed> {
 async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Failed> {
     let parts = parts::read(store, name).await?;
     let keys = parts::keys(&parts, set.generation);
+    let own = &Declared {
+        namespace: store.namespace.clone(),
+        ..set.clone()
+    };
     let (shown, mut unsound) = pages::show(store, name, set, &keys).await?;
     let doubtful = keys.iter().filter(|(_, key)| key.versions.len() != 1);
     unsound.extend(doubtful.map(|(name, _)| name.clone()));
     let keys = keys.iter().map(|(key, declared)| {
-        let mut shown = attributes::show(set, name, key, declared);
+        let mut shown = attributes::show(own, name, key, declared);
         if unsound.contains(key) {
             shown.insert("fingerprint".to_owned(), Json::Null);
         }
@@ -152,13 +162,42 @@ async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Fail
     ];
     Ok(Beside {
         attributes: attributes.into_iter().collect(),
-        missing: (!unsound.is_empty()).then(|| tokens_missing(store, name, &unsound)),
+        missing: if !unsound.is_empty() {
+            Some(tokens_missing(store, name, &unsound))
+        } else if own != set {
+            Some(other_ids(store, name))
+        } else {
+            let is_left = |part: &Part| part.name.generation != set.generation;
+            parts.iter().any(is_left).then(|| unfinished(store, name))
+        },
     })
+}
+
+fn other_ids(store: &Store, set: &Name) -> Diagnostic {
+    Diagnostic::warning(
+        format!("Key set {:?} has keys of other ids", set.as_str()),
+        format!(
+            "{} holds it as of another namespace, from which its keys' ids would derive: somebody changed it by hand, and \
+             no token of Tollgate's own opens them. The next apply puts it right.",
+            store.backend.place()
+        ),
+    )
+}
+
+fn unfinished(store: &Store, set: &Name) -> Diagnostic {
+    Diagnostic::warning(
+        format!("A change of key set {:?} is unfinished", set.as_str()),
+        format!(
+            "{} holds parts of it in another layout, which an interrupted apply left and no proxy serves. The next apply \
+             removes them.",
+            store.backend.place()
+        ),
+    )
 }
 
 fn tokens_missing(store: &Store, set: &Name, keys: &BTreeSet<Name>) -> Diagnostic {
     Diagnostic::warning(
-        format!("Tokens of key_set {:?} are missing", set.as_str()),
+        format!("Tokens of key set {:?} are missing", set.as_str()),
         format!(
             "{} holds the keys, but the page with their tokens is gone, or it holds several hashes for one: {}. Clients \
              that still have a token can use it until the next apply, which goes on with the token that is in the page, \

@@ -1,7 +1,13 @@
 //! `tollgate_proxy`.
 
-use tollgate_store::document::{Kind, LISTEN_MAX, TRUSTED_PROXIES_MAX};
-use tollgate_store::{Cidr, ListenAddress};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+use tollgate_store::document::{
+    CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
+    TRUSTED_PROXIES_MAX, TlsVersion,
+};
+use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -18,9 +24,29 @@ impl Resource for Proxy {
     }
 
     fn schema(&self) -> Schema {
-        let listen = [Attribute::required("address", Type::String)
-            .check_meaning(ListenAddress::parse, ListenAddress::address)
-            .describe("The address and port, like `0.0.0.0:8080` or `[::]:8080`.")];
+        let listen = [
+            Attribute::required("address", Type::String)
+                .check_meaning(ListenAddress::parse, |address| address.place().clone())
+                .describe(
+                    "The address and port, like `0.0.0.0:8080` or `[::]:8080`, or a Unix socket, like \
+                     `unix:/run/tollgate.sock`: its owner and its group may connect, and have no address. A key that is \
+                     bound to addresses is refused there.",
+                ),
+            Attribute::optional("proxy_protocol", Type::set_of_strings())
+                .check(ProxySender::parse)
+                .at_most(PROXY_PROTOCOL_MAX)
+                .describe(
+                    "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
+                     version 1 or 2: 1 to 64, of a Unix socket `unix`. It tells the client's address, which is taken for the connection's own by \
+                     everything else, `trusted_proxies` too. Connections of others, and those without a header, are \
+                     refused. Nobody sends one where left out.",
+                ),
+            Attribute::optional("tls", Shape::single(tls())).describe(
+                "How clients are spoken to by TLS; in the clear where left out. Everything that it names is read by \
+                 the proxy again with each poll, and replaced without a restart. What can't be used leaves what was \
+                 good before it, and is told in its log, its metrics and `/documents`.",
+            ),
+        ];
         Schema {
             description: "A deployment of proxies: any number of processes that serve the same routes.",
             attributes: vec![
@@ -40,4 +66,52 @@ impl Resource for Proxy {
             ],
         }
     }
+}
+
+fn tls() -> [Attribute; 5] {
+    [
+        Attribute::required("certificates", Type::list_of_strings())
+            .check(MaterialReference::parse)
+            .at_most(CERTIFICATES_MAX)
+            .describe(
+                "Where the proxy's certificates are, 1 to 16 places like `file:/etc/tollgate/edge.pem`: PEM with the \
+                 certificate first, then what it is signed by, and its private key. A client gets the one for the name \
+                 that it asks for, and otherwise the first.",
+            ),
+        material("client_ca").describe(
+            "Where the authorities are that clients' certificates must be signed by, as PEM. Clients are asked for no \
+             certificate where left out. An address whose authorities can't be read is not listened on.",
+        ),
+        Attribute::optional("client_certificates", Type::String)
+            .check(parse_client_certificates)
+            .describe(
+                "Whether clients must have a certificate that `client_ca` signed: `required`, or `optional`. \
+                 `required` where left out.",
+            ),
+        material("client_crl").describe(
+            "Where the lists of revoked certificates are, as PEM: a current one of every authority that signs clients, \
+             as nobody whose authority has none gets in. None is heeded where left out.",
+        ),
+        Attribute::optional("min_version", Type::String)
+            .check(parse_version)
+            .describe("The oldest version of TLS that is spoken: `1.2` or `1.3`. `1.2` where left out."),
+    ]
+}
+
+fn material(name: &'static str) -> Attribute {
+    Attribute::optional(name, Type::String).check(MaterialReference::parse)
+}
+
+fn parse_client_certificates(text: &str) -> Result<ClientCertificates, String> {
+    parse(text).ok_or_else(|| format!("{text:?} is none of \"required\" and \"optional\""))
+}
+
+fn parse_version(text: &str) -> Result<TlsVersion, String> {
+    parse(text)
+        .ok_or_else(|| format!("{text:?} is no version of TLS: it must be \"1.2\" or \"1.3\""))
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+    T::deserialize(deserializer).ok()
 }

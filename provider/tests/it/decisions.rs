@@ -174,7 +174,16 @@ async fn a_decision_is_about_what_the_store_holds_now() {
     let terraform = served().await;
     let other = json!({"key": "partners/c", "at": "2029-01-01T00:00:00Z"});
 
-    let before = decide(&terraform, other.clone()).await;
+    let Asked { value, diagnostics } = terraform.ask(DECISION, &request(other.clone())).await;
+    let before = to_json(&value.unwrap()).unwrap();
+    assert_eq!(
+        texts(&diagnostics),
+        [
+            "warning @.key\nThere is no key \"partners/c\"\nMemory, namespace \"prod\" holds no key \"partners/c\", or none \
+             that proxies can read: the decision is about one that is not there. Check how it is written; where \
+             something of this configuration makes it, add a `depends_on`."
+        ]
+    );
     sets::partners(&terraform.store).await;
     let after = decide(&terraform, other).await;
 
@@ -218,7 +227,10 @@ async fn a_request_has_one_caller() {
 #[tokio::test]
 async fn wrong_words_are_told_at_their_places() {
     let terraform = served().await;
-    let other = json!({"address": "localhost", "at": "noon", "requests": 0, "proxy": "-", "key_id": "short", "key": null});
+    let other = json!({
+        "address": "localhost", "at": "noon", "requests": 0, "proxy": "-", "key_id": "short", "key": null,
+        "method": "get", "host": "https://api.example.com", "path": "v1/orders",
+    });
 
     let Asked { diagnostics, .. } = terraform.ask(DECISION, &request(other)).await;
 
@@ -227,12 +239,37 @@ async fn wrong_words_are_told_at_their_places() {
         summaries,
         [
             "Invalid proxy",
+            "Invalid method",
+            "Invalid host",
+            "Invalid path",
             "Invalid key_id",
             "Invalid address",
             "Invalid at",
             "Invalid requests"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_name_that_nothing_has_is_told_where_it_stands() {
+    let terraform = served().await;
+    let id = KeyId::derive(&namespace(), &Name::parse("nobody").unwrap());
+
+    for (other, attribute) in [
+        (json!({"key": "acme-c1"}), "key"),
+        (json!({"key": null, "key_id": id}), "key_id"),
+        (json!({"key": null, "principal": "nobody"}), "principal"),
+        (json!({"proxy": "egde"}), "proxy"),
+    ] {
+        let Asked { value, diagnostics } = terraform.ask(DECISION, &request(other.clone())).await;
+
+        assert!(value.is_some(), "{other}");
+        let [warning] = texts(&diagnostics).try_into().unwrap();
+        assert!(
+            warning.starts_with(&format!("warning @.{attribute}\nThere is no ")),
+            "{warning}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -78,6 +78,22 @@ async fn a_key_without_a_token_says_how_to_make_one() {
 }
 
 #[tokio::test]
+async fn what_is_no_fingerprint_is_told_before_anything_is_opened() {
+    let terraform = Terraform::new().await;
+    let asked = json!({"name": "acme-ci", "fingerprint": "xyz"});
+
+    let refused = terraform.open(KEY, &asked).await;
+
+    assert_eq!(
+        texts(&refused.diagnostics),
+        [
+            "error @.fingerprint\nInvalid fingerprint\n\"xyz\" is no fingerprint: it must be 16 lower-case hexadecimal digits, \
+             as the resource's `fingerprint` is."
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_token_of_another_fingerprint_than_was_asked_for_is_refused() {
     let terraform = Terraform::new().await;
     create(&terraform).await;
@@ -242,8 +258,8 @@ async fn a_broken_page_is_named_without_what_it_holds() {
     assert_eq!(
         texts(&opened.diagnostics),
         [
-            "error @\nThe page 2.0 of the tokens of key_set \"partners\" is broken\nMemory/prod/page 2.0 of the tokens of \
-             key_set \"partners\" is no JSON object of tokens. Write an earlier version's value back, or remove it: its \
+            "error @\nThe page 2.0 of the tokens of key set \"partners\" is broken\nMemory/prod/page 2.0 of the tokens of key \
+             set \"partners\" is no JSON object of tokens. Write an earlier version's value back, or remove it: its \
              keys then need another `token_version`."
         ]
     );

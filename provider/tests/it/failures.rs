@@ -2,6 +2,7 @@
 //! apply converges.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tollgate_proto::tfplugin6::provider_server::Provider;
 use tollgate_proto::tfplugin6::stop_provider;
@@ -108,7 +109,7 @@ async fn is_empty(terraform: &Terraform, sample: &Sample) -> bool {
     terraform.store.read(&key).await.unwrap().is_none() && token.is_none()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_create_that_fails_anywhere_converges_at_the_next_apply() {
     for sample in [samples::scope(), samples::key()] {
         for (call, fault) in faults() {
@@ -132,7 +133,7 @@ async fn a_create_that_fails_anywhere_converges_at_the_next_apply() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_create_whose_answer_is_lost_is_told_to_terraform() {
     let (terraform, store) = Unreliable::terraform().await;
     let sample = samples::key();
@@ -156,7 +157,7 @@ async fn a_create_whose_answer_is_lost_is_told_to_terraform() {
     assert!(is_empty(&terraform, &sample).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_update_that_fails_anywhere_converges_at_the_next_apply() {
     for sample in [samples::scope(), samples::key()] {
         for (call, fault) in faults() {
@@ -176,7 +177,7 @@ async fn an_update_that_fails_anywhere_converges_at_the_next_apply() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_destroy_that_fails_anywhere_is_finished_by_the_next() {
     for sample in [samples::scope(), samples::key()] {
         for (call, fault) in faults() {
@@ -200,7 +201,7 @@ async fn a_destroy_that_fails_anywhere_is_finished_by_the_next() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_destroy_that_failed_and_is_no_longer_wanted_converges_too() {
     for (call, fault) in faults() {
         let sample = samples::key();
@@ -225,7 +226,7 @@ async fn a_destroy_that_failed_and_is_no_longer_wanted_converges_too() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_read_that_fails_keeps_the_state() {
     for (call, fault) in faults() {
         let sample = samples::key();
@@ -241,7 +242,7 @@ async fn a_read_that_fails_keeps_the_state() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unfinished_create_never_takes_somebody_elses_document_away() {
     for sample in [samples::scope(), samples::key()] {
         let (terraform, store) = Unreliable::terraform().await;
@@ -265,7 +266,7 @@ async fn an_unfinished_create_never_takes_somebody_elses_document_away() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_resources_of_one_name_are_told_apart_while_both_are_made() {
     let (terraform, _store) = Unreliable::terraform().await;
     let sample = samples::key();
@@ -284,15 +285,15 @@ async fn two_resources_of_one_name_are_told_apart_while_both_are_made() {
     assert_eq!(
         texts(&refused.diagnostics),
         [
-            "error @.name\nKey \"acme-ci\" is declared twice\nAnother resource creates key \"acme-ci\" at this moment. A \
-             key's name must be its own: give one of the two another name."
+            "error @.name\nKey \"acme-ci\" is declared twice\nAnother resource of this configuration is key \
+             \"acme-ci\" too. A key's name must be its own: give one of the two another name, or remove it."
         ]
     );
     assert_eq!(refused.object, None);
     assert_whole(&terraform, &sample, &made.object.unwrap()).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_an_error_of_one_call() {
     let (terraform, store) = Unreliable::terraform().await;
     let sample = samples::scope();
@@ -314,7 +315,7 @@ async fn a_panic_is_an_error_of_one_call() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_calls_in_flight_and_later_ones_are_served() {
     let (terraform, store) = Unreliable::terraform().await;
     let sample = samples::scope();
@@ -340,7 +341,7 @@ pub(crate) async fn neighbour(terraform: &Terraform) -> Terraform {
     Terraform::with(Arc::new(terraform.store.clone()), terraform.store.clone()).await
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_two_processes_that_create_one_key_the_winners_token_stays() {
     for (call, fault) in [("write", Fault::HangsAfter), ("write_token", Fault::Hangs)] {
         let (terraform, store) = Unreliable::terraform().await;
@@ -380,7 +381,7 @@ async fn of_two_processes_that_create_one_key_the_winners_token_stays() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_created_while_another_process_removes_it_keeps_its_token() {
     for (call, fault) in [
         ("delete_token", Fault::HangsAfter),
@@ -416,7 +417,7 @@ async fn a_key_created_while_another_process_removes_it_keeps_its_token() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_update_within_which_the_process_ended_is_gone_on_with() {
     for sample in [samples::scope(), samples::key()] {
         for is_written in [false, true] {
@@ -440,5 +441,28 @@ async fn an_update_within_which_the_process_ended_is_gone_on_with() {
             assert_eq!(texts(&destroyed.diagnostics), [""; 0]);
             assert!(is_empty(&terraform, &sample).await);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_soon_after_it_was_asked_to_stop_is_no_failure() {
+    for sample in [samples::scope(), samples::key()] {
+        let (terraform, store) = Unreliable::terraform().await;
+        let config = terraform.config(sample.resource, &sample.full);
+        store.fail("write", Fault::HangsAfter);
+
+        let interrupt = async {
+            store.hanging.notified().await;
+            let request = Request::new(stop_provider::Request {});
+            terraform.provider.stop_provider(request).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            store.recover();
+            store.resume.notify_one();
+        };
+        let create = terraform.apply(sample.resource, None, &config);
+        let (created, ()) = tokio::join!(create, interrupt);
+
+        assert_eq!(texts(&created.diagnostics), [""; 0]);
+        assert_whole(&terraform, &sample, &created.object.unwrap()).await;
     }
 }

@@ -98,7 +98,7 @@ async fn a_key_of_a_set_has_what_the_set_gives_it() {
     is(
         &common,
         "secret_id",
-        json!("memory/prod/page 2.0 of the tokens of key_set \"partners\""),
+        json!("memory/prod/page 2.0 of the tokens of key set \"partners\""),
     );
 }
 

@@ -8,7 +8,7 @@ use tollgate_store::document::{Document, Entry, Kind};
 use tollgate_store::token::Verifier;
 
 use crate::key_sets::{SET, apply, assert_whole, declared, keys, many, tokens};
-use crate::terraform::Terraform;
+use crate::terraform::{Terraform, key};
 use crate::words::texts;
 
 /// Changes every stored part of the set behind the provider's back.
@@ -103,7 +103,7 @@ async fn a_page_that_is_missing_is_told_and_its_tokens_are_made_anew() {
     let read = terraform.refresh(SET, &created).await;
     let told = texts(&read.diagnostics);
     assert!(
-        told[0].contains("\nTokens of key_set \"partners\" are missing\n"),
+        told[0].contains("\nTokens of key set \"partners\" are missing\n"),
         "{told:?}"
     );
     assert!(told[0].contains(" more. Clients"), "{told:?}");
@@ -116,4 +116,77 @@ async fn a_page_that_is_missing_is_told_and_its_tokens_are_made_anew() {
         .filter(|(name, token)| after[*name] != **token);
     assert_eq!(anew.count(), before.len() - left.len());
     assert_whole(&terraform, &repaired, &wanted).await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_was_changed_by_hand_is_told_and_put_right() {
+    let terraform = Terraform::new().await;
+    let wanted = json!({"a": {}, "b": {}});
+    let created = apply(&terraform, None, &wanted).await;
+    let id = key("key_set", "partners");
+    let entry = terraform.store.read(&id).await.unwrap().unwrap();
+    let (revision, document) = (entry.revision.unwrap(), entry.document.unwrap());
+    let mut json = Entry::json(&document, &revision);
+    json["spec"]["namespace"] = "elsewhere".into();
+    let edited = Document::parse(&id, json["spec"].take()).unwrap();
+    let edited = edited.owned(document.owner().cloned());
+    terraform
+        .store
+        .write(&edited, &Expected::Revision(revision))
+        .await
+        .unwrap();
+
+    let read = terraform.refresh(SET, &created).await;
+
+    assert!(texts(&read.diagnostics)[0].contains("has keys of other ids"));
+    let read = read.object.unwrap();
+    let config = terraform.config(SET, &declared(&wanted));
+    let plan = terraform.plan(SET, Some(&read), Some(&config)).await;
+    assert_ne!(plan.state, read.state, "the plan changes something");
+    let repaired = apply(&terraform, Some(&read), &wanted).await;
+    assert_whole(&terraform, &repaired, &wanted).await;
+}
+
+#[tokio::test]
+async fn a_new_token_leaves_the_places_of_the_pages_known() {
+    let terraform = Terraform::new().await;
+    let created = apply(&terraform, None, &json!({"a": {}, "b": {}})).await;
+    let pages = |plan: Value| plan.attribute("pages").clone();
+    let planned = async |keys: Json| {
+        let config = terraform.config(SET, &declared(&keys));
+        let plan = terraform.plan(SET, Some(&created), Some(&config)).await;
+        pages(plan.state)
+    };
+
+    let renewed = planned(json!({"a": {"token_version": 2}, "b": {}})).await;
+    let fewer = planned(json!({"a": {}})).await;
+    let hash = String::from(Verifier::of("a-token-from-elsewhere"));
+    let hashed = planned(json!({"a": {}, "b": {"token_sha256": hash}})).await;
+
+    assert_eq!(&renewed, created.state.attribute("pages"));
+    assert_eq!([fewer, hashed], [Value::Unknown, Value::Unknown]);
+}
+
+#[tokio::test]
+async fn another_timeout_alone_writes_nothing() {
+    let terraform = Terraform::new().await;
+    let created = apply(&terraform, None, &json!({"a": {}})).await;
+    let revision = async || {
+        let entry = terraform.store.read(&key("key_set", "partners")).await;
+        entry.unwrap().unwrap().revision
+    };
+    let before = revision().await;
+    let mut json = declared(&json!({"a": {}}));
+    json["timeouts"] = json!({"update": "10m"});
+    let config = terraform.config(SET, &json);
+
+    let applied = terraform.apply(SET, Some(&created), &config).await;
+
+    assert_eq!(texts(&applied.diagnostics), [""; 0]);
+    let applied = applied.object.unwrap();
+    let limit = applied.state.attribute("timeouts").attribute("update");
+    assert_eq!(limit, &Value::from("10m"));
+    assert_eq!(revision().await, before);
+    let read = terraform.refresh(SET, &applied).await;
+    assert_eq!(read.object, Some(applied));
 }

@@ -132,3 +132,53 @@ async fn a_state_that_was_restored_leaves_the_client_its_token() {
     assert_eq!(kept(&terraform), token);
     assert_whole(&terraform, &repaired, &rotation).await;
 }
+
+#[tokio::test]
+async fn an_id_that_was_changed_by_hand_is_told_and_put_right() {
+    let terraform = Terraform::new().await;
+    let created = apply(&terraform, None, &json!({})).await;
+    let (before, token) = (stored(&terraform).await, kept(&terraform));
+    edit(&terraform, |spec| spec["id"] = "000000000000".into()).await;
+
+    let read = terraform.refresh(KEY, &created).await;
+
+    assert_eq!(
+        texts(&read.diagnostics),
+        [
+            "warning @\nKey \"acme-ci\" has another id\nMemory, namespace \"prod\" holds it under the id 000000000000, \
+             which is not the one that derives from its name: somebody changed it by hand, and no token of Tollgate's own \
+             opens it. The next apply puts it right."
+        ]
+    );
+    let read = read.object.unwrap();
+    let config = terraform.config(KEY, &declared(&json!({})));
+    let plan = terraform.plan(KEY, Some(&read), Some(&config)).await;
+    assert_ne!(plan.state, read.state, "the plan changes something");
+    let whole = apply(&terraform, Some(&read), &json!({})).await;
+    assert_eq!(stored(&terraform).await, before);
+    assert_eq!(kept(&terraform), token);
+    assert_whole(&terraform, &whole, &json!({})).await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_older_than_its_rotation_allows_is_told_with_the_reason() {
+    let terraform = Terraform::new().await;
+    let rotating = json!({"rotation": {"every": "30d"}});
+    let created = apply(&terraform, None, &rotating).await;
+    edit(&terraform, |spec| {
+        spec["versions"][0]["created_at"] = "2026-01-01T00:00:00Z".into();
+    })
+    .await;
+
+    let read = terraform.refresh(KEY, &created).await;
+
+    assert_eq!(
+        texts(&read.diagnostics),
+        [
+            "warning @\nKey \"acme-ci\" is due for a new token\nIts token was made on 2026-01-01T00:00:00Z, longer ago than \
+             `rotation.every` allows: the next apply makes another one."
+        ]
+    );
+    let rotated = apply(&terraform, read.object.as_ref(), &rotating).await;
+    assert_whole(&terraform, &rotated, &rotating).await;
+}

@@ -44,7 +44,7 @@ async fn edit(terraform: &Terraform, sample: &Sample, edit: impl FnOnce(&mut Jso
     terraform.store.write(&edited, &expected).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn every_attribute_of_every_resource_reaches_the_document_under_its_own_name() {
     let terraform = Terraform::new().await;
     let known: BTreeSet<_> = terraform.resources().collect();
@@ -93,7 +93,7 @@ async fn every_attribute_of_every_resource_reaches_the_document_under_its_own_na
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_second_plan_is_empty() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -112,7 +112,7 @@ async fn a_second_plan_is_empty() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_resource_with_nothing_but_what_it_must_have_plans_empty_too() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -135,7 +135,7 @@ async fn a_resource_with_nothing_but_what_it_must_have_plans_empty_too() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_is_made_in_place_and_the_next_plan_is_empty() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -164,7 +164,7 @@ async fn a_change_is_made_in_place_and_the_next_plan_is_empty() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_name_is_another_resource() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -186,7 +186,7 @@ async fn another_name_is_another_resource() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_by_hand_shows_as_drift_and_is_put_right() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -213,7 +213,7 @@ async fn a_change_by_hand_shows_as_drift_and_is_put_right() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_by_hand_that_means_the_same_is_no_drift() {
     let terraform = Terraform::new().await;
     let sample = samples::quota();
@@ -228,7 +228,7 @@ async fn a_change_by_hand_that_means_the_same_is_no_drift() {
     assert_eq!(read.object.unwrap().state, created.state);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_since_the_last_read_is_never_written_over() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -259,15 +259,15 @@ async fn a_change_since_the_last_read_is_never_written_over() {
 
 /// What a sentence about the resource begins with.
 fn subject(sample: &Sample) -> String {
-    // Words begin a sentence, names stay as they are.
-    let kind = match sample.kind {
-        "key_set" => sample.kind.to_owned(),
-        kind => kind[..1].to_uppercase() + &kind[1..],
-    };
-    format!("{kind} {:?}", sample.name)
+    let (first, rest) = words(sample).split_at(1);
+    format!("{}{rest} {:?}", first.to_uppercase(), sample.name)
 }
 
-#[tokio::test]
+fn words(sample: &Sample) -> &'static str {
+    Kind::parse(sample.kind).unwrap().words()
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_document_that_is_gone_is_planned_anew() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -288,7 +288,7 @@ async fn a_document_that_is_gone_is_planned_anew() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_of_what_is_gone_since_the_last_read_is_refused() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -306,7 +306,7 @@ async fn a_change_of_what_is_gone_since_the_last_read_is_refused() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_destroy_leaves_nothing_and_may_be_repeated() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -324,7 +324,7 @@ async fn a_destroy_leaves_nothing_and_may_be_repeated() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_exists_is_imported_by_its_name_and_then_plans_empty() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -344,7 +344,7 @@ async fn what_exists_is_imported_by_its_name_and_then_plans_empty() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_import_of_nothing_is_an_error() {
     let terraform = Terraform::new().await;
 
@@ -361,7 +361,7 @@ async fn an_import_of_nothing_is_an_error() {
     assert!(texts(&odd.diagnostics)[0].contains("\"-\" is not a name"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_create_over_what_exists_says_how_to_import_it() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -388,7 +388,7 @@ async fn a_create_over_what_exists_says_how_to_import_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_broken_document_is_named_and_neither_recreated_nor_forgotten() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {
@@ -398,7 +398,7 @@ async fn a_broken_document_is_named_and_neither_recreated_nor_forgotten() {
 
         let read = terraform.refresh(sample.resource, &created).await;
 
-        let (kind, name) = (sample.kind, sample.name);
+        let (kind, name) = (words(&sample), sample.name);
         let subject = subject(&sample);
         assert_eq!(
             texts(&read.diagnostics),
@@ -412,7 +412,7 @@ async fn a_broken_document_is_named_and_neither_recreated_nor_forgotten() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_unknown_at_plan_is_kept_unknown() {
     let terraform = Terraform::new().await;
     for sample in samples::all() {

@@ -10,6 +10,7 @@
 
 mod asking;
 mod backend;
+mod claims;
 mod configuration;
 mod decisions;
 mod ephemerals;
@@ -22,6 +23,7 @@ mod key_trust;
 mod keys;
 mod life;
 mod mistakes;
+mod names;
 mod policies;
 mod protocol;
 mod references;

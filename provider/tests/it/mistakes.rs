@@ -235,6 +235,53 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
                 .collect(),
         ),
         ("trusted_proxies", json!(["10.0.0.0/33"])),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),
+        ),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": []}]),
+        ),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80", "proxy_protocol": ["unix"]}]),
+        ),
+        (
+            "listen",
+            json!([{"address": "unix:/run/a.sock", "proxy_protocol": ["10.0.0.0/8"]}]),
+        ),
+        ("listen", json!([{"address": "unix:a.sock"}])),
+        ("listen", tls(json!({"certificates": []}))),
+        ("listen", tls(json!({"certificates": ["/etc/edge.pem"]}))),
+        (
+            "listen",
+            tls(json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
+        ),
+        (
+            "listen",
+            tls(json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
+        ),
+        (
+            "listen",
+            tls(json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
+        ),
+        (
+            "listen",
+            tls(json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
+        ),
+        (
+            "listen",
+            tls(json!({
+                "certificates": ["file:/a.pem"],
+                "client_ca": "file:clients.pem",
+                "client_certificates": "always",
+            })),
+        ),
+        (
+            "listen",
+            tls(json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
+        ),
     ];
     [
         (samples::role(), role),
@@ -243,6 +290,11 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         (samples::route(), route),
         (samples::proxy(), proxy),
     ]
+}
+
+/// One address with that TLS.
+fn tls(tls: Json) -> Json {
+    json!([{"address": "0.0.0.0:443", "tls": tls}])
 }
 
 /// A long value is told by its beginning.
@@ -296,6 +348,10 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
                     || detail.contains("tries that are given up")
+                    || detail.contains("named twice")
+                    || detail.contains("can't send to a Unix socket")
+                    || detail.contains("for Unix sockets")
+                    || detail.contains("for client certificates")
                     || detail.contains("is too long")
                     || detail.contains("needs a principal")
                     || detail.contains("must be shorter than every")

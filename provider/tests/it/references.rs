@@ -15,7 +15,7 @@ async fn applied(terraform: &Terraform, resource: &str, json: &serde_json::Value
     applied.object.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_that_names_a_scope_which_does_not_exist_is_refused_with_both_names() {
     let terraform = Terraform::new().await;
     let config = json!({"name": "acme-ci", "scopes": ["base:read", "orders:raed"]});
@@ -36,7 +36,7 @@ async fn a_key_that_names_a_scope_which_does_not_exist_is_refused_with_both_name
     assert!(token.is_none(), "nothing was made");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_names_something_missing_is_refused() {
     for (sample, attribute, value, missing) in [
         (samples::role(), "scopes", json!(["no:scope"]), "no:scope"),
@@ -72,7 +72,7 @@ async fn whatever_names_something_missing_is_refused() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_scope_that_is_still_named_can_not_go_unless_it_is_forced_to() {
     let terraform = Terraform::new().await;
     let scope = applied(&terraform, "tollgate_scope", &samples::scope().full).await;
@@ -87,9 +87,10 @@ async fn a_scope_that_is_still_named_can_not_go_unless_it_is_forced_to() {
         texts(&refused.diagnostics),
         [
             "error @\nScope \"orders:read\" is still in use\nIn memory, namespace \"prod\", role \"partner\" and key \
-             \"acme-ci\" name it, and would open nothing without it. Take it out of them first, or remove them; if it \
-             is replaced by one of another name, add `lifecycle { create_before_destroy = true }`. To remove it all the \
-             same, or replace it by one of the same name, set `force_destroy = true` and apply that before."
+             \"acme-ci\" name it, and would open nothing without it. Take it out of them, or remove them, with an apply \
+             of its own: where one apply does both, Terraform removes first, unless `lifecycle { create_before_destroy = \
+             true }` was applied here before, which also serves where another one takes its place. To remove it all the \
+             same, set `force_destroy = true` and apply that before."
         ]
     );
     let standing = refused.object.unwrap();
@@ -105,7 +106,7 @@ async fn a_scope_that_is_still_named_can_not_go_unless_it_is_forced_to() {
     assert_eq!(removed.object, None, "what names something missing can go");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_that_nothing_names_any_more_can_go() {
     let terraform = Terraform::new().await;
     let scope = applied(&terraform, "tollgate_scope", &samples::scope().full).await;
@@ -120,7 +121,7 @@ async fn one_that_nothing_names_any_more_can_go() {
     assert_eq!((texts(&gone.diagnostics), gone.object), (Vec::new(), None));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_declared_in_one_apply_without_an_order_finds_itself() {
     let terraform = Terraform::new().await;
     let scope = terraform.config("tollgate_scope", &samples::scope().full);
@@ -148,7 +149,7 @@ async fn what_is_declared_in_one_apply_without_an_order_finds_itself() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_that_wait_for_each_other_are_told_soon() {
     let terraform = Terraform::new().await;
     let one = json!({"name": "one", "scopes": ["no:scope"]});
@@ -166,7 +167,7 @@ async fn two_that_wait_for_each_other_are_told_soon() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_document_that_was_changed_by_hand_to_name_nothing_is_still_read() {
     let terraform = Terraform::new().await;
     let sample = samples::role();

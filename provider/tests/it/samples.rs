@@ -267,7 +267,17 @@ pub(crate) fn proxy() -> Sample {
         full: json!({
             "name": "edge",
             "description": "From outside.",
-            "listen": [{"address": "0.0.0.0:8080"}, {"address": "[::1]:8081"}],
+            "listen": [
+                {"address": "0.0.0.0:8080"},
+                {"address": "unix:/run/tollgate.sock", "proxy_protocol": ["unix"]},
+                {"address": "[::1]:8081", "proxy_protocol": ["10.0.0.0/8"], "tls": {
+                    "certificates": ["file:/etc/tollgate/edge.pem"],
+                    "client_ca": "file:/etc/tollgate/clients.pem",
+                    "client_certificates": "optional",
+                    "client_crl": "file:/etc/tollgate/revoked.pem",
+                    "min_version": "1.3",
+                }},
+            ],
             "trusted_proxies": ["10.0.0.0/8"],
             "force_destroy": false,
         }),

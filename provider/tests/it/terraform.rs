@@ -15,7 +15,7 @@ use tollgate_proto::tfplugin6::{
 use tollgate_provider::TollgateProvider;
 use tollgate_provider::value::{Type, Value, decode, encode, from_json, to_json};
 use tollgate_store::backend::{Backend, Memory};
-use tollgate_store::document::{DocumentKey, Kind};
+use tollgate_store::document::{DocumentKey, Kind, Origin};
 use tollgate_store::{Name, Namespace};
 use tonic::Request;
 
@@ -43,11 +43,14 @@ pub(crate) struct Plan {
     pub(crate) state: Value,
     pub(crate) private: Vec<u8>,
     pub(crate) replaces: Vec<AttributePath>,
+    /// Warnings; where there is an error, nothing else counts.
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 pub(crate) struct Terraform {
     pub(crate) provider: TollgateProvider,
     pub(crate) store: Memory,
+    origin: Origin,
     schemas: BTreeMap<String, Vec<Attribute>>,
     /// Every response of the provider, as it goes over the wire.
     responses: Mutex<Vec<Vec<u8>>>,
@@ -61,14 +64,21 @@ impl Terraform {
 
     /// With a backend that stands before `store`.
     pub(crate) async fn with(backend: Arc<dyn Backend>, store: Memory) -> Self {
+        Self::of("here", backend, store).await
+    }
+
+    /// For a state of that origin.
+    pub(crate) async fn of(origin: &str, backend: Arc<dyn Backend>, store: Memory) -> Self {
         samples::write_named(&store).await;
-        let provider = TollgateProvider::with_backend(backend, namespace());
+        let origin = Origin::of(&[origin.as_bytes()]);
+        let provider = TollgateProvider::with_backend(backend, namespace(), Some(origin.clone()));
         let request = Request::new(get_provider_schema::Request {});
         let response = provider.get_provider_schema(request).await.unwrap();
         let schemas = response.into_inner().resource_schemas.into_iter();
         Self {
             provider,
             store,
+            origin,
             schemas: schemas
                 .map(|(name, schema)| (name, schema.block.unwrap().attributes))
                 .collect(),
@@ -119,31 +129,59 @@ impl Terraform {
     ) -> Plan {
         let null = Value::Null;
         let prior_state = prior.map_or(&null, |prior| &prior.state);
+        let private = prior.map(|prior| prior.private.clone());
         let config = config.unwrap_or(&null);
-        let request = plan_resource_change::Request {
-            type_name: resource.to_owned(),
-            prior_state: Some(wire(prior_state)),
-            proposed_new_state: Some(wire(config)),
-            config: Some(wire(config)),
-            prior_private: prior.map(|prior| prior.private.clone()).unwrap_or_default(),
-            ..plan_resource_change::Request::default()
-        };
-        let response = self
-            .provider
-            .plan_resource_change(Request::new(request))
-            .await
-            .unwrap();
-        let response = self.record(response.into_inner());
-        assert_eq!(response.diagnostics, []);
-        assert!(!response.legacy_type_system);
-        let plan = Plan {
-            config: config.clone(),
-            state: self.unwire(resource, response.planned_state.as_ref()),
-            private: response.planned_private,
-            replaces: response.requires_replace,
-        };
+        let plan = self.plan_with(resource, (prior_state, config), private.unwrap_or_default());
+        let plan = plan.await;
+        assert!(plan.diagnostics.iter().all(|told| told.severity == 2));
         self.assert_valid(resource, prior_state, config, &plan.state);
         plan
+    }
+
+    /// Plans, with what was known beside a state, whatever comes of it. Like Terraform, in a process of its own.
+    pub(crate) async fn plan_with(
+        &self,
+        resource: &str,
+        states: (&Value, &Value),
+        private: Vec<u8>,
+    ) -> Plan {
+        let run = self.run();
+        self.plan_within(&run, resource, states, private).await
+    }
+
+    /// A process of its own, for the plans of one run.
+    pub(crate) fn run(&self) -> TollgateProvider {
+        let store = Arc::new(self.store.clone());
+        TollgateProvider::with_backend(store, namespace(), Some(self.origin.clone()))
+    }
+
+    /// Plans beside the other resources of a run.
+    pub(crate) async fn plan_within(
+        &self,
+        run: &TollgateProvider,
+        resource: &str,
+        (prior, config): (&Value, &Value),
+        private: Vec<u8>,
+    ) -> Plan {
+        let request = plan_resource_change::Request {
+            type_name: resource.to_owned(),
+            prior_state: Some(wire(prior)),
+            proposed_new_state: Some(wire(config)),
+            config: Some(wire(config)),
+            prior_private: private,
+            ..plan_resource_change::Request::default()
+        };
+        let response = run.plan_resource_change(Request::new(request)).await;
+        let response = self.record(response.unwrap().into_inner());
+        assert!(!response.legacy_type_system);
+        let state = response.planned_state.as_ref();
+        Plan {
+            config: config.clone(),
+            state: state.map_or(Value::Null, |state| self.unwire(resource, Some(state))),
+            private: response.planned_private,
+            replaces: response.requires_replace,
+            diagnostics: response.diagnostics,
+        }
     }
 
     /// Validates, plans and applies; a replacement is a destroy and a create.
@@ -166,7 +204,8 @@ impl Terraform {
             let destroyed = self.destroy(resource, prior.unwrap()).await;
             assert_eq!(destroyed.diagnostics, []);
             prior = None;
-            plan = self.plan(resource, None, Some(config)).await;
+            let create = (&Value::Null, config);
+            plan = self.plan_with(resource, create, plan.private).await;
         }
         self.apply_plan(resource, prior, plan).await
     }

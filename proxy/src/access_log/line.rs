@@ -32,11 +32,15 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     text(line, Some(&facts.path));
     line.extend_from_slice(b",\"protocol\":");
     text(line, Some(facts.protocol));
+    line.extend_from_slice(b",\"tls\":");
+    text(line, facts.tls);
     line.extend_from_slice(b",\"client\":");
     match facts.client {
         Some(client) => shown(line, format_args!("\"{client}\"")),
         None => text(line, None),
     }
+    line.extend_from_slice(b",\"client_certificate\":");
+    text(line, facts.client_certificate.as_deref());
     line.extend_from_slice(b",\"user_agent\":");
     user_agent(line, facts);
     line.extend_from_slice(b",\"status\":");
@@ -158,7 +162,7 @@ mod tests {
         assert_eq!(
             written(&facts),
             "{\"time\":\"2027-06-30T00:00:00.023Z\",\"request_id\":\"\",\"method\":\"GET\",\"host\":null,\
-             \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"client\":null,\"user_agent\":null,\"status\":null,\
+             \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"tls\":null,\"client\":null,\"client_certificate\":null,\"user_agent\":null,\"status\":null,\
              \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\
              \"principal\":null,\"key\":null,\"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}\n"
         );

@@ -8,8 +8,10 @@ use tollgate_store::backend::{self, Depth};
 use tollgate_store::document::Entry;
 
 use super::Arguments;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::tls::Materials;
 use crate::watch::PollFault;
 
 /// The longest that the store may take.
@@ -38,15 +40,28 @@ async fn check(config: &Config) -> Result<(), Failure> {
         snapshot.keys_len(),
         snapshot.routes_len(),
     );
+    let listens = snapshot.proxy().map(|proxy| proxy.listen.as_slice());
+    let now = Clock::start().now().wall;
+    let review = Materials::default()
+        .review(listens.unwrap_or_default(), now)
+        .await;
+    let unusable = review
+        .faults
+        .iter()
+        .map(|(place, fault)| format!("{place} {fault}"));
     let left_out = rejected
         .iter()
         .map(|rejected| format!("{} is left out: {}", rejected.id, rejected.reason));
-    for line in std::iter::once(head).chain(left_out) {
+    for line in std::iter::once(head).chain(left_out).chain(unusable) {
         // Whoever closes the pipe has read enough.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
     match (rejected.len(), snapshot.proxy()) {
-        (0, Some(_)) => Ok(()),
+        (0, Some(_)) if review.faults.is_empty() => Ok(()),
+        (0, Some(_)) => Err(Failure::Documents(match review.faults.len() {
+            1 => "1 certificate, or the like, can't be used".to_owned(),
+            count => format!("{count} certificates, or the like, can't be used"),
+        })),
         (0, None) => Err(Failure::Documents(format!(
             "there is no proxy {:?} in the namespace: every request would be answered 503",
             config.proxy.as_str()

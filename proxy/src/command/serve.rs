@@ -16,8 +16,9 @@ pub struct Arguments {
     /// The name of the `tollgate_proxy` that this process is.
     #[arg(long, env = "TOLLGATE_PROXY", value_name = "NAME")]
     pub proxy: Option<String>,
-    /// Where clients connect, in place of what the `tollgate_proxy` says; repeat it or separate by commas. Bound at
-    /// once: requests are answered 503 until there is a snapshot.
+    /// Where clients connect, in place of what the `tollgate_proxy` says, also unix:PATH; repeat it or separate by
+    /// commas. Bound at once: requests are answered 503 until there is a snapshot. TLS and the PROXY protocol are what the
+    /// `tollgate_proxy` says of the same address.
     #[arg(
         long,
         env = "TOLLGATE_LISTEN",
@@ -44,6 +45,14 @@ pub struct Arguments {
     /// The most open connections of clients, 100 to 1000000 [default: 10000]. Those beyond wait to be accepted.
     #[arg(long, env = "TOLLGATE_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<String>,
+    /// The most open connections of one address, or of one /64 of IPv6, 1 to 1000000 [default: 1000]. Those beyond are
+    /// refused, but for those of trusted proxies.
+    #[arg(
+        long,
+        env = "TOLLGATE_CONNECTIONS_PER_ADDRESS_MAX",
+        value_name = "COUNT"
+    )]
+    pub connections_per_address_max: Option<String>,
     /// How many threads carry requests, 1 to 256 [default: as many as there are cores to run on].
     #[arg(long, env = "TOLLGATE_WORKERS", value_name = "COUNT")]
     pub workers: Option<String>,

@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
@@ -9,8 +10,10 @@ use tollgate_gate::Snapshot;
 
 use super::*;
 use crate::access_log::AccessLog;
+use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::connection::{self, Ending};
+use crate::connection::{self, Ending, Protocol};
+use crate::cut::Cuts;
 use crate::upstream::SystemTrust;
 
 #[derive(Clone, Default)]
@@ -49,8 +52,14 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
         let ending = Ending {
             closing: CancellationToken::new(),
             cutting: CancellationToken::new(),
+            linger: std::time::Duration::ZERO,
         };
-        connection::serve(stream, peer, handler, ending).await;
+        let caller = Caller {
+            address: Some(peer.ip()),
+            tls: None,
+        };
+        let manner = (Protocol::Either, Cuts::default());
+        connection::serve(stream, (handler, caller), manner, ending).await;
     });
     (gateway, address, paper)
 }

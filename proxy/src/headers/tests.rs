@@ -2,9 +2,10 @@ use super::*;
 
 fn peer(is_trusted: bool) -> Peer {
     Peer {
-        address: "192.0.2.1".parse().unwrap(),
+        address: "192.0.2.1".parse().ok(),
+        is_encrypted: false,
         is_trusted,
-        client: "192.0.2.1".parse().unwrap(),
+        client: "192.0.2.1".parse().ok(),
     }
 }
 

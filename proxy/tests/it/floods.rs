@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::Stage;
+use serde_json::json;
+use tollgate_store::document::Kind;
+
+use crate::support::{Client, Process, Stage, until};
 
 /// How much more memory a flood may take.
 const MORE_BYTES_MAX: u64 = 20 * 1024 * 1024;
@@ -18,7 +21,9 @@ const REQUEST: [u8; 6] = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
+const PRIORITY: u8 = 0x2;
 const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
 const CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
@@ -122,6 +127,73 @@ async fn a_body_of_empty_frames_ends_the_connection() {
         );
         let more = std::iter::repeat_n(frame(DATA, 0, 1, &[]), 10 * FRAMES as usize);
         std::iter::once(start).chain(more)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn frames_that_lead_nowhere_end_the_connection() {
+    for (kind, stream, payload) in [(PING, 0, 8), (SETTINGS, 0, 0), (PRIORITY, 1, 5)] {
+        assert_bounded(|| {
+            let frame = frame(kind, 0, stream, &vec![0; payload]);
+            std::iter::repeat_n(frame, FRAMES as usize)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_is_told_so_and_cut_off() {
+    let stage = Stage::new().await;
+    let mut stream = TcpStream::connect(stage.proxy.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
+
+    let mut answer = String::new();
+    let reading = stream.read_to_string(&mut answer);
+    tokio::time::timeout(FLOOD_MAX, reading)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let series = "tollgate_connections_cut_total{reason=\"head_timeout\"}";
+    assert_eq!(stage.proxy.metric(series).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn an_address_has_only_so_many_connections_unless_it_is_trusted() {
+    let stage = Stage::new().await;
+    let proxy = Process::start(&stage.store, &["--connections-per-address-max", "2"]).await;
+    let held = [(); 2].map(|()| std::net::TcpStream::connect(proxy.address).unwrap());
+    let mut third = TcpStream::connect(proxy.address).await.unwrap();
+    let mut byte = [0; 1];
+    let ended = third.read(&mut byte);
+    let ended = tokio::time::timeout(FLOOD_MAX, ended).await.unwrap();
+    assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+    let series = "tollgate_connections_cut_total{reason=\"address_limit\"}";
+    assert_eq!(proxy.metric(series).await, Some(1.0));
+
+    drop(held);
+    let client = Client::new(&proxy).bearing(&stage.store.token);
+    until("there is room again", async || {
+        client
+            .try_get("/v1/orders")
+            .await
+            .is_some_and(|reply| reply.status == 200)
+    })
+    .await;
+
+    let trusting = json!({
+        "listen": [{"address": "127.0.0.1:0"}],
+        "trusted_proxies": ["127.0.0.0/8"],
+    });
+    stage.store.put(Kind::Proxy, "edge", trusting).await;
+    let _held = [(); 3].map(|()| std::net::TcpStream::connect(proxy.address).unwrap());
+    let client = Client::new(&proxy).bearing(&stage.store.token);
+    until("a trusted one has as many as it wants", async || {
+        client
+            .try_get("/v1/orders")
+            .await
+            .is_some_and(|reply| reply.status == 200)
     })
     .await;
 }

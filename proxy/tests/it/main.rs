@@ -7,6 +7,7 @@
 )]
 
 mod balance;
+mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
@@ -15,10 +16,14 @@ mod forwarding;
 mod http2;
 mod lifecycle;
 mod principals;
+mod proxy_protocol;
+mod replacement;
 mod retries;
 mod streaming;
 mod support;
 mod tls;
+mod tls_listeners;
+mod unix_sockets;
 mod upgrades;
 mod upstreams;
 mod watching;

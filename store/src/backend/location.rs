@@ -77,7 +77,17 @@ pub async fn open(
     namespace: &Namespace,
 ) -> Result<Arc<dyn Backend>, StoreError> {
     match location {
-        Location::Directory(root) => Ok(Arc::new(Directory::new(root, namespace))),
+        Location::Directory(root) => {
+            let directory = Directory::new(root, namespace);
+            if root.exists() && !root.is_dir() {
+                return Err(StoreError::Failed {
+                    place: directory.place(),
+                    action: "to open".to_owned(),
+                    cause: format!("{} is no folder", root.display()),
+                });
+            }
+            Ok(Arc::new(directory))
+        }
         Location::SecretsManager(settings) => open_secrets_manager(settings, namespace),
     }
 }

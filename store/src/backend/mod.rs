@@ -128,7 +128,7 @@ impl fmt::Display for TokenOwner<'_> {
                 let set = set.as_str();
                 write!(
                     formatter,
-                    "page {generation}.{page} of the tokens of key_set {set:?}"
+                    "page {generation}.{page} of the tokens of key set {set:?}"
                 )
             }
         }

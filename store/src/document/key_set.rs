@@ -13,7 +13,7 @@ use super::check::{
     check_count, check_lifetime, check_metadata, check_number, check_set, enabled, is_enabled,
 };
 use super::key::check_versions;
-use super::{Claim, Declaration, KEY_CIDRS_MAX, KeyVersion, Kind, Spec};
+use super::{Claim, Declaration, DocumentKey, KEY_CIDRS_MAX, KeyVersion, Kind, Spec};
 use crate::{Cidr, Description, Environment, KeyId, Name, Namespace, Problem, Timestamp};
 
 /// The most characters of a set's name: a part's name also holds its generation and its number.
@@ -121,6 +121,15 @@ impl PartName {
                 name.as_str()
             )
         })
+    }
+
+    /// What the set's own document is found by.
+    #[must_use]
+    pub fn set_key(&self) -> DocumentKey {
+        DocumentKey {
+            kind: Kind::KeySet,
+            name: self.set.clone(),
+        }
     }
 
     fn split(text: &str) -> Option<Self> {

@@ -46,7 +46,7 @@ impl Kind {
         Self::Proxy,
     ];
 
-    /// Its name in JSON, in file names and in messages.
+    /// Its name in JSON, in file names and in Terraform.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,6 +60,16 @@ impl Kind {
             Self::Upstream => "upstream",
             Self::Route => "route",
             Self::Proxy => "proxy",
+        }
+    }
+
+    /// Its name in a sentence.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::KeySet => "key set",
+            Self::KeySetPart => "key set part",
+            _ => self.as_str(),
         }
     }
 
@@ -93,6 +103,6 @@ pub struct DocumentKey {
 
 impl fmt::Display for DocumentKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {:?}", self.kind, self.name.as_str())
+        write!(formatter, "{} {:?}", self.kind.words(), self.name.as_str())
     }
 }

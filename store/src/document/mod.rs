@@ -10,6 +10,7 @@ mod envelope;
 mod key;
 mod key_set;
 mod kind;
+mod listen;
 mod owner;
 mod principal;
 mod proxy;
@@ -34,9 +35,12 @@ pub use key_set::{
     PART_KEYS_MAX, PartName, SetKey,
 };
 pub use kind::{DocumentKey, Kind};
-pub use owner::Owner;
+pub use listen::{
+    CERTIFICATES_MAX, ClientCertificates, Listen, ListenTls, PROXY_PROTOCOL_MAX, TlsVersion,
+};
+pub use owner::{Origin, Owner};
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
-pub use proxy::{LISTEN_MAX, Listen, Proxy, TRUSTED_PROXIES_MAX};
+pub use proxy::{LISTEN_MAX, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
 pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};

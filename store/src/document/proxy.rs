@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::check_count;
-use super::{Declaration, Kind, Spec};
-use crate::{Cidr, Description, ListenAddress, Problem};
+use super::{Declaration, Kind, Listen, Spec, listen};
+use crate::{Cidr, Description, Problem};
 
 /// The most addresses that one proxy listens on.
 pub const LISTEN_MAX: usize = 16;
@@ -27,14 +27,6 @@ pub struct Proxy {
     pub trusted_proxies: Option<BTreeSet<Cidr>>,
 }
 
-/// One address where clients connect, by HTTP/1.1 and HTTP/2.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// The address and port.
-    pub address: ListenAddress,
-}
-
 impl Declaration for Proxy {
     const KIND: Kind = Kind::Proxy;
 
@@ -45,21 +37,7 @@ impl Declaration for Proxy {
             self.trusted_proxies.as_ref().map(BTreeSet::len),
             TRUSTED_PROXIES_MAX,
         )?;
-        for (index, listen) in self.listen.iter().enumerate() {
-            if self
-                .listen
-                .iter()
-                .take(index)
-                .any(|other| other.address.address() == listen.address.address())
-            {
-                let message = format!(
-                    "{} is already listened on: remove one of the two",
-                    listen.address
-                );
-                return Err(Problem::field("address", message).within("listen", index));
-            }
-        }
-        Ok(())
+        listen::check(&self.listen)
     }
 }
 

@@ -335,8 +335,8 @@ async fn a_file_planted_where_a_token_is_prepared_is_not_written_through() {
 #[tokio::test]
 async fn a_root_that_is_no_folder_is_named() {
     let folder = Folder::new();
-    fs::write(folder.root(), "a file").unwrap();
     let backend = folder.open().await;
+    fs::write(folder.root(), "a file").unwrap();
 
     for error in [
         backend.poll(None, Depth::Signal).await.unwrap_err(),
@@ -345,6 +345,9 @@ async fn a_root_that_is_no_folder_is_named() {
         assert!(matches!(error, StoreError::File { .. }), "{error}");
         assert!(error.to_string().contains("store/prod"), "{error}");
     }
+    let location = Location::Directory(folder.root());
+    let refused = open(&location, &namespace()).await.unwrap_err();
+    assert!(refused.to_string().contains("is no folder"), "{refused}");
 }
 
 #[tokio::test]

@@ -60,13 +60,14 @@ impl Keys {
     }
 
     /// Writes the documents that let a proxy named `edge` do with them what its peers do.
-    pub(crate) fn declare(&self, store: &Path, listen: &str, origin: &str) -> Result<(), Failure> {
+    pub(crate) fn declare(
+        &self,
+        store: &Path,
+        listen: &Value,
+        origin: &str,
+    ) -> Result<(), Failure> {
         let mut documents = vec![
-            document(
-                Kind::Proxy,
-                "edge",
-                json!({"listen": [{"address": listen}]}),
-            )?,
+            document(Kind::Proxy, "edge", json!({"listen": listen}))?,
             document(
                 Kind::Upstream,
                 "origin",

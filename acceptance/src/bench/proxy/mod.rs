@@ -10,6 +10,8 @@ mod origin;
 mod peers;
 mod report;
 mod settings;
+mod start;
+mod work;
 
 use tempfile::TempDir;
 use tollgate_acceptance::{Binaries, Failure, interrupt};
@@ -20,7 +22,9 @@ use keys::Keys;
 use peers::{Peer, Stage};
 use report::{Report, Table};
 pub(crate) use settings::Settings;
+use work::Work;
 
+pub(crate) use load::pace;
 pub(crate) use origin::{bare, serve};
 
 /// What one run of one proxy cost.
@@ -30,6 +34,8 @@ pub(crate) struct Sample {
     cpu_us: f64,
     /// Requests in a second.
     rate: f64,
+    /// The time that half of them took at most, in microseconds.
+    p50_us: f64,
     /// The time that the slowest hundredth took at least, in microseconds.
     p99_us: f64,
     /// The cores that other programs used meanwhile.
@@ -39,45 +45,67 @@ pub(crate) struct Sample {
 /// Measures, and returns what is to be written down.
 pub(crate) fn run(settings: &Settings) -> Result<String, Failure> {
     let binaries = Binaries::find_proxy()?;
-    load::find()?;
-    let (mut tables, mut missing) = (Vec::new(), Vec::new());
-    for &count in &settings.keys {
+    let mut settings = settings.clone();
+    settings.works.retain(|work| is_possible(*work));
+    let (mut tables, mut missing, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+    for (position, &count) in settings.keys.iter().enumerate() {
         let folder = TempDir::with_prefix("tollgate-bench-")
             .map_err(Failure::system("no temporary folder"))?;
         let keys = Keys::make(folder.path(), count)?;
         let stage = Stage::open(folder.path(), &binaries, keys)?;
-        missing.clone_from(&stage.missing);
-        tables.push(compare(&stage, settings)?);
+        if position == 0 {
+            missing.clone_from(&stage.missing);
+        }
+        for peer in &stage.peers {
+            peer.check(&stage.keys)?;
+        }
+        let works = settings
+            .works
+            .iter()
+            .filter(|work| position == 0 || work.is_of_keys());
+        for work in works {
+            tables.push(compare(*work, &stage, &settings)?);
+        }
+        starts.push((count, start::measure(stage)?));
     }
     Ok(Report {
-        settings: settings.clone(),
+        settings,
         missing,
         tables,
+        starts,
     }
     .render())
 }
 
-/// Round after round, and in each all proxies one after the other, every second time in the reverse order.
-fn compare(stage: &Stage, settings: &Settings) -> Result<Table, Failure> {
-    print(&format!("\n{} keys", stage.keys.count));
-    for peer in &stage.peers {
-        peer.check(&stage.keys)?;
+fn is_possible(work: Work) -> bool {
+    let found = load::find(work);
+    if let Err(lack) = &found {
+        print(&format!("left out: {}: {lack}", work.title()));
     }
-    let mut table = Table::new(&stage.keys, &stage.peers);
+    found.is_ok()
+}
+
+/// Round after round, and in each all proxies one after the other, every second time in the reverse order.
+fn compare(work: Work, stage: &Stage, settings: &Settings) -> Result<Table, Failure> {
+    print(&format!("\n{} keys, {}", stage.keys.count, work.title()));
+    let peers = stage.peers.iter().filter(|peer| work.concerns(peer.name));
+    let peers: Vec<_> = peers.collect();
+    let mut table = Table::new(work, &stage.keys, &peers);
     for round in 0..settings.rounds {
-        let mut order: Vec<_> = stage.peers.iter().enumerate().collect();
+        let mut order: Vec<_> = peers.iter().enumerate().collect();
         if round % 2 == 1 {
             order.reverse();
         }
         for (place, peer) in order {
             interrupt::check()?;
-            let sample = measure(peer, stage, settings.seconds)?;
+            let sample = measure(work, peer, stage, settings.seconds)?;
             print(&format!(
-                "  {:>2} {:16} {:>6.2} us {:>7.0}/s  p99 {:>6.0} us  foreign {:.2}",
+                "  {:>2} {:16} {:>7.2} us {:>7.0}/s  p50 {:>6.0} us  p99 {:>6.0} us  foreign {:.2}",
                 round + 1,
                 peer.name,
                 sample.cpu_us,
                 sample.rate,
+                sample.p50_us,
                 sample.p99_us,
                 sample.foreign
             ));
@@ -87,9 +115,9 @@ fn compare(stage: &Stage, settings: &Settings) -> Result<Table, Failure> {
     Ok(table)
 }
 
-fn measure(peer: &Peer, stage: &Stage, seconds: u32) -> Result<Sample, Failure> {
+fn measure(work: Work, peer: &Peer, stage: &Stage, seconds: u32) -> Result<Sample, Failure> {
     let meter = Meter::start(peer.id(), stage.origin_id())?;
-    let load = load::run(&peer.address, &stage.keys, seconds)?;
+    let load = load::run(work, peer, &stage.keys, seconds)?;
     let spent = meter.stop()?;
     if load.bad > 0 || load.requests == 0 {
         return Err(Failure::Unexpected {
@@ -101,6 +129,7 @@ fn measure(peer: &Peer, stage: &Stage, seconds: u32) -> Result<Sample, Failure> 
     Ok(Sample {
         cpu_us: spent.proxy.as_secs_f64() * 1e6 / f64::from(load.requests),
         rate: load.rate,
+        p50_us: load.p50_us,
         p99_us: load.p99_us,
         foreign: spent.foreign,
     })

@@ -15,23 +15,43 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tollgate_acceptance::Failure;
 
+use super::load::LARGE_PATH;
+
 const BODY_BYTES: usize = 1_024;
+const LARGE_BYTES: usize = 1_024 * 1_024;
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Pool = Rc<RefCell<Vec<SendRequest<Empty<Bytes>>>>>;
 
-/// Answers 1 KiB to whatever is asked, and reads no more of a request than where its head ends.
+/// Answers 1 KiB to whatever is asked, or 1 MiB where that is asked for, and reads no more of a request than that and
+/// where its head ends.
 pub(crate) fn serve(address: &str) -> Result<(), Failure> {
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {BODY_BYTES}\r\n\r\n\"{}\"",
-        "x".repeat(BODY_BYTES - 2)
-    );
-    let answer: Rc<[u8]> = answer.into_bytes().into();
+    let answers: Rc<Answers> = Rc::new(Answers {
+        usual: answer(BODY_BYTES),
+        large: answer(LARGE_BYTES),
+        large_start: format!("GET {LARGE_PATH} ").into_bytes(),
+    });
     on_one_thread(address, move |stream| {
-        answer_all(stream, Rc::clone(&answer))
+        answer_all(stream, Rc::clone(&answers))
     })
+}
+
+fn answer(bytes: usize) -> Vec<u8> {
+    let body = "x".repeat(bytes - 2);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    format!("{head}\"{body}\"").into_bytes()
+}
+
+/// What is answered.
+struct Answers {
+    usual: Vec<u8>,
+    large: Vec<u8>,
+    /// How a request for the large one begins.
+    large_start: Vec<u8>,
 }
 
 /// Passes everything on, by hyper on both sides and a pool of connections.
@@ -81,7 +101,7 @@ async fn connect(origin: &str) -> Result<SendRequest<Empty<Bytes>>, BoxError> {
     Ok(sender)
 }
 
-async fn answer_all(mut stream: TcpStream, answer: Rc<[u8]>) {
+async fn answer_all(mut stream: TcpStream, answers: Rc<Answers>) {
     let mut bytes = Vec::with_capacity(REQUEST_BYTES_MAX);
     while stream
         .read_buf(&mut bytes)
@@ -89,8 +109,14 @@ async fn answer_all(mut stream: TcpStream, answer: Rc<[u8]>) {
         .is_ok_and(|count| count > 0)
     {
         if bytes.ends_with(HEAD_END) {
+            let is_large = bytes.starts_with(&answers.large_start);
+            let answer = if is_large {
+                &answers.large
+            } else {
+                &answers.usual
+            };
             bytes.clear();
-            if stream.write_all(&answer).await.is_err() {
+            if stream.write_all(answer).await.is_err() {
                 return;
             }
         }

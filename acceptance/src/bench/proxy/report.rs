@@ -2,6 +2,8 @@
 
 use super::keys::Keys;
 use super::peers::Peer;
+use super::start::Start;
+use super::work::Work;
 use super::{Sample, Settings};
 use crate::machine::processor;
 use crate::numbers::count;
@@ -13,20 +15,24 @@ pub(crate) struct Report {
     pub(crate) settings: Settings,
     /// The peers that were left out.
     pub(crate) missing: Vec<&'static str>,
-    /// For each number of keys.
+    /// For each kind of work and number of keys.
     pub(crate) tables: Vec<Table>,
+    /// For each number of keys.
+    pub(crate) starts: Vec<(u32, Vec<Start>)>,
 }
 
-/// What was measured with one number of keys.
+/// What was measured of one kind of work.
 pub(crate) struct Table {
+    work: Work,
     keys: u32,
     peers: Vec<(&'static str, Vec<Sample>)>,
 }
 
 impl Table {
     /// Of these proxies, of which the first is compared with all others.
-    pub(crate) fn new(keys: &Keys, peers: &[Peer]) -> Self {
+    pub(crate) fn new(work: Work, keys: &Keys, peers: &[&Peer]) -> Self {
         Self {
+            work,
             keys: keys.count,
             peers: peers.iter().map(|peer| (peer.name, Vec::new())).collect(),
         }
@@ -45,6 +51,7 @@ impl Table {
             "CPU us a request",
             "Tollgate's as a part of it",
             "requests a second",
+            "p50 us",
             "p99 us",
             "other programs' cores",
         ]);
@@ -57,16 +64,49 @@ impl Table {
                 name,
                 [
                     format!("{:.1}", of(|sample| sample.cpu_us)),
-                    format!("{ratio:.2}"),
+                    if ratio.is_finite() {
+                        format!("{ratio:.2}")
+                    } else {
+                        String::new()
+                    },
                     format!("{:.0}", of(|sample| sample.rate)),
-                    format!("{:.0}", of(|sample| sample.p99_us)),
+                    whole(of(|sample| sample.p50_us)),
+                    whole(of(|sample| sample.p99_us)),
                     format!("{:.2}", of(|sample| sample.foreign)),
                 ],
             );
         }
         let keys = count(self.keys.into());
-        format!("### {keys} keys\n\n{}", table.render())
+        format!(
+            "### {keys} keys, {}\n\n{}",
+            self.work.title(),
+            table.render()
+        )
     }
+}
+
+/// The time that a proxy takes to serve, and its memory then.
+fn starts(all: &[(u32, Vec<Start>)]) -> String {
+    let mut table = table::Table::new(&["", "keys", "first connection after ms", "memory MiB"]);
+    for (keys, starts) in all {
+        for start in starts {
+            let cells = [
+                count((*keys).into()),
+                format!("{:.0}", median(start.milliseconds.iter().copied())),
+                format!("{:.0}", median(start.mebibytes.iter().copied())),
+            ];
+            table.row(start.name, cells);
+        }
+    }
+    format!("### Start\n\n{}", table.render())
+}
+
+/// A number, where there is one.
+fn whole(number: f64) -> String {
+    if number.is_nan() {
+        return String::new();
+    }
+    format!("{number:.0}")
 }
 
 impl Report {
@@ -81,14 +121,15 @@ impl Report {
             ),
         };
         format!(
-            "`make bench-proxy ROUNDS={} SECONDS={}` on {}: {}, {} cores, Tollgate {}.{missing}\n\n{}",
+            "`make bench-proxy ROUNDS={} SECONDS={}` on {}: {}, {} cores, Tollgate {}.{missing}\n\n{}\n{}",
             self.settings.rounds,
             self.settings.seconds,
             tollgate_acceptance::clock::today(),
             processor(),
             std::thread::available_parallelism().map_or(1, usize::from),
             env!("CARGO_PKG_VERSION"),
-            tables.join("\n")
+            tables.join("\n"),
+            starts(&self.starts)
         )
     }
 }
@@ -109,10 +150,12 @@ mod tests {
         let sample = |cpu_us| Sample {
             cpu_us,
             rate: 1.0,
+            p50_us: 1.0,
             p99_us: 1.0,
             foreign: 0.0,
         };
         let table = Table {
+            work: Work::Saturated,
             keys: 1_000,
             peers: vec![
                 ("tollgate", [10.0, 20.0, 30.0].map(sample).to_vec()),

@@ -2,14 +2,15 @@
 
 use tollgate_acceptance::Failure;
 
+use super::work::Work;
+
 /// The medians of fewer rounds differ from run to run.
 const ROUNDS_DEFAULT: u32 = 11;
 const SECONDS_DEFAULT: u32 = 1;
-const KEYS_DEFAULT: [u32; 2] = [1_000, 100_000];
+const KEYS_DEFAULT: [u32; 3] = [1_000, 100_000, 1_000_000];
 const ROUNDS_MAX: u32 = 1_000;
 const SECONDS_MAX: u32 = 60;
-/// nginx' table of limits and HAProxy's hold no more than 200,000 clients here.
-const KEYS_MAX: u32 = 200_000;
+const KEYS_MAX: u32 = 1_000_000;
 
 /// How long and with how many keys is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) seconds: u32,
     /// With how many keys, one table each.
     pub(crate) keys: Vec<u32>,
+    /// What is measured.
+    pub(crate) works: Vec<Work>,
 }
 
 impl Settings {
@@ -29,6 +32,7 @@ impl Settings {
             rounds: ROUNDS_DEFAULT,
             seconds: SECONDS_DEFAULT,
             keys: KEYS_DEFAULT.to_vec(),
+            works: Work::ALL.to_vec(),
         };
         for word in words {
             match word.split_once('=') {
@@ -39,11 +43,20 @@ impl Settings {
                     let counts = text.split(',').map(|text| number(text, KEYS_MAX));
                     settings.keys = counts.collect::<Result<_, _>>()?;
                 }
-                _ => return Err(unknown(&word, "rounds=, seconds= or keys=")),
+                Some(("works", text)) => {
+                    settings.works = text.split(',').map(work).collect::<Result<_, _>>()?;
+                }
+                _ => return Err(unknown(&word, "rounds=, seconds=, keys= or works=")),
             }
         }
         Ok(settings)
     }
+}
+
+fn work(text: &str) -> Result<Work, Failure> {
+    let found = Work::ALL.into_iter().find(|work| work.word() == text);
+    let words = Work::ALL.map(Work::word).join(", ");
+    found.ok_or_else(|| unknown(text, &words))
 }
 
 fn number(text: &str, most: u32) -> Result<u32, Failure> {

@@ -6,6 +6,7 @@ use tollgate_store::document::{
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Cidr, Environment, Name, Overlap, Problem, RotationPeriod, Timestamp};
 
+use crate::diagnostic::Path;
 use crate::resource::Fields;
 use crate::resources::{metadata, name, names};
 use crate::schema::{Attribute, Schema, Shape};
@@ -224,6 +225,16 @@ pub(super) fn check(state: &Value, spec: &Fields) -> Result<(), Problem> {
         return Err(Problem::field(field, message).under("rotation"));
     }
     Ok(())
+}
+
+/// The token that the client has already, by where it is given.
+pub(super) fn given_tokens(state: &Value, config: &Value) -> Vec<(Path, Verifier)> {
+    let token = config.attribute("token_wo").as_str();
+    let token = token.map(|token| (Path::attribute("token_wo"), Verifier::of(token)));
+    let hash = state.attribute("token_sha256").as_str();
+    let hash = hash.and_then(|hash| Verifier::parse(hash).ok());
+    let hash = hash.map(|hash| (Path::attribute("token_sha256"), hash));
+    token.into_iter().chain(hash).collect()
 }
 
 /// Whether an update gives an attribute another value than before.

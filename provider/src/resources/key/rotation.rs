@@ -20,11 +20,18 @@ use crate::clock;
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Failed, Fields, Made};
 
-/// Whether the newest token is to be replaced, or its replacement to be finished.
-pub(super) fn is_due(key: &Key, now: jiff::Timestamp) -> bool {
-    key.versions.last().is_some_and(|newest| {
-        let is_unfinished = newest.pending || newest.expires_at.is_some();
-        is_unfinished || is_old(key, newest, now)
+/// Why the newest token is to be replaced, or its replacement to be finished; `None` where it stays.
+pub(super) fn due(key: &Key, now: jiff::Timestamp) -> Option<String> {
+    let newest = key.versions.last()?;
+    if newest.pending || newest.expires_at.is_some() {
+        let text = "a rotation of its token was interrupted: the next apply finishes it, or makes another token";
+        return Some(text.to_owned());
+    }
+    is_old(key, newest, now).then(|| {
+        format!(
+            "its token was made on {}, longer ago than `rotation.every` allows: the next apply makes another one",
+            newest.created_at
+        )
     })
 }
 

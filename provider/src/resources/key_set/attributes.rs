@@ -10,6 +10,7 @@ use tollgate_store::document::{
 use tollgate_store::token::Verifier;
 use tollgate_store::{Name, Problem, Timestamp};
 
+use crate::diagnostic::Path;
 use crate::resource::Fields;
 use crate::resources::key::{environment_attribute, restrictions};
 use crate::resources::{description, metadata, name, names};
@@ -118,9 +119,29 @@ pub(super) fn check(key: &DocumentKey, spec: &Fields) -> Result<(), Problem> {
     let Spec::KeySet(set) = set.spec() else {
         return Ok(());
     };
+    check_hashes(spec)?;
     for part in made_up(&key.name, spec)? {
         if let Spec::KeySetPart(part) = part.spec() {
             check_claims(set, &part.keys)?;
+        }
+    }
+    Ok(())
+}
+
+/// Proxies refuse a token that could be two keys'.
+fn check_hashes(spec: &Fields) -> Result<(), Problem> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    let keys = spec.get("keys").and_then(Json::as_object);
+    for (name, key) in keys.into_iter().flatten() {
+        let Some(hash) = key.get("token_sha256").and_then(Json::as_str) else {
+            continue;
+        };
+        if let Some(other) = known.insert(hash, name) {
+            let message = format!(
+                "the key {other:?} has the same, and proxies would refuse a token of two keys: give each client a token of \
+                 its own"
+            );
+            return Err(Problem::field("token_sha256", message).within_entry("keys", name));
         }
     }
     Ok(())
@@ -254,6 +275,22 @@ pub(super) fn is_unsound(state: &Value, name: &Name) -> bool {
     }
 }
 
+/// The tokens that clients have already, by where they are given.
+pub(super) fn given_tokens(state: &Value) -> Vec<(Path, Verifier)> {
+    let Value::Map(keys) = state.attribute("keys") else {
+        return Vec::new();
+    };
+    let hash = |key: &Value| Verifier::parse(key.attribute("token_sha256").as_str()?).ok();
+    let path = |name: &str| {
+        let keys = Path::attribute("keys");
+        keys.then_key(name).then_attribute("token_sha256")
+    };
+    let brought = keys.iter();
+    brought
+        .filter_map(|(name, key)| Some((path(name), hash(key)?)))
+        .collect()
+}
+
 /// Whether every key that was found is as it was given, and so is what they have in common.
 pub(super) fn may_be_left_of(given: &Fields, found: &Fields) -> bool {
     let common = |fields: &Fields| {
@@ -272,26 +309,30 @@ pub(super) fn may_be_left_of(given: &Fields, found: &Fields) -> bool {
     common(given) == common(found) && found_keys.iter().all(|found| same(found, &given_keys))
 }
 
-/// Marks what an update will change by itself.
-pub(super) fn foresee(prior: &Value, planned: &mut Value) {
+/// Marks what an update will change by itself. A new token takes its place in the page where the old one is.
+pub(super) fn foresee(prior: &Value, planned: &mut Value, due: bool) {
     let Value::Object(values) = planned else {
         return;
     };
     let mut moves = true;
+    let hash_changes = |prior: &Value, key: &Value| {
+        key.attribute("token_sha256") != prior.attribute("token_sha256")
+    };
     if let (Some(Value::Map(keys)), Value::Map(priors)) =
         (values.get_mut("keys"), prior.attribute("keys"))
     {
-        moves = false;
+        moves = due || !priors.keys().eq(keys.keys());
         for (name, key) in keys {
             let prior = priors.get(name).unwrap_or(&Value::Null);
             let renewed = prior.attribute("fingerprint").is_null()
                 || TOKEN_FIELDS
                     .iter()
                     .any(|field| key.attribute(field) != prior.attribute(field));
+            let hashed = hash_changes(prior, key);
             if renewed && let Value::Object(key) = key {
                 key.insert("fingerprint".to_owned(), Value::Unknown);
             }
-            moves |= renewed;
+            moves |= prior.attribute("fingerprint").is_null() || hashed;
         }
     }
     if moves {

@@ -53,12 +53,7 @@ impl<'a> Writing<'a> {
         let made = writing.write_set(layout, &call.expected()).await?;
         let keys = writing.keys(layout, layout, &BTreeMap::new()).await?;
         writing.write_parts(layout, &keys).await?;
-        writing.remove_others(layout).await?;
-        for generation in 1..layout.generation {
-            let pages = left.filter(|left| left.generation == generation);
-            let pages = pages.map(|left| left.pages);
-            pages::remove(call.store, &call.key.name, generation, pages).await?;
-        }
+        writing.remove_others(layout, left).await?;
         Ok(made)
     }
 
@@ -87,11 +82,7 @@ impl<'a> Writing<'a> {
         } else {
             writing.write_set(layout, &expected).await?
         };
-        writing.remove_others(layout).await?;
-        if layout != standing {
-            let (name, pages) = (&call.key.name, Some(standing.pages));
-            pages::remove(call.store, name, standing.generation, pages).await?;
-        }
+        writing.remove_others(layout, Some(standing)).await?;
         Ok(made)
     }
 
@@ -295,13 +286,21 @@ impl<'a> Writing<'a> {
         spec
     }
 
-    /// Removes what is left of other generations, now that the set names this one.
-    async fn remove_others(&self, layout: Layout) -> Result<(), Failed> {
-        let others = self
-            .standing
-            .iter()
-            .filter(|part| part.name.generation != layout.generation);
-        commit(self.call.store, others.filter_map(removal).collect()).await
+    /// Removes what is left of other generations, now that the set names this one: `known`, which stood before, and any
+    /// that an interrupted change left. The parts go last: they tell that something is left.
+    async fn remove_others(&self, layout: Layout, known: Option<Layout>) -> Result<(), Failed> {
+        let (store, set) = (self.call.store, &self.call.key.name);
+        let is_other = |generation: &u32| *generation != layout.generation;
+        let left = self.standing.iter().map(|part| part.name.generation);
+        let before = known.map(|known| known.generation);
+        let generations: BTreeSet<u32> = left.chain(before).filter(is_other).collect();
+        for generation in generations {
+            let pages = known.filter(|known| known.generation == generation);
+            pages::remove(store, set, generation, pages.map(|known| known.pages)).await?;
+        }
+        let others = self.standing.iter();
+        let others = others.filter(|part| is_other(&part.name.generation));
+        commit(store, others.filter_map(removal).collect()).await
     }
 }
 

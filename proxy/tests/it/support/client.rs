@@ -86,6 +86,14 @@ impl Client {
         Reply::read(self.open(request).await).await
     }
 
+    /// The same where there may be none.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<Reply> {
+        let empty = Empty::new().map_err(|never| match never {}).boxed();
+        let request = self.request("GET", path).body(empty).unwrap();
+        let response = self.try_open(request).await.ok()?;
+        Some(Reply::read(response).await)
+    }
+
     /// Sends a request without a body and reads the answer.
     pub(crate) async fn send(&self, request: http::request::Builder) -> Reply {
         let empty = Empty::new().map_err(|never| match never {}).boxed();
@@ -94,7 +102,15 @@ impl Client {
 
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn open(&self, request: Request<Body>) -> Response<Incoming> {
-        self.pool.request(request).await.unwrap()
+        self.try_open(request).await.unwrap()
+    }
+
+    /// The same of a request that may get no answer.
+    pub(crate) async fn try_open(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        self.pool.request(request).await
     }
 }
 

@@ -1,13 +1,17 @@
 //! What every test needs: a store, an upstream, the proxy and a client.
 
+mod authority;
 mod client;
 mod process;
 mod store;
+mod tls;
 mod upstream;
 
+pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Body, Client, Reply};
 pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use store::{Store, key_id, token};
+pub(crate) use tls::{Files, TlsClient, ask};
 pub(crate) use upstream::Upstream;
 
 use std::time::Duration;

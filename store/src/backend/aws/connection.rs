@@ -1,11 +1,14 @@
 //! The client of Secrets Manager: made at the first call, from the settings and the usual AWS chain.
 
+use std::error::Error;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{Builder, SharedCredentialsProvider};
 use tokio::sync::OnceCell;
@@ -79,6 +82,7 @@ impl Connection {
 
     async fn connect(&self, place: &str) -> Result<Client, StoreError> {
         let config = self.load().await;
+        let config = self.with_profile(config, place).await?;
         if config.region().is_none() {
             return Err(StoreError::Unreachable {
                 place: place.to_owned(),
@@ -101,6 +105,28 @@ impl Connection {
         Ok(Client::from_conf(builder.build()))
     }
 
+    /// A profile that is named counts before credentials of the environment.
+    async fn with_profile(&self, config: SdkConfig, place: &str) -> Result<SdkConfig, StoreError> {
+        let Some(profile) = &self.settings.profile else {
+            return Ok(config);
+        };
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(profile);
+        let provider = provider.build();
+        if let Err(error) = provider.provide_credentials().await {
+            return Err(StoreError::Unreachable {
+                place: place.to_owned(),
+                cause: format!(
+                    "the profile {profile:?} gives no credentials: {}",
+                    root_cause(&error)
+                ),
+                remedy: "see `aws configure list-profiles` for those that there are, mend it, or take `profile` out"
+                    .to_owned(),
+            });
+        }
+        let provider = SharedCredentialsProvider::new(provider);
+        Ok(config.into_builder().credentials_provider(provider).build())
+    }
+
     async fn load(&self) -> SdkConfig {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -118,6 +144,15 @@ impl Connection {
         }
         loader.load().await
     }
+}
+
+/// What lies at the bottom of an error: the SDK wraps it several times.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }
 
 #[cfg(test)]

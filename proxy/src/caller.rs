@@ -1,0 +1,22 @@
+//! Who is at the other end of a connection, as far as the connection itself tells.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Its address; `None` by a Unix socket.
+    pub address: Option<IpAddr>,
+    /// How what it says is encrypted; `None`: in the clear.
+    pub tls: Option<Tls>,
+}
+
+/// How a connection is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Its version, like `1.3`.
+    pub version: &'static str,
+    /// SHA-256 of the client's certificate in hexadecimal digits, where it has shown one that is good.
+    pub certificate: Option<Arc<str>>,
+}

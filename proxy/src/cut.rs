@@ -1,0 +1,73 @@
+//! Connections of clients that the proxy ends by itself, and why.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+/// Why a client's connection is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// It came from nobody who may tell of clients by the PROXY protocol, on an address where they do.
+    ProxyProtocolNetwork,
+    /// It did not begin with a header of the PROXY protocol.
+    ProxyProtocol,
+    /// That header did not come in time.
+    ProxyProtocolTimeout,
+    /// TLS could not be agreed on.
+    TlsHandshake,
+    /// TLS was not agreed on in time.
+    TlsHandshakeTimeout,
+    /// The client has no certificate, or none that is taken.
+    ClientCertificate,
+    /// Too many connections of one address.
+    AddressLimit,
+    /// Nothing was asked for too long.
+    Idle,
+    /// The head of a request did not come in time.
+    HeadTimeout,
+    /// The client did not read what it was sent.
+    WriteTimeout,
+    /// Frames of HTTP/2 that only keep the proxy busy.
+    FrameFlood,
+}
+
+impl Cut {
+    /// The reason as one stable word, for metrics and logs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ProxyProtocolNetwork => "proxy_protocol_network",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::ProxyProtocolTimeout => "proxy_protocol_timeout",
+            Self::TlsHandshake => "tls_handshake",
+            Self::TlsHandshakeTimeout => "tls_handshake_timeout",
+            Self::ClientCertificate => "client_certificate",
+            Self::AddressLimit => "address_limit",
+            Self::Idle => "idle",
+            Self::HeadTimeout => "head_timeout",
+            Self::WriteTimeout => "write_timeout",
+            Self::FrameFlood => "frame_flood",
+        }
+    }
+}
+
+/// How many connections were ended.
+#[derive(Debug, Clone, Default)]
+pub struct Cuts(Family<Labels, Counter>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Labels {
+    reason: &'static str,
+}
+
+impl Cuts {
+    /// Counts one.
+    pub fn count(&self, cut: Cut) {
+        let reason = cut.code();
+        self.0.get_or_create(&Labels { reason }).inc();
+    }
+
+    pub(crate) fn family(&self) -> Family<Labels, Counter> {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,107 @@
+//! How connections come in, until no more do.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::socket::{Arrival, Socket};
+use super::{Door, Welcome};
+use crate::connection::{Handler, Stream};
+use crate::greeting;
+
+/// An error of accepting that passes, like too many open files, must not keep a processor busy.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long connections that are on their way may take to be accepted at the end: some round trips.
+const LAST_MAX: Duration = Duration::from_millis(250);
+
+type Arrived = (Option<OwnedSemaphorePermit>, io::Result<Arrival>);
+
+/// Accepts connections until `closing` is cancelled, and then those that are on their way.
+///
+/// The system resets what waits in a listener's queue when it is closed, also where another process listens on the same
+/// address. So newcomers are sent there first.
+pub async fn accept<H: Handler>(
+    socket: Socket,
+    door: Arc<Door<H>>,
+    welcome: Arc<ArcSwap<Welcome>>,
+    closing: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            arrived = next(&socket, &door) => meet(arrived, &door, &welcome).await,
+            () = closing.cancelled() => break,
+        }
+    }
+    socket.turn_newcomers_away();
+    let last = async {
+        loop {
+            let arrived = next(&socket, &door).await;
+            meet(arrived, &door, &welcome).await;
+        }
+    };
+    let _ = tokio::time::timeout(LAST_MAX.min(door.linger), last).await;
+}
+
+async fn meet<H: Handler>(
+    (permit, accepted): Arrived,
+    door: &Arc<Door<H>>,
+    welcome: &ArcSwap<Welcome>,
+) {
+    match accepted {
+        Ok(Arrival::Tcp(stream, peer)) => {
+            // Without it a small answer waits for an acknowledgement.
+            let _ = stream.set_nodelay(true);
+            let_in((stream, Some(peer.ip())), permit, door, welcome);
+        }
+        Ok(Arrival::Unix(stream)) => let_in((stream, None), permit, door, welcome),
+        Err(error) => {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+        }
+    }
+}
+
+fn let_in<H: Handler>(
+    visitor: (impl Stream, Option<IpAddr>),
+    permit: Option<OwnedSemaphorePermit>,
+    door: &Arc<Door<H>>,
+    welcome: &ArcSwap<Welcome>,
+) {
+    let welcome = welcome.load();
+    let (front, closing) = (Arc::clone(&welcome.front), welcome.closing.clone());
+    let held = Arc::clone(door);
+    door.tasks.spawn(async move {
+        let _counted = Counted::new(&held.open);
+        greeting::serve(visitor, front, &held, closing).await;
+        drop(permit);
+    });
+}
+
+/// Counted until it is dropped, also where a panic ends a connection.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Waits for room, then for a connection: those beyond wait in the system's queue.
+async fn next<H>(socket: &Socket, door: &Door<H>) -> Arrived {
+    // The semaphore is never closed.
+    let permit = Arc::clone(&door.free).acquire_owned().await.ok();
+    (permit, socket.accept().await)
+}

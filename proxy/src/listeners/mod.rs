@@ -1,0 +1,209 @@
+//! Where clients connect.
+
+mod accept;
+mod newcomers;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tollgate_store::ListenPlace;
+
+use crate::addresses::Addresses;
+use crate::connection::Handler;
+use crate::cut::Cuts;
+use crate::greeting::Front;
+use crate::workers::Workers;
+
+pub use accept::accept;
+use socket::Shared;
+pub use socket::{Sharing, Socket, SocketFile, bind};
+
+/// What every accepted connection needs.
+#[derive(Debug)]
+pub struct Door<H> {
+    /// What answers.
+    pub handler: Arc<H>,
+    /// How many connections may still be opened.
+    pub free: Arc<Semaphore>,
+    /// How many each address has.
+    pub addresses: Arc<Addresses>,
+    /// How many are open.
+    pub open: Gauge,
+    /// How many were ended, and why.
+    pub cuts: Cuts,
+    /// What has to end before the process does.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process ends: what was begun is finished.
+    pub closing: CancellationToken,
+    /// Cancelled after it when that takes too long: nothing is.
+    pub cutting: CancellationToken,
+    /// How long a connection is kept at the end for a request that may be under way.
+    pub linger: Duration,
+}
+
+/// The addresses that are listened on.
+#[derive(Debug)]
+pub struct Listeners<H> {
+    door: Arc<Door<H>>,
+    workers: Workers,
+    bound: BTreeMap<ListenPlace, Bound>,
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+struct Bound {
+    closing: CancellationToken,
+    /// For connections from now on.
+    welcome: Arc<ArcSwap<Welcome>>,
+}
+
+/// What connections are met with.
+#[derive(Debug)]
+pub struct Welcome {
+    front: Arc<Front>,
+    /// Ends them.
+    closing: CancellationToken,
+}
+
+impl<H: Handler> Listeners<H> {
+    /// Listens nowhere yet.
+    #[must_use]
+    pub fn new(door: Door<H>, workers: Workers) -> Self {
+        Self {
+            door: Arc::new(door),
+            workers,
+            bound: BTreeMap::new(),
+        }
+    }
+
+    /// Listens on `wanted` and nowhere else, and speaks to clients there as it says from their next connection on.
+    /// What can't be bound is returned; call again to try again.
+    pub fn reconcile(
+        &mut self,
+        wanted: &BTreeMap<ListenPlace, Front>,
+    ) -> BTreeMap<ListenPlace, io::Error> {
+        self.bound.retain(|address, bound| {
+            let stays = wanted.contains_key(address);
+            if !stays {
+                tracing::info!(%address, "no longer listening");
+                bound.closing.cancel();
+            }
+            stays
+        });
+        let mut failed = BTreeMap::new();
+        for (address, front) in wanted {
+            if let Some(bound) = self.bound.get(address) {
+                bound.meet(front);
+                continue;
+            }
+            match self.open(address, front) {
+                Ok(bound) => {
+                    self.bound.insert(address.clone(), bound);
+                }
+                Err(error) => {
+                    failed.insert(address.clone(), error);
+                }
+            }
+        }
+        failed
+    }
+
+    /// How many addresses are listened on.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bound.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bound.is_empty()
+    }
+
+    fn open(&self, place: &ListenPlace, front: &Front) -> io::Result<Bound> {
+        let (sockets, place) = match place {
+            ListenPlace::Tcp(address) => self.open_tcp(*address)?,
+            ListenPlace::Unix(path) => (self.open_unix(path)?, place.clone()),
+        };
+        tracing::info!(address = %place, "listening");
+        let closing = self.door.closing.child_token();
+        let welcome = Welcome::new(front.clone(), &closing);
+        let bound = Bound {
+            closing,
+            welcome: Arc::new(ArcSwap::from_pointee(welcome)),
+        };
+        for (socket, worker) in sockets {
+            let (door, welcome) = (Arc::clone(&self.door), Arc::clone(&bound.welcome));
+            let accepting = accept(socket, door, welcome, bound.closing.clone());
+            self.door.tasks.spawn_on(accepting, worker);
+        }
+        Ok(bound)
+    }
+
+    /// Each worker listens for itself; the system spreads connections over them.
+    fn open_tcp(&self, address: SocketAddr) -> io::Result<(Vec<(Socket, &Handle)>, ListenPlace)> {
+        let mut sockets = Vec::new();
+        let mut address = address;
+        for worker in self.workers.handles() {
+            let _within = worker.enter();
+            let listener = bind(address, Sharing::Yes)?;
+            // Port 0 asks the system for a free one, which the others share.
+            address = listener.local_addr()?;
+            sockets.push((Socket::Tcp(listener), worker));
+        }
+        Ok((sockets, ListenPlace::Tcp(address)))
+    }
+
+    /// The workers accept from one queue.
+    fn open_unix(&self, path: &Path) -> io::Result<Vec<(Socket, &Handle)>> {
+        let shared = Shared::bind(path)?;
+        let sockets = self.workers.handles().map(|worker| {
+            let _within = worker.enter();
+            Ok((shared.listener()?, worker))
+        });
+        sockets.collect()
+    }
+}
+
+impl Bound {
+    /// Meets connections like that from now on. Those that nobody would let in any more are finished.
+    fn meet(&self, front: &Front) {
+        let welcome = self.welcome.load();
+        let is_as_strict =
+            welcome.front.trust == front.trust && welcome.front.senders == front.senders;
+        let next = Welcome {
+            front: Arc::new(front.clone()),
+            closing: if is_as_strict {
+                welcome.closing.clone()
+            } else {
+                self.closing.child_token()
+            },
+        };
+        let previous = self.welcome.swap(Arc::new(next));
+        if !is_as_strict {
+            previous.closing.cancel();
+        }
+    }
+}
+
+impl Welcome {
+    /// Until `closing` is cancelled, or nobody would let them in any more.
+    #[must_use]
+    pub fn new(front: Front, closing: &CancellationToken) -> Self {
+        Self {
+            front: Arc::new(front),
+            closing: closing.child_token(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The sockets that are listened on.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener as PlainListener, UnixStream as PlainStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+
+use super::newcomers;
+
+const BACKLOG: u32 = 1_024;
+/// The owner and the group may connect.
+const SOCKET_MODE: u32 = 0o660;
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub enum Socket {
+    /// By TCP.
+    Tcp(TcpListener),
+    /// By a file.
+    Unix(UnixListener, Arc<SocketFile>),
+}
+
+/// A connection that came in.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// Whether others of the same user may listen on an address, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// They may: other threads, and the process that takes over from this one.
+    Yes,
+    /// They may not.
+    No,
+}
+
+/// A Unix socket that any number of threads accept from.
+#[derive(Debug)]
+pub(super) struct Shared {
+    listener: PlainListener,
+    file: Arc<SocketFile>,
+}
+
+/// A Unix socket's file. It is removed with the last that listens on it, unless it is another's by then.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Binds an address, also right after another process left it.
+pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(sharing == Sharing::Yes)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl Socket {
+    /// Waits for a connection.
+    pub(super) async fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(Arrival::Tcp(stream, peer))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok(Arrival::Unix(stream))
+            }
+        }
+    }
+
+    /// Takes no newcomers any more, as far as the system can be told.
+    pub(super) fn turn_newcomers_away(&self) {
+        match self {
+            Self::Tcp(listener) => newcomers::turn_away(listener),
+            Self::Unix(_, file) => file.remove(),
+        }
+    }
+}
+
+impl Shared {
+    /// Binds a path. A file that a process left behind is replaced; one that somebody listens on is not.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        let listener = match PlainListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
+                fs::remove_file(path)?;
+                PlainListener::bind(path)?
+            }
+            other => other?,
+        };
+        let file = SocketFile {
+            path: path.to_owned(),
+            identity: identity(path)?,
+        };
+        fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self {
+            listener,
+            file: Arc::new(file),
+        })
+    }
+
+    /// One of those that accept from it; within a runtime.
+    pub(super) fn listener(&self) -> io::Result<Socket> {
+        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        Ok(Socket::Unix(listener, Arc::clone(&self.file)))
+    }
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && PlainStream::connect(path).is_err_and(refused)
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+impl SocketFile {
+    fn remove(&self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            // Whoever takes the path next replaces what could not be removed.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        drop(PlainListener::bind(&path).unwrap());
+        let shared = Shared::bind(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, SOCKET_MODE);
+
+        let error = Shared::bind(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(shared);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_and_one_of_somebody_else_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        fs::write(&path, "mine").unwrap();
+        assert!(Shared::bind(&path).is_err());
+        fs::remove_file(&path).unwrap();
+
+        let shared = Shared::bind(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "mine").unwrap();
+        drop(shared);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+}

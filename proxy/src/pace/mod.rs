@@ -1,0 +1,114 @@
+//! How long clients may take, and how much they may ask for without getting anywhere.
+//!
+//! A connection's stream is wrapped, since only it sees the bytes: [`Paced`] looks at what comes and goes, [`Pace`] is
+//! what it and the connection's requests tell each other. A request that comes at once and is answered costs no timer.
+
+mod alarm;
+mod answer;
+mod frames;
+mod stream;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::cut::{Cut, Cuts};
+
+pub use answer::Answer;
+pub(crate) use stream::Paced;
+
+/// What a connection's stream and its requests tell each other.
+#[derive(Debug)]
+pub struct Pace {
+    cuts: Cuts,
+    begun: AtomicU32,
+    ended: AtomicU32,
+    /// Counts what gets somewhere: requests, and bytes of bodies.
+    progress: AtomicU32,
+    /// Parts of answers that were handed over and not asked for more since.
+    handed: AtomicU32,
+    is_http2: AtomicBool,
+    is_tunnel: AtomicBool,
+    is_tired: AtomicBool,
+    is_closing: AtomicBool,
+}
+
+/// A request that is not answered completely.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Pace>);
+
+impl Pace {
+    /// Of a connection that has not begun. What it comes to is counted in `cuts`.
+    pub(crate) fn new(cuts: Cuts) -> Self {
+        Self {
+            cuts,
+            begun: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
+            progress: AtomicU32::new(0),
+            handed: AtomicU32::new(0),
+            is_http2: AtomicBool::new(false),
+            is_tunnel: AtomicBool::new(false),
+            is_tired: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that a request came.
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.advance();
+        InFlight(Arc::clone(self))
+    }
+
+    /// Notes that the connection carries something else from now on.
+    pub(crate) fn become_tunnel(&self) {
+        self.is_tunnel.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing has been asked for so long that the connection should end.
+    pub(crate) fn is_tired(&self) -> bool {
+        self.is_tired.load(Ordering::Relaxed)
+    }
+
+    /// Notes that answers are to say that the connection ends.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they are.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    /// Whether requests can be under way that nobody knows of yet, so that an end now would lose them. HTTP/2 tells its
+    /// client which it took (GOAWAY).
+    pub(crate) fn may_lose_requests(&self) -> bool {
+        self.begun() == 0 || !self.is_http2.load(Ordering::Relaxed)
+    }
+
+    fn tire(&self) {
+        if !self.is_tired.swap(true, Ordering::Relaxed) {
+            self.cuts.count(Cut::Idle);
+        }
+    }
+
+    fn advance(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn begun(&self) -> u32 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn is_asked(&self) -> bool {
+        self.begun() != self.ended.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

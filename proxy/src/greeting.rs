@@ -57,8 +57,9 @@ pub(crate) async fn serve<H: Handler>(
             }
         }
     };
-    let Some(_visit) = enter(address, door) else {
-        return turn_away(address, Cut::AddressLimit, door);
+    let _visit = match enter(address, door) {
+        Ok(visit) => visit,
+        Err(cut) => return turn_away(address, cut, door),
     };
     let ending = Ending {
         closing,
@@ -88,13 +89,14 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
-/// Counts a connection by its address, if it has one; `None` where there are too many.
-fn enter<H: Handler>(address: Option<IpAddr>, door: &Door<H>) -> Option<Option<Visit>> {
+/// Counts a connection by its address, if it has one and there are not too many.
+fn enter<H: Handler>(address: Option<IpAddr>, door: &Door<H>) -> Result<Option<Visit>, Cut> {
     let Some(address) = address else {
-        return Some(None);
+        return Ok(None);
     };
     let is_trusted = || door.handler.is_trusted(address);
-    door.addresses.enter(address, is_trusted).map(Some)
+    let visit = door.addresses.enter(address, is_trusted);
+    visit.map(Some).ok_or(Cut::AddressLimit)
 }
 
 fn turn_away<H>(address: Option<IpAddr>, cut: Cut, door: &Door<H>) {

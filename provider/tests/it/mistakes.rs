@@ -196,32 +196,8 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::upstream(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
-    let role = vec![
-        ("name", json!(":partner")),
-        ("scopes", json!([])),
-        ("scopes", json!(["orders read"])),
-        ("scopes", json!([null])),
-        ("scopes", many(|n| format!("s{n}"), 101)),
-        ("description", json!("x".repeat(501))),
-    ];
-    let principal = vec![
-        ("kind", json!("robot")),
-        ("roles", json!([])),
-        ("roles", many(|n| format!("r{n}"), 33)),
-        ("quotas", many(|n| format!("q{n}"), 9)),
-        ("metadata", json!({"owner": "x".repeat(257)})),
-    ];
-    let route = vec![
-        ("proxy", json!("the edge")),
-        ("upstream", json!("")),
-        ("path", json!("orders")),
-        ("methods", json!(["Get"])),
-        ("hosts", json!(["a..b"])),
-        ("upgrades", json!(["WebSocket", "h2c"])),
-        ("upgrades", json!([])),
-    ];
-    let proxy = vec![
+fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
         ("listen", json!([])),
         ("listen", json!([{"address": "8080"}])),
         (
@@ -252,27 +228,27 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
             json!([{"address": "unix:/run/a.sock", "proxy_protocol": ["10.0.0.0/8"]}]),
         ),
         ("listen", json!([{"address": "unix:a.sock"}])),
-        ("listen", tls(json!({"certificates": []}))),
-        ("listen", tls(json!({"certificates": ["/etc/edge.pem"]}))),
+        ("listen", tls(&json!({"certificates": []}))),
+        ("listen", tls(&json!({"certificates": ["/etc/edge.pem"]}))),
         (
             "listen",
-            tls(json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
+            tls(&json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
         ),
         (
             "listen",
-            tls(json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
+            tls(&json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
         ),
         (
             "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
+            tls(&json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
         ),
         (
             "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
+            tls(&json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
         ),
         (
             "listen",
-            tls(json!({
+            tls(&json!({
                 "certificates": ["file:/a.pem"],
                 "client_ca": "file:clients.pem",
                 "client_certificates": "always",
@@ -280,20 +256,48 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ),
         (
             "listen",
-            tls(json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
+            tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
         ),
+    ];
+    (samples::proxy(), mistakes)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
+    let role = vec![
+        ("name", json!(":partner")),
+        ("scopes", json!([])),
+        ("scopes", json!(["orders read"])),
+        ("scopes", json!([null])),
+        ("scopes", many(|n| format!("s{n}"), 101)),
+        ("description", json!("x".repeat(501))),
+    ];
+    let principal = vec![
+        ("kind", json!("robot")),
+        ("roles", json!([])),
+        ("roles", many(|n| format!("r{n}"), 33)),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+        ("metadata", json!({"owner": "x".repeat(257)})),
+    ];
+    let route = vec![
+        ("proxy", json!("the edge")),
+        ("upstream", json!("")),
+        ("path", json!("orders")),
+        ("methods", json!(["Get"])),
+        ("hosts", json!(["a..b"])),
+        ("upgrades", json!(["WebSocket", "h2c"])),
+        ("upgrades", json!([])),
     ];
     [
         (samples::role(), role),
         (samples::principal(), principal),
         upstreams(),
         (samples::route(), route),
-        (samples::proxy(), proxy),
+        proxies(),
     ]
 }
 
 /// One address with that TLS.
-fn tls(tls: Json) -> Json {
+fn tls(tls: &Json) -> Json {
     json!([{"address": "0.0.0.0:443", "tls": tls}])
 }
 

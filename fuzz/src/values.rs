@@ -1,4 +1,4 @@
-//! Terraform's values, as MessagePack and as JSON.
+//! Terraform's values, as `MessagePack` and as JSON.
 
 use std::sync::LazyLock;
 

@@ -91,6 +91,9 @@ impl Admin {
         metrics.snapshot_age.set(age.unwrap_or(f64::INFINITY));
         let subjects = self.gateway.meter.subjects_len();
         metrics.quota_subjects.set(signed(subjects));
+        if let Some(generation) = self.gateway.generation.load().as_ref() {
+            metrics.targets(generation.targets());
+        }
         Page {
             status: StatusCode::OK,
             content_type: OPEN_METRICS,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,14 +14,16 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto::{Builder, upgrade};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::cut::Cuts;
 use crate::pace::{Answer, Pace, Paced};
+use crate::tunnel::Handover;
 
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
@@ -82,29 +84,43 @@ struct Session<H> {
     handler: Arc<H>,
     caller: Caller,
     pace: Arc<Pace>,
+    /// What the connection turns into after an answer that says so.
+    switched: OnceLock<Handover>,
 }
 
-/// Serves a connection until it ends.
-///
-/// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
-pub async fn serve<H: Handler>(
-    stream: impl Stream,
+/// Serves a connection until it ends, whatever it turns into.
+pub async fn serve<S: Stream, H: Handler>(
+    stream: S,
     (handler, caller): (Arc<H>, Caller),
     (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
 ) {
-    let peer = caller.address;
     let pace = Arc::new(Pace::new(cuts));
     let stream = Paced::new(stream, protocol, Arc::clone(&pace));
-    let session = Session {
+    let session = Arc::new(Session {
         handler,
         caller,
-        pace: Arc::clone(&pace),
-    };
-    let session = Arc::new(session);
+        pace,
+        switched: OnceLock::new(),
+    });
+    serve_http(stream, protocol, &session, &ending).await;
+    if let Some(tunnel) = session.switched.get().and_then(Handover::take) {
+        tunnel.run(&ending.cutting, client_stream::<S>).await;
+    }
+}
+
+/// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
+async fn serve_http<S: Stream, H: Handler>(
+    stream: Paced<S>,
+    protocol: Protocol,
+    session: &Arc<Session<H>>,
+    ending: &Ending,
+) {
+    let (peer, pace) = (session.caller.address, Arc::clone(&session.pace));
+    let session = Arc::clone(session);
     let service = service_fn(move |request| respond(Arc::clone(&session), request));
     let builder = builder(protocol);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let tired = poll_fn(|_| {
         if pace.is_tired() {
@@ -156,17 +172,27 @@ async fn respond<H: Handler>(
         handler,
         caller,
         pace,
+        switched,
     } = &*session;
     let in_flight = pace.begin();
     let version = request.version();
     let mut response = handler.respond(request, caller).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         pace.become_tunnel();
+        if let Some(handover) = response.extensions_mut().remove::<Handover>() {
+            let _ = switched.set(handover);
+        }
     } else if pace.is_closing() && version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
     Ok(response.map(|body| Answer::new(body, in_flight)))
+}
+
+/// What is left of a client's connection that turned into something else: the stream, and what had been read of it.
+fn client_stream<S: Stream>(upgraded: Upgraded) -> Option<(Paced<S>, Bytes)> {
+    let parts = upgrade::downcast::<TokioIo<Paced<S>>>(upgraded).ok()?;
+    Some((parts.io.into_inner(), parts.read_buf))
 }
 
 fn note(peer: Option<IpAddr>, result: Result<(), BoxError>) {

@@ -7,28 +7,36 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Meter, Now, Target};
+use tollgate_gate::{Admission, Grant, Meter, Now, Target};
+use tollgate_store::Name;
+use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::connection::Handler;
-use crate::generation::{Answer, Generation};
+use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
+use crate::panics;
 use crate::peer::Peer;
 use crate::record::{Ledger, Record};
 use crate::refusal::Refusal;
 use crate::response_body::{Content, ResponseBody};
+use crate::tunnel::{Check, Handover, Tunnel};
+use crate::upgrade::{self, Upgrade};
 use crate::{credential, filter, problem};
+
+/// The route no longer allows what a connection turned into.
+const UPGRADE_WITHDRAWN: &str = "upgrade_withdrawn";
 
 /// Decides requests and sends them on.
 #[derive(Debug)]
 pub struct Gateway {
     /// What decides; `None` until the first snapshot came.
-    pub generation: ArcSwapOption<Generation>,
+    pub generation: Arc<ArcSwapOption<Generation>>,
     /// What quotas counted, across generations.
     pub meter: Meter,
     /// Where requests are written down.
@@ -40,7 +48,7 @@ impl Gateway {
     #[must_use]
     pub fn new(ledger: Arc<Ledger>) -> Self {
         Self {
-            generation: ArcSwapOption::empty(),
+            generation: Arc::default(),
             meter: Meter::default(),
             ledger,
         }
@@ -50,10 +58,12 @@ impl Gateway {
     async fn handle(
         &self,
         generation: &Generation,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         (peer, request_id, now): (&Peer, &HeaderValue, Now),
         record: &mut Record,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<(Answer, Option<Check>), Refusal> {
+        #[cfg(test)]
+        assert!(!request.headers().contains_key("x-test-panic"), "a bug");
         let authority = filter::check(&request)?;
         let target = Target::parse(request.method(), authority, request.uri())?;
         record.target(&target);
@@ -67,19 +77,104 @@ impl Gateway {
         let grant = generation.snapshot.authorize(principal, &target)?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
+        let authority = authority.map(ToOwned::to_owned);
+        let upgrade = wanted_upgrade(&mut request, &grant);
+        let check = upgrade.as_ref().map(|upgrade| {
+            let credential = headers::credentials(request.headers());
+            self.check(upgrade, credential, &target, peer.client)
+        });
         let voucher = Voucher {
             peer,
-            authority: authority.map(ToOwned::to_owned),
+            authority,
             request_id,
             key: principal.key_name(),
             key_id: principal.key_id(),
             principal: principal.name(),
         };
-        let request = vouched(request, &voucher);
-        generation
-            .forward(request, &target, admission, record)
-            .await
+        let mut request = vouched(request, &voucher);
+        let asked = Asked {
+            target: &target,
+            caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            metrics: &self.ledger.metrics,
+        };
+        let answer = match upgrade {
+            None => {
+                generation
+                    .forward(request, &asked, admission, record)
+                    .await?
+            }
+            Some(upgrade) => {
+                upgrade::announce(request.headers_mut(), &upgrade.protocol);
+                let what = (&asked, upgrade);
+                // Seldom, and large.
+                Box::pin(generation.forward_upgrade(request, what, admission, record)).await?
+            }
+        };
+        Ok((answer, check))
     }
+
+    /// Whether a client may go on with what its connection turned into, by what decides at that time.
+    fn check(
+        &self,
+        upgrade: &Upgrade,
+        credential: HeaderMap,
+        target: &Target,
+        client: Option<IpAddr>,
+    ) -> Check {
+        let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
+        let (target, protocol) = (target.clone(), upgrade.protocol.clone());
+        Box::new(move || {
+            let generation = generation.load();
+            let Some(generation) = generation.as_ref() else {
+                return Some(Refusal::NotReady.code());
+            };
+            let snapshot = &generation.snapshot;
+            let principal = snapshot.identify(&credential, client, clock.now());
+            let grant = principal.and_then(|principal| snapshot.authorize(principal, &target));
+            match grant {
+                Err(refusal) => Some(refusal.code()),
+                Ok(grant) => {
+                    let protocol = protocol.to_str().unwrap_or_default();
+                    (!grant.allows_upgrade(protocol)).then_some(UPGRADE_WITHDRAWN)
+                }
+            }
+        })
+    }
+}
+
+/// What the request's connection is to turn into, where its route lets it and its upstream can.
+fn wanted_upgrade(request: &mut Request<Incoming>, grant: &Grant<'_>) -> Option<Upgrade> {
+    // Most routes allow none, and most requests want none.
+    if !request.headers().contains_key(UPGRADE)
+        || grant.upstream().upstream.protocol == Some(Protocol::Http2)
+    {
+        return None;
+    }
+    Upgrade::wanted(request, |protocol| grant.allows_upgrade(protocol))
+}
+
+/// The answer that makes a tunnel of its connection.
+fn switch(
+    (mut head, admission): (http::response::Parts, Admission),
+    made: Switch,
+    (mut record, check): (Record, Check),
+    request_id: &HeaderValue,
+) -> Response<ResponseBody> {
+    headers::to_client(&mut head.headers, request_id);
+    head.headers.remove(CONTENT_LENGTH);
+    upgrade::announce(&mut head.headers, &made.upgrade.protocol);
+    record.respond(head.status);
+    let tunnel = Tunnel {
+        client: made.upgrade.client,
+        upstream: made.upstream,
+        admission,
+        flight: made.flight,
+        record,
+        idle_max: made.idle_max,
+        check,
+    };
+    head.extensions.insert(Handover::new(tunnel));
+    Response::from_parts(head, ResponseBody::switch())
 }
 
 impl Handler for Gateway {
@@ -107,23 +202,19 @@ impl Handler for Gateway {
             Some(generation) => {
                 let facts = (&peer, &request_id, now);
                 // Pinned, as it is large: it would be moved with every call that it is handed to.
-                guarded(std::pin::pin!(self.handle(
-                    generation,
-                    request,
-                    facts,
-                    &mut record
-                )))
-                .await
+                let handle = self.handle(generation, request, facts, &mut record);
+                guarded(std::pin::pin!(handle), &request_id).await
             }
         };
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
         let (mut head, content) = match result {
-            Ok(Answer {
-                response,
-                admission,
-            }) => {
-                let (head, body) = response.into_parts();
-                (head, Content::Upstream(body, admission))
+            Ok((answer, check)) => {
+                let (head, body) = answer.response.into_parts();
+                if let (Some(made), Some(check)) = (answer.switch, check) {
+                    let head = (head, answer.admission);
+                    return switch(head, made, (record, check), &request_id);
+                }
+                (head, Content::Upstream(body, answer.admission))
             }
             Err(refusal) => {
                 record.refuse(&refusal);
@@ -177,34 +268,22 @@ fn without_body(is_head: bool, body: Bytes) -> Option<Bytes> {
 }
 
 /// A bug in one request must not end the others.
-async fn guarded(future: impl Future<Output = Result<Answer, Refusal>>) -> Result<Answer, Refusal> {
-    AssertUnwindSafe(future)
-        .catch_unwind()
-        .await
-        .unwrap_or(Err(Refusal::Internal))
+async fn guarded<T>(
+    future: impl Future<Output = Result<T, Refusal>>,
+    request_id: &HeaderValue,
+) -> Result<T, Refusal> {
+    let outcome = AssertUnwindSafe(future).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        let request_id = request_id.to_str().unwrap_or_default();
+        let place = panics::last_place();
+        tracing::error!(
+            request_id,
+            place,
+            "a request ended in a panic: it is answered 500"
+        );
+        Err(Refusal::Internal)
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_becomes_a_refusal() {
-        let result = guarded(std::pin::pin!(async { panic!("a bug") })).await;
-
-        assert_eq!(result.unwrap_err(), Refusal::Internal);
-    }
-
-    #[test]
-    fn a_new_id_is_a_uuid_of_version_7() {
-        let now = "2027-06-30T00:00:00.123Z".parse().unwrap();
-        let [id, other] = [(); 2].map(|()| new_request_id(now));
-        assert_ne!(id, other);
-        let id = Uuid::parse_str(id.to_str().unwrap()).unwrap();
-
-        assert_eq!(id.get_version_num(), 7);
-        let (seconds, nanoseconds) = id.get_timestamp().unwrap().to_unix();
-        assert_eq!(seconds, 1_814_313_600);
-        assert_eq!(nanoseconds, 123_000_000);
-    }
-}
+mod tests;

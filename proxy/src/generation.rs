@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
 use tollgate_gate::{Admission, Snapshot, Target};
 use tollgate_store::{Cidr, Name};
 
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::Refusal;
-use crate::upstream::{AnswerBody, TlsConfig, Upstream};
+use crate::upgrade::Upgrade;
+use crate::upstream::{AnswerBody, Errand, Flight, Switched, SystemTrust, TargetState, Upstream};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -29,19 +33,56 @@ pub struct Answer {
     pub response: Response<AnswerBody>,
     /// What to hold until its last byte.
     pub admission: Admission,
+    /// What the connections on both sides turn into, where they do.
+    pub switch: Option<Switch>,
+}
+
+/// What the connections on both sides turn into.
+#[derive(Debug)]
+pub struct Switch {
+    /// The client's side.
+    pub upgrade: Upgrade,
+    /// The upstream's.
+    pub upstream: Upgraded,
+    /// What counts it at its target.
+    pub flight: Flight,
+    /// How long nothing may pass.
+    pub idle_max: Duration,
+}
+
+/// What is asked for, and by whom.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// What is asked for.
+    pub target: &'a Target,
+    /// Who asks: the principal, or else the key.
+    pub caller: &'a str,
+    /// Where to count what becomes of it.
+    pub metrics: &'a Metrics,
+}
+
+impl Asked<'_> {
+    fn errand(&self, record: &mut Record) -> Errand<'_> {
+        Errand {
+            target: self.target,
+            caller: self.caller,
+            received: record.send_on(),
+            metrics: self.metrics,
+        }
+    }
 }
 
 impl Generation {
     /// The generation after `previous`. An upstream that did not change keeps its connections.
     #[must_use]
-    pub fn next(snapshot: Snapshot, previous: Option<&Self>, tls: &TlsConfig) -> Self {
+    pub fn next(snapshot: Snapshot, previous: Option<&Self>, trust: &SystemTrust) -> Self {
         let kept = |name: &Name| previous.and_then(|previous| previous.upstreams.get(name));
         let upstreams = snapshot
             .upstreams()
             .map(|rule| {
                 let upstream = kept(&rule.name)
                     .filter(|upstream| upstream.rule() == rule)
-                    .map_or_else(|| Arc::new(Upstream::new(rule, tls)), Arc::clone);
+                    .map_or_else(|| Upstream::new(rule, trust), Arc::clone);
                 (rule.name.clone(), upstream)
             })
             .collect();
@@ -58,29 +99,66 @@ impl Generation {
         self.snapshot.proxy()?.trusted_proxies.as_ref()
     }
 
-    /// Closes connections to upstreams that have been idle for too long; call it every few seconds.
-    pub fn sweep(&self) {
-        self.upstreams
-            .values()
-            .for_each(|upstream| upstream.sweep());
+    /// How the targets of all upstreams are.
+    pub fn targets(&self) -> impl Iterator<Item = (&Name, TargetState<'_>)> {
+        let upstreams = self.upstreams.iter();
+        upstreams.flat_map(|(name, upstream)| upstream.targets().map(move |state| (name, state)))
+    }
+
+    /// Looks after the connections to upstreams: call it every second.
+    pub fn tend(&self) {
+        self.upstreams.values().for_each(Upstream::tend);
     }
 
     /// Sends an admitted request to its upstream.
     pub async fn forward(
         &self,
         request: Request<Incoming>,
-        target: &Target,
+        asked: &Asked<'_>,
         admission: Admission,
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let received = record.send_on();
-        let result = upstream.send(request, target, received).await;
+        let result = upstream.send(request, &asked.errand(record)).await;
         record.answered();
         result.map(|response| Answer {
             response,
             admission,
+            switch: None,
+        })
+    }
+
+    /// The same with a request whose connection is to turn into something else.
+    pub async fn forward_upgrade(
+        &self,
+        request: Request<Incoming>,
+        (asked, upgrade): (&Asked<'_>, Upgrade),
+        admission: Admission,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let upstream = self.upstreams.get(&admission.upstream().name);
+        let upstream = upstream.ok_or(Refusal::Internal)?;
+        let errand = asked.errand(record);
+        let result = upstream.send_upgrade(request, &errand, &upgrade).await;
+        record.answered();
+        let upstream_idle = upstream.idle_max();
+        let (response, switch) = match result? {
+            Switched::Answer(response) => (response, None),
+            Switched::Tunnel(response, upstream, flight) => {
+                let switch = Switch {
+                    upgrade,
+                    upstream,
+                    flight,
+                    idle_max: upstream_idle,
+                };
+                (response, Some(switch))
+            }
+        };
+        Ok(Answer {
+            response,
+            admission,
+            switch,
         })
     }
 }

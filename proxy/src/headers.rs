@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use tollgate_store::{KeyId, Name};
@@ -16,6 +16,7 @@ use crate::peer::{Peer, X_FORWARDED_FOR};
 
 /// The request's id, in both directions.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_TOLLGATE_KEY: HeaderName = HeaderName::from_static("x-tollgate-key");
 const X_TOLLGATE_KEY_ID: HeaderName = HeaderName::from_static("x-tollgate-key-id");
 const X_TOLLGATE_PRINCIPAL: HeaderName = HeaderName::from_static("x-tollgate-principal");
@@ -128,6 +129,20 @@ pub fn request_id(headers: &HeaderMap, peer: &Peer) -> Option<HeaderValue> {
     let id = headers.get(X_REQUEST_ID).filter(|_| peer.is_trusted)?;
     let is_short = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len());
     (is_short && id.as_bytes().iter().all(u8::is_ascii_graphic)).then(|| id.clone())
+}
+
+/// What a request proves who it is of by, alone.
+#[must_use]
+pub fn credentials(headers: &HeaderMap) -> HeaderMap {
+    let mut credentials = HeaderMap::new();
+    for name in [AUTHORIZATION, X_API_KEY] {
+        for value in headers.get_all(&name) {
+            let mut value = value.clone();
+            value.set_sensitive(true);
+            credentials.append(&name, value);
+        }
+    }
+    credentials
 }
 
 fn remove_named_by_connection(headers: &mut HeaderMap) {

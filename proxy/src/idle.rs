@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-/// The longest that a body may wait for its next bytes.
+/// The longest that a body may wait for its next bytes, where nothing else is declared.
 pub(crate) const IDLE_MAX: Duration = Duration::from_mins(1);
 
 /// Nothing of a body came for too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no byte of the body came for {} seconds", IDLE_MAX.as_secs())]
-pub(crate) struct Stalled;
+#[error("no byte of the body came for {0:?}")]
+pub struct Stalled(pub(crate) Duration);
 
 /// Watches one body. Its timer runs only while the body makes its reader wait.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Idle {
         let timer = self
             .timer
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        timer.as_mut().poll(context).map(|()| Err(Stalled))
+        timer.as_mut().poll(context).map(|()| Err(Stalled(limit)))
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
         let mut idle = Idle::new(Duration::from_millis(1));
 
         let stalled = poll_fn(|context| idle.watch(Poll::<()>::Pending, context)).await;
-        assert_eq!(stalled, Err(Stalled));
+        assert_eq!(stalled, Err(Stalled(Duration::from_millis(1))));
         let moved = poll_fn(|context| idle.watch(Poll::Ready("bytes"), context)).await;
         assert_eq!(moved, Ok("bytes"));
     }

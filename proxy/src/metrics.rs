@@ -18,11 +18,14 @@ use tollgate_store::{MaterialReference, Name};
 use crate::cut::Cuts;
 use crate::record::Facts;
 use crate::tls::End;
+use crate::upstream::TargetState;
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
 /// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
 const NAMES_MAX: usize = 1_000;
+/// The most targets that have series of their own.
+const TARGET_SERIES_MAX: usize = 1_000;
 const LABEL_CHARS_MAX: usize = 64;
 const DURATION_BUCKETS: [f64; 15] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -41,6 +44,17 @@ struct RequestLabels {
 struct UpstreamLabels {
     upstream: String,
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TargetLabels {
+    upstream: String,
+    target: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,6 +88,10 @@ pub struct Metrics {
     routes: Names,
     upstream_failures: Family<UpstreamLabels, Counter>,
     upstreams: Names,
+    retries: Family<UpstreamLabels, Counter>,
+    retries_refused: Family<RefusedLabels, Counter>,
+    targets_up: Family<TargetLabels, Gauge>,
+    target_requests: Family<TargetLabels, Gauge>,
     polls: Family<PollLabels, Counter>,
     documents: Family<KindLabels, Gauge>,
     rejected: Family<RejectedLabels, Gauge>,
@@ -83,6 +101,8 @@ pub struct Metrics {
     pub requests_in_flight: Gauge,
     /// Open connections of clients.
     pub connections: Gauge,
+    /// Panics, each of which is a bug.
+    pub panics: Counter,
     /// Connections of clients that the proxy ended by itself.
     pub cuts: Cuts,
     /// Lines of the access log that were dropped.
@@ -112,6 +132,10 @@ impl Default for Metrics {
             routes: Names::default(),
             upstream_failures: Family::default(),
             upstreams: Names::default(),
+            retries: Family::default(),
+            retries_refused: Family::default(),
+            targets_up: Family::default(),
+            target_requests: Family::default(),
             polls: Family::default(),
             documents: Family::default(),
             rejected: Family::default(),
@@ -119,6 +143,7 @@ impl Default for Metrics {
             ends: Family::default(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
+            panics: Counter::default(),
             cuts: Cuts::default(),
             access_log_dropped: Counter::default(),
             snapshot_generation: Gauge::default(),
@@ -161,6 +186,26 @@ impl Metrics {
             self.upstream_failures.clone(),
         );
         registry.register(
+            "upstream_retries",
+            "Requests that were sent again, by what made them fail before",
+            self.retries.clone(),
+        );
+        registry.register(
+            "upstream_retries_refused",
+            "Requests that were not sent again as too many were",
+            self.retries_refused.clone(),
+        );
+        registry.register(
+            "upstream_target_up",
+            "1 for each target that gets requests, 0 for one that is not well, for the first 1,000",
+            self.targets_up.clone(),
+        );
+        registry.register(
+            "upstream_target_requests_in_flight",
+            "Requests that are on their way to a target or being answered",
+            self.target_requests.clone(),
+        );
+        registry.register(
             "connections",
             "Open connections of clients",
             self.connections.clone(),
@@ -186,6 +231,11 @@ impl Metrics {
         let registry = &mut self.registry;
         let build = Info::new(vec![("version", crate::command::VERSION)]);
         registry.register("build", "The build that runs", build);
+        registry.register(
+            "panics",
+            "Panics, each of which is a bug: a request's is answered 500, and nothing else ends by it",
+            self.panics.clone(),
+        );
         registry.register("polls", "Polls of the store by result", self.polls.clone());
         registry.register(
             "snapshot_generation",
@@ -254,7 +304,10 @@ impl Metrics {
             route: facts.route.as_ref().map(|route| self.routes.label(route)),
         };
         self.requests.get_or_create(&labels).inc();
-        self.request_duration.observe(duration.as_secs_f64());
+        // A connection that turned into something else lasts for as long as both sides like.
+        if facts.status != Some(101) {
+            self.request_duration.observe(duration.as_secs_f64());
+        }
         if let (Some(upstream), Some(reason)) = (&facts.upstream, facts.reason)
             && reason.starts_with("upstream_")
         {
@@ -263,6 +316,39 @@ impl Metrics {
                 reason,
             };
             self.upstream_failures.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts a request that is sent again.
+    pub fn retry(&self, upstream: &Name, reason: &'static str) {
+        let labels = UpstreamLabels {
+            upstream: self.upstreams.label(upstream),
+            reason,
+        };
+        self.retries.get_or_create(&labels).inc();
+    }
+
+    /// Counts a request that is not sent again as too many were.
+    pub fn retry_refused(&self, upstream: &Name) {
+        let labels = RefusedLabels {
+            upstream: self.upstreams.label(upstream),
+        };
+        self.retries_refused.get_or_create(&labels).inc();
+    }
+
+    /// Shows how targets are.
+    pub fn targets<'t>(&self, targets: impl Iterator<Item = (&'t Name, TargetState<'t>)>) {
+        self.targets_up.clear();
+        self.target_requests.clear();
+        for (upstream, state) in targets.take(TARGET_SERIES_MAX) {
+            let labels = TargetLabels {
+                upstream: upstream.as_str().to_owned(),
+                target: state.url.as_str().to_owned(),
+            };
+            let is_up = self.targets_up.get_or_create(&labels);
+            is_up.set(i64::from(state.is_up));
+            let in_flight = self.target_requests.get_or_create(&labels);
+            in_flight.set(signed(state.in_flight));
         }
     }
 

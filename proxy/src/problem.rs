@@ -106,10 +106,17 @@ fn kind(refusal: &Refusal) -> Kind {
             "Insufficient scope",
         ),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-        Refusal::Upstream(UpstreamFault::Connect | UpstreamFault::Protocol) => {
-            (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway")
-        }
-        Refusal::Upstream(UpstreamFault::ConnectTimeout | UpstreamFault::ResponseTimeout) => (
+        Refusal::Upstream(
+            UpstreamFault::Connect
+            | UpstreamFault::Tls
+            | UpstreamFault::Reset
+            | UpstreamFault::Protocol,
+        ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        Refusal::Upstream(
+            UpstreamFault::ConnectTimeout
+            | UpstreamFault::ResponseTimeout
+            | UpstreamFault::Deadline,
+        ) => (
             StatusCode::GATEWAY_TIMEOUT,
             "upstream-timeout",
             "Gateway timeout",
@@ -350,9 +357,12 @@ mod tests {
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),
             (UpstreamFault::Connect.into(), 502),
+            (UpstreamFault::Tls.into(), 502),
+            (UpstreamFault::Reset.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),
+            (UpstreamFault::Deadline.into(), 504),
             (Refusal::Internal, 500),
         ] {
             assert_eq!(answer(refusal.clone()).status(), status, "{refusal}");

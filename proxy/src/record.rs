@@ -22,8 +22,6 @@ const PATH_CHARS_MAX: usize = 2_000;
 const CLIENT_CLOSED: &str = "client_closed";
 /// The process ended before the answer was complete.
 const DRAIN_CUT: &str = "drain_cut";
-/// The upstream's answer broke off after its head.
-const UPSTREAM_ABORTED: &str = "upstream_aborted";
 
 /// Where requests are written down.
 #[derive(Debug)]
@@ -219,9 +217,17 @@ impl Record {
         self.is_complete = true;
     }
 
-    /// Notes that the upstream's answer broke off.
-    pub fn abort(&mut self) {
-        self.facts.reason = Some(UPSTREAM_ABORTED);
+    /// Notes what passed both ways of a connection that turned into something else.
+    pub fn passed(&mut self, to_upstream: u64, to_client: u64) {
+        self.received
+            .bytes
+            .fetch_add(to_upstream, Ordering::Relaxed);
+        self.facts.bytes_out += to_client;
+    }
+
+    /// Notes that it is over, with the reason where that is another than its end.
+    pub fn end(&mut self, reason: Option<&'static str>) {
+        self.facts.reason = reason;
         self.is_complete = true;
     }
 }

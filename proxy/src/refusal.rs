@@ -33,16 +33,25 @@ pub enum Refusal {
 /// In which way an upstream gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum UpstreamFault {
-    /// No connection: refused, no route, no such name, a bad certificate.
+    /// No connection: refused, no route, no such name.
     #[error("the upstream can't be reached")]
     Connect,
     /// No connection in time.
     #[error("the upstream can't be reached in time")]
     ConnectTimeout,
+    /// TLS failed: a certificate that is not what it should be, on either side, or none that could be read.
+    #[error("the upstream can't be reached safely")]
+    Tls,
     /// No head of a response in time.
     #[error("the upstream did not answer in time")]
     ResponseTimeout,
-    /// The connection was cut, or what came was no HTTP.
+    /// Not everything in time.
+    #[error("the upstream took longer than a request may")]
+    Deadline,
+    /// The connection was cut before an answer came.
+    #[error("the upstream closed the connection without an answer")]
+    Reset,
+    /// What came was no HTTP, or can be read in two ways.
     #[error("the upstream's answer is no valid HTTP")]
     Protocol,
 }
@@ -84,7 +93,10 @@ impl UpstreamFault {
         match self {
             Self::Connect => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::Tls => "upstream_tls",
             Self::ResponseTimeout => "upstream_timeout",
+            Self::Deadline => "upstream_deadline",
+            Self::Reset => "upstream_reset",
             Self::Protocol => "upstream_protocol",
         }
     }

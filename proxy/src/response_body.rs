@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tollgate_gate::Admission;
 
-use crate::idle::{IDLE_MAX, Idle};
 use crate::record::Record;
 use crate::upstream::AnswerBody;
 
@@ -19,24 +18,33 @@ pub enum Content {
     Upstream(AnswerBody, Admission),
     /// What the proxy has to say.
     Problem(Option<Bytes>),
+    /// Nothing, as the connection turns into something else, which has the record.
+    Switch,
 }
 
 /// The body of an answer.
 #[derive(Debug)]
 pub struct ResponseBody {
     content: Content,
-    idle: Idle,
-    record: Record,
+    record: Option<Record>,
 }
 
 impl ResponseBody {
+    /// The body of an answer that has none, and is not its request's end.
+    #[must_use]
+    pub fn switch() -> Self {
+        Self {
+            content: Content::Switch,
+            record: None,
+        }
+    }
+
     /// A body whose fate `record` notes.
     #[must_use]
     pub fn new(content: Content, record: Record) -> Self {
         let mut body = Self {
             content,
-            idle: Idle::new(IDLE_MAX),
-            record,
+            record: Some(record),
         };
         body.complete_at_end();
         body
@@ -44,8 +52,10 @@ impl ResponseBody {
 
     /// hyper asks for nothing more where it knows that nothing comes.
     fn complete_at_end(&mut self) {
-        if self.is_end_stream() {
-            self.record.complete();
+        if self.is_end_stream()
+            && let Some(record) = &mut self.record
+        {
+            record.complete();
         }
     }
 }
@@ -58,38 +68,37 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let body = &mut *self;
-        let frame = match &mut body.content {
-            Content::Upstream(answer, _) => {
-                let progress = Pin::new(answer).poll_frame(context);
-                match std::task::ready!(body.idle.watch(progress, context)) {
-                    Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
-                    Err(stalled) => Some(Err(stalled.into())),
-                }
-            }
+        let frame = match &mut self.content {
+            Content::Upstream(answer, _) => std::task::ready!(Pin::new(answer).poll_frame(context)),
             Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Content::Switch => None,
+        };
+        let Some(record) = &mut self.record else {
+            return Poll::Ready(None);
         };
         match &frame {
             Some(Ok(frame)) => {
-                self.record.sent(frame.data_ref().map_or(0, Bytes::len));
+                record.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.complete_at_end();
             }
-            Some(Err(_)) => self.record.abort(),
-            None => self.record.complete(),
+            Some(Err(fault)) => record.end(Some(fault.code())),
+            None => record.complete(),
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Upstream(answer, _) => answer.is_end_stream(),
             Content::Problem(bytes) => bytes.is_none(),
+            Content::Switch => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Upstream(answer, _) => answer.size_hint(),
+            Content::Switch => SizeHint::with_exact(0),
             Content::Problem(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }

@@ -25,16 +25,17 @@ use crate::cut::Cuts;
 use crate::failure::Failure;
 use crate::greeting::Front;
 use crate::listeners::{self, Door, Listeners, Sharing, Socket, Welcome};
+use crate::panics;
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
-use crate::upstream;
+use crate::upstream::SystemTrust;
 use crate::watch::{PollFault, Watch, Watching};
 use crate::workers::Workers;
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-/// An idle connection to an upstream lives longer than it should by at most this.
-const POOL_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How often upstreams are looked after.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
 const LOG_FLUSH_MAX: Duration = Duration::from_secs(1);
 /// How long connections are kept at the end for requests that may be under way.
 const LINGER_MAX: Duration = Duration::from_secs(2);
@@ -44,6 +45,7 @@ const CUT_MAX: Duration = Duration::from_millis(500);
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let ledger = ledger()?;
+    panics::watch(&ledger.metrics);
     let gateway = Arc::new(Gateway::new(Arc::clone(&ledger)));
     let status = Arc::new(Status::new(config.proxy.clone(), config.snapshot_age_max));
     tracing::info!(
@@ -76,7 +78,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         Failure::Configuration(format!("the system gives no threads to run on: {error}"))
     })?;
     let listeners = listen(Listeners::new(door, workers), &config.listen)?;
-    let tls = upstream::tls_config();
+    let trust = SystemTrust::load();
     let watch = async {
         let backend = backend::open(&config.store, &config.namespace).await?;
         let watch = Watch {
@@ -85,7 +87,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             gateway: Arc::clone(&gateway),
             listeners,
             status,
-            tls,
+            trust,
         };
         watch.first_contact().await
     };
@@ -183,17 +185,17 @@ async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gate
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-    let mut pool_sweep = tokio::time::interval(POOL_SWEEP_INTERVAL);
+    let mut tend = tokio::time::interval(TEND_INTERVAL);
     loop {
         tokio::select! {
             () = end(&mut signals.terminate, &mut signals.interrupt) => break,
             _ = signals.hangup.recv() => hurry.notify_one(),
-            _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
-            _ = pool_sweep.tick() => {
+            _ = tend.tick() => {
                 if let Some(generation) = gateway.generation.load().as_deref() {
-                    generation.sweep();
+                    generation.tend();
                 }
             }
+            _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
         }
     }
     // No listener is opened any more.

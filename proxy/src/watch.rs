@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
-use crate::upstream::TlsConfig;
+use crate::upstream::SystemTrust;
 use complaint::Complaint;
 use listening::Listening;
 use rejections::Rejections;
@@ -67,8 +67,8 @@ pub struct Watch {
     pub listeners: Listeners<Gateway>,
     /// How the proxy is.
     pub status: Arc<Status>,
-    /// How upstreams prove who they are.
-    pub tls: TlsConfig,
+    /// The authorities that upstreams are trusted by.
+    pub trust: SystemTrust,
 }
 
 /// What the last poll left behind.
@@ -168,7 +168,7 @@ impl Watching {
         let duration = clock.monotonic().saturating_sub(started);
 
         let previous = gateway.generation.load_full();
-        let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.tls);
+        let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
         metrics
             .snapshot_generation
             .set(i64::try_from(generation.number).unwrap_or(i64::MAX));

@@ -11,6 +11,9 @@ pub(crate) const PERIOD_BOUNDS: (Duration, Duration) =
 pub(crate) const TIMEOUT_BOUNDS: (Duration, Duration) =
     (Duration::from_millis(10), Duration::from_hours(1));
 
+/// The shortest and the longest pause between two checks of a target.
+const CHECK_INTERVAL_BOUNDS: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_hours(1));
 /// How often a key's token may be replaced by itself.
 const ROTATION_BOUNDS: (Duration, Duration) =
     (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
@@ -54,6 +57,10 @@ length! {
 length! {
     /// How long a proxy waits: 10 ms to 1 h, written like `500ms`, `5s` or `1m`.
     Timeout, TIMEOUT_BOUNDS, "10ms to 1h"
+}
+length! {
+    /// The pause between two checks of a target: 100 ms to 1 h, written like `500ms`, `5s` or `1m`.
+    CheckInterval, CHECK_INTERVAL_BOUNDS, "100ms to 1h"
 }
 length! {
     /// The age at which a key's token is replaced: 1 h to 3650 d, written like `24h` or `30d`.

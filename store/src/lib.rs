@@ -4,6 +4,7 @@
 //! places that keep them. A token and its verifier are two things in two places: [`token`] makes the one and derives
 //! the other.
 
+mod authorities;
 pub mod backend;
 pub mod document;
 mod duration;
@@ -15,10 +16,13 @@ mod network;
 mod path;
 mod problem;
 mod secret;
+mod server;
 mod timestamp;
 pub mod token;
+mod upgrade;
 
-pub use duration::{Overlap, Period, RotationPeriod, Timeout, duration_within};
+pub use authorities::Authorities;
+pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};
@@ -27,7 +31,9 @@ pub use network::{Cidr, HostPattern, Method, TargetUrl, is_host, is_link_local};
 pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};
 pub use secret::Secret;
+pub use server::{CheckPath, ServerName};
 pub use timestamp::Timestamp;
+pub use upgrade::UpgradeProtocol;
 
 /// Declares a validated text: it keeps the text as its author wrote it, reads from and writes to JSON as a string,
 /// and cannot be made other than through `parse`.

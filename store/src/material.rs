@@ -1,6 +1,6 @@
 //! Where certificates, keys and lists of revoked certificates are: never what they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::text;
 
@@ -57,6 +57,15 @@ impl MaterialReference {
     #[must_use]
     pub fn place(&self) -> &MaterialPlace {
         &self.place
+    }
+
+    /// The file that it stands for; `None` where it is a secret.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            MaterialPlace::File(path) => Some(path),
+            MaterialPlace::Secret { .. } => None,
+        }
     }
 }
 

@@ -172,14 +172,40 @@ resource "tollgate_upstream" "it" {
   name        = "orders"
   description = "The orders API."
   targets     = ["http://orders-1.internal:8080", "https://orders-2.internal"]
-  timeouts    = { connect = "500ms", response = "10s" }
+  protocol    = "http/1.1"
+  tls = {
+    ca          = "file:/etc/tollgate/ca.pem"
+    server_name = "orders.internal"
+    certificate = "file:/etc/tollgate/client.pem"
+  }
+  balance = "hash"
+  health = {
+    path            = "/healthz"
+    interval        = "10s"
+    timeout         = "1s"
+    healthy_after   = 1
+    unhealthy_after = 2
+    status          = 204
+  }
+  slow_start = "30s"
+  timeouts   = { connect = "500ms", response = "10s", idle = "5m", request = "1h" }
+  retries    = { attempts = 2, per_try_timeout = "3s", on = ["timeout", "503", "reset"] }
 }
 "#,
         changed: r#"
 resource "tollgate_upstream" "it" {
-  name     = "orders"
-  targets  = ["http://orders-2.internal:8080"]
+  name    = "orders"
+  targets = ["https://orders-2.internal:8080"]
+  tls = {
+    ca = <<-PEM
+      -----BEGIN CERTIFICATE-----
+      MIIB
+      -----END CERTIFICATE-----
+    PEM
+  }
+  health   = { path = "/" }
   timeouts = { connect = "1s" }
+  retries  = {}
 }
 "#,
     },
@@ -227,6 +253,7 @@ resource "tollgate_route" "it" {
   methods     = ["GET", "POST"]
   path        = "/v1/orders/**"
   upstream    = tollgate_upstream.it.name
+  upgrades    = ["websocket"]
 }
 "#,
         changed: r#"

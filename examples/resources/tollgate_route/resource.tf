@@ -17,3 +17,12 @@ resource "tollgate_route" "orders" {
   path        = "/v1/orders/**"
   upstream    = tollgate_upstream.orders.name
 }
+
+# Clients may keep a WebSocket open here.
+resource "tollgate_route" "order_events" {
+  name     = "order-events"
+  proxy    = tollgate_proxy.edge.name
+  path     = "/v1/orders/events"
+  upstream = tollgate_upstream.orders.name
+  upgrades = ["websocket"]
+}

@@ -2,10 +2,26 @@ resource "tollgate_upstream" "orders" {
   name        = "orders"
   description = "The orders API."
   targets     = ["http://orders-1.internal:8080", "http://orders-2.internal:8080"]
-  timeouts    = { connect = "1s", response = "10s" }
+  balance     = "least_requests"
+  health      = { path = "/healthz", interval = "5s", timeout = "1s" }
+  slow_start  = "30s"
+  timeouts    = { connect = "1s", response = "10s", request = "1m" }
+  retries     = { attempts = 1, on = ["reset", "503"] }
 
   # What takes its place is made first, and what names it changes over: an upstream that is still named can't go.
   lifecycle {
     create_before_destroy = true
+  }
+}
+
+resource "tollgate_upstream" "billing" {
+  name     = "billing"
+  targets  = ["https://billing.internal"]
+  protocol = "h2"
+
+  # A file on each proxy, with an absolute path; or the certificates themselves: ca = file("ca.pem").
+  tls = {
+    ca          = "file:/etc/tollgate/internal-ca.pem"
+    certificate = "file:/etc/tollgate/billing-client.pem"
   }
 }

@@ -3,11 +3,12 @@
 mod path_trie;
 mod request_table;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tollgate_store::Name;
 use tollgate_store::document;
+use tollgate_store::{Name, UpgradeProtocol};
 
 use crate::identify::{QuotaRule, ScopeRule};
 use crate::{Principal, Refusal, Snapshot, Target, UpstreamRule};
@@ -69,6 +70,8 @@ fn first<'s>(
 pub(crate) struct RouteRule {
     pub(crate) name: Name,
     pub(crate) upstream: Arc<UpstreamRule>,
+    /// What its connections may turn into.
+    pub(crate) upgrades: BTreeSet<UpgradeProtocol>,
 }
 
 /// Every route of this proxy.
@@ -151,6 +154,13 @@ impl<'s> Grant<'s> {
     #[must_use]
     pub fn route(&self) -> &'s Name {
         &self.route.name
+    }
+
+    /// Whether the request's connection may turn into one of `protocol`, whose case does not matter.
+    #[must_use]
+    pub fn allows_upgrade(&self, protocol: &str) -> bool {
+        let mut upgrades = self.route.upgrades.iter();
+        upgrades.any(|upgrade| upgrade.as_str().eq_ignore_ascii_case(protocol))
     }
 
     /// The upstream that answers.

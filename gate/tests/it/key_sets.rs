@@ -159,7 +159,7 @@ fn a_set_that_names_the_missing_is_left_out_with_its_parts() {
         assert!(rejected[0].starts_with("key_set \"partners\": key_set \"partners\" names "));
         assert_eq!(
             rejected[1],
-            "key_set_part \"partners/3/1\": key_set_part \"partners/3/1\" is a part of key_set \"partners\", which \
+            "key_set_part \"partners/3/1\": key_set_part \"partners/3/1\" is a part of key set \"partners\", which \
              was rejected"
         );
         assert_eq!(code(&entries, &acme, "/"), "credential_unknown");
@@ -173,7 +173,7 @@ fn parts_without_a_set_open_nothing_and_are_named() {
 
     assert_eq!(
         rejected(&entries)[0],
-        "key_set_part \"partners/3/1\": key_set_part \"partners/3/1\" is a part of key_set \"partners\", which does \
+        "key_set_part \"partners/3/1\": key_set_part \"partners/3/1\" is a part of key set \"partners\", which does \
          not exist"
     );
     assert_eq!(code(&entries, &acme, "/"), "credential_unknown");

@@ -1,7 +1,7 @@
 //! `tollgate_route`.
 
-use tollgate_store::document::Kind;
-use tollgate_store::{Name, PathPattern};
+use tollgate_store::document::{Kind, UPGRADES_MAX};
+use tollgate_store::{Name, PathPattern, UpgradeProtocol};
 
 use super::{description, hosts, methods, name};
 use crate::resource::Resource;
@@ -38,6 +38,14 @@ impl Resource for Route {
                 Attribute::required("upstream", Type::String)
                     .check(Name::parse)
                     .describe("The name of the upstream that answers."),
+                Attribute::optional("upgrades", Type::set_of_strings())
+                    .check(UpgradeProtocol::parse)
+                    .at_most(UPGRADES_MAX)
+                    .describe(
+                        "What a client's connection may turn into by HTTP/1.1's `Upgrade`, like `websocket`: at most 8. \
+                         Nothing where left out: `Upgrade` does not reach the upstream then, nor where that is spoken \
+                         to by `h2` only.",
+                    ),
             ],
         }
     }

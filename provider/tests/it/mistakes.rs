@@ -160,23 +160,8 @@ fn key_sets() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::key_set(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
-    let role = vec![
-        ("name", json!(":partner")),
-        ("scopes", json!([])),
-        ("scopes", json!(["orders read"])),
-        ("scopes", json!([null])),
-        ("scopes", many(|n| format!("s{n}"), 101)),
-        ("description", json!("x".repeat(501))),
-    ];
-    let principal = vec![
-        ("kind", json!("robot")),
-        ("roles", json!([])),
-        ("roles", many(|n| format!("r{n}"), 33)),
-        ("quotas", many(|n| format!("q{n}"), 9)),
-        ("metadata", json!({"owner": "x".repeat(257)})),
-    ];
-    let upstream = vec![
+fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
         ("targets", json!([])),
         ("targets", json!(["orders.internal:8080"])),
         ("targets", json!(["http://a", "ftp://orders.internal"])),
@@ -185,26 +170,38 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("targets", json!(["http://169.254.169.254"])),
         ("targets", many(|n| format!("http://t{n}"), 65)),
         ("timeouts", json!({"connect": "2h", "response": "1ms"})),
+        ("protocol", json!("http2")),
+        ("balance", json!("random")),
+        (
+            "health",
+            json!({"path": "healthz", "interval": "1ms", "timeout": "2h"}),
+        ),
+        (
+            "health",
+            json!({"path": "/", "healthy_after": 0, "unhealthy_after": 11, "status": 101}),
+        ),
+        ("health", json!({"interval": "1s"})),
+        ("slow_start", json!("slowly")),
+        ("timeouts", json!({"idle": "2h", "request": "0s"})),
+        ("retries", json!({"attempts": 6, "on": ["500"]})),
+        ("retries", json!({"attempts": 0, "on": []})),
+        ("retries", json!({"per_try_timeout": "1s"})),
+        ("tls", json!({"ca": "ca.pem", "server_name": "Orders:443"})),
+        ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
+        (
+            "tls",
+            json!({"certificate": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"}),
+        ),
+        (
+            "tls",
+            json!({"ca": "-----BEGIN EC PRIVATE KEY-----\nMHcC", "certificate": "-----BEGIN EC PRIVATE KEY-----\nMHcC"}),
+        ),
     ];
-    let route = vec![
-        ("proxy", json!("the edge")),
-        ("upstream", json!("")),
-        ("path", json!("orders")),
-        ("methods", json!(["Get"])),
-        ("hosts", json!(["a..b"])),
-    ];
-    [
-        (samples::role(), role),
-        (samples::principal(), principal),
-        (samples::upstream(), upstream),
-        (samples::route(), route),
-        (samples::proxy(), proxies()),
-    ]
+    (samples::upstream(), mistakes)
 }
 
-/// Mistakes of listeners and of a proxy itself.
-fn proxies() -> Vec<(&'static str, Json)> {
-    let mut mistakes = vec![
+fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
         ("listen", json!([])),
         ("listen", json!([{"address": "8080"}])),
         (
@@ -235,27 +232,77 @@ fn proxies() -> Vec<(&'static str, Json)> {
             json!([{"address": "unix:/run/a.sock", "proxy_protocol": ["10.0.0.0/8"]}]),
         ),
         ("listen", json!([{"address": "unix:a.sock"}])),
+        ("listen", tls(&json!({"certificates": []}))),
+        ("listen", tls(&json!({"certificates": ["/etc/edge.pem"]}))),
+        (
+            "listen",
+            tls(&json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
+        ),
+        (
+            "listen",
+            tls(&json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
+        ),
+        (
+            "listen",
+            tls(&json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
+        ),
+        (
+            "listen",
+            tls(&json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
+        ),
+        (
+            "listen",
+            tls(&json!({
+                "certificates": ["file:/a.pem"],
+                "client_ca": "file:clients.pem",
+                "client_certificates": "always",
+            })),
+        ),
+        (
+            "listen",
+            tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
+        ),
     ];
-    mistakes.extend(encrypted());
-    mistakes
+    (samples::proxy(), mistakes)
 }
 
-fn encrypted() -> Vec<(&'static str, Json)> {
-    let tls = |tls: Json| ("listen", json!([{"address": "0.0.0.0:443", "tls": tls}]));
-    vec![
-        tls(json!({"certificates": []})),
-        tls(json!({"certificates": ["/etc/edge.pem"]})),
-        tls(json!({"certificates": ["-----BEGIN PRIVATE KEY-----\nMIG"]})),
-        tls(json!({"certificates": ["file:/a.pem", "file:/a.pem"]})),
-        tls(json!({"certificates": ["file:/a.pem"], "min_version": "1.1"})),
-        tls(json!({"certificates": ["file:/a.pem"], "client_certificates": "optional"})),
-        tls(json!({
-            "certificates": ["file:/a.pem"],
-            "client_ca": "file:clients.pem",
-            "client_certificates": "always",
-        })),
-        tls(json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
+    let role = vec![
+        ("name", json!(":partner")),
+        ("scopes", json!([])),
+        ("scopes", json!(["orders read"])),
+        ("scopes", json!([null])),
+        ("scopes", many(|n| format!("s{n}"), 101)),
+        ("description", json!("x".repeat(501))),
+    ];
+    let principal = vec![
+        ("kind", json!("robot")),
+        ("roles", json!([])),
+        ("roles", many(|n| format!("r{n}"), 33)),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+        ("metadata", json!({"owner": "x".repeat(257)})),
+    ];
+    let route = vec![
+        ("proxy", json!("the edge")),
+        ("upstream", json!("")),
+        ("path", json!("orders")),
+        ("methods", json!(["Get"])),
+        ("hosts", json!(["a..b"])),
+        ("upgrades", json!(["WebSocket", "h2c"])),
+        ("upgrades", json!([])),
+    ];
+    [
+        (samples::role(), role),
+        (samples::principal(), principal),
+        upstreams(),
+        (samples::route(), route),
+        proxies(),
     ]
+}
+
+/// One address with that TLS.
+fn tls(tls: &Json) -> Json {
+    json!([{"address": "0.0.0.0:443", "tls": tls}])
 }
 
 /// A long value is told by its beginning.
@@ -308,6 +355,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                 (_, _, detail) if detail.contains("earlier limit")
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
+                    || detail.contains("tries that are given up")
                     || detail.contains("named twice")
                     || detail.contains("can't send to a Unix socket")
                     || detail.contains("for Unix sockets")

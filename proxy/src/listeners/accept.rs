@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -76,11 +77,26 @@ fn let_in<H: Handler>(
     let (front, closing) = (Arc::clone(&welcome.front), welcome.closing.clone());
     let held = Arc::clone(door);
     door.tasks.spawn(async move {
-        held.open.inc();
+        let _counted = Counted::new(&held.open);
         greeting::serve(visitor, front, &held, closing).await;
-        held.open.dec();
         drop(permit);
     });
+}
+
+/// Counted until it is dropped, also where a panic ends a connection.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// Waits for room, then for a connection: those beyond wait in the system's queue.

@@ -1,97 +1,144 @@
-//! Upstreams: pools of connections beside the snapshots, and how a request is sent on.
+//! Upstreams: connections beside the snapshots, and how a request is sent on.
 
+mod address;
 mod answer_body;
-mod connector;
+mod balance;
+mod check;
+mod connect;
+mod connection;
+mod exchange;
+mod fault;
+mod health;
+mod journey;
 mod pool;
 mod request_body;
-mod resolver;
+mod retry;
+mod security;
+mod target;
 
-use std::error::Error;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::{Authority, Scheme};
-use http::{HeaderValue, Request, Response, Uri, Version};
-use http_body::Body as _;
+use futures_util::future::join_all;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 use tollgate_gate::{Target, UpstreamRule};
-use tollgate_store::TargetUrl;
+use tollgate_store::document;
+use tollgate_store::{TargetUrl, Timeout};
 
+use crate::idle::IDLE_MAX;
+use crate::metrics::Metrics;
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
+use crate::upgrade::Upgrade;
+use address::System;
 pub use answer_body::AnswerBody;
-use connector::{BoxError, Connector};
-pub use connector::{TlsConfig, tls_config};
-use pool::{Connection, IDLE_CONNECTIONS_MAX, IDLE_TIMEOUT, Lease, Pool};
+use balance::{Balancer, Places};
+use connect::root_cause;
+use exchange::exchange_upgrade;
+use fault::SendFault;
+use health::{Change, Standings};
+use journey::Journey;
 use request_body::RequestBody;
+use retry::{Budget, RetryRules};
+use security::Security;
+pub use security::SystemTrust;
+pub use target::Flight;
+use target::Place;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the log tells why an upstream gives no answer.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// One upstream's targets and its connections to them.
 #[derive(Debug)]
 pub struct Upstream {
     rule: Arc<UpstreamRule>,
-    connector: Connector,
-    /// For targets that are spoken to by TLS, where HTTP/2 may be agreed on.
-    client: Client<Connector, RequestBody>,
-    places: Vec<Place>,
-    turn: AtomicUsize,
-    response_timeout: Duration,
+    /// For targets that are spoken to by TLS.
+    security: Option<Arc<Security>>,
+    places: Vec<Arc<Place>>,
+    balancer: Balancer,
+    standings: Standings,
+    limits: Limits,
+    retries: Option<RetryRules>,
+    budget: Budget,
+    is_renewing: AtomicBool,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
 }
 
-/// A target.
-#[derive(Debug)]
-struct Place {
-    authority: Authority,
-    host: HeaderValue,
-    /// Connections to a target that is spoken to without TLS.
-    pool: Option<Arc<Pool>>,
+/// How long an upstream is waited for.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// For the head of an answer, by each try.
+    response: Duration,
+    /// For the next bytes of a body.
+    idle: Duration,
+    /// For everything.
+    request: Option<Duration>,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum SendFault {
-    #[error(transparent)]
-    Connect(BoxError),
-    #[error(transparent)]
-    Exchange(#[from] hyper::Error),
-    #[error(transparent)]
-    Encrypted(#[from] legacy::Error),
-    #[error("the answer can be read in two ways")]
-    Ambiguous,
+/// What a request is about, beside itself.
+#[derive(Debug, Clone)]
+pub struct Errand<'a> {
+    /// What it asks for.
+    pub target: &'a Target,
+    /// Who asks: the principal, or else the key.
+    pub caller: &'a str,
+    /// Where to note what is seen of its body.
+    pub received: Arc<Received>,
+    /// Where to count what is tried again.
+    pub metrics: &'a Metrics,
+}
+
+/// What came of a request to make something else of a connection.
+#[derive(Debug)]
+pub enum Switched {
+    /// It is: the head of the answer, what the connection is from now on, and what counts it.
+    Tunnel(Response<AnswerBody>, Upgraded, Flight),
+    /// It is not.
+    Answer(Response<AnswerBody>),
+}
+
+/// How a target is, for people.
+#[derive(Debug)]
+pub struct TargetState<'a> {
+    /// Where it is.
+    pub url: &'a TargetUrl,
+    /// Whether it gets requests.
+    pub is_up: bool,
+    /// How many requests of this proxy are on their way to it, or being answered.
+    pub in_flight: usize,
 }
 
 impl Upstream {
     /// An upstream without connections yet.
     #[must_use]
-    pub fn new(rule: &Arc<UpstreamRule>, tls: &TlsConfig) -> Self {
-        let timeouts = rule.upstream.timeouts.clone().unwrap_or_default();
-        let connect = timeouts.connect.map(|timeout| timeout.length());
-        let response = timeouts.response.map(|timeout| timeout.length());
-        let connector = Connector::new(tls, connect.unwrap_or(CONNECT_TIMEOUT));
-        Self {
+    pub fn new(rule: &Arc<UpstreamRule>, trust: &SystemTrust) -> Arc<Self> {
+        let upstream = &rule.upstream;
+        let is_encrypted = upstream.targets.iter().any(TargetUrl::encrypted);
+        let security = is_encrypted
+            .then(|| Security::new(upstream.tls.as_ref(), upstream.protocol, trust))
+            .map(Arc::new);
+        let upstream = Arc::new(Self {
+            places: places(upstream, security.as_ref()),
             rule: Arc::clone(rule),
-            client: client(connector.clone()),
-            connector,
-            places: rule.upstream.targets.iter().filter_map(place).collect(),
-            turn: AtomicUsize::new(0),
-            response_timeout: response.unwrap_or(RESPONSE_TIMEOUT),
+            security,
+            balancer: Balancer::new(upstream.balance.unwrap_or_default()),
+            standings: Standings::new(upstream),
+            limits: Limits::new(upstream),
+            retries: upstream.retries.as_ref().map(RetryRules::new),
+            budget: Budget::default(),
+            is_renewing: AtomicBool::new(false),
             told: Mutex::default(),
+        });
+        if let Some(health) = &rule.upstream.health {
+            tokio::spawn(check::run(Arc::downgrade(&upstream), health.clone()));
         }
+        upstream
     }
 
     /// What it was made of.
@@ -100,250 +147,179 @@ impl Upstream {
         &self.rule
     }
 
-    /// Sends a request to the next target, and waits for the head of its answer.
-    ///
-    /// What is seen of the request's body is noted in `received`.
+    /// How long nothing may pass of a body, or on a connection that was upgraded.
+    #[must_use]
+    pub fn idle_max(&self) -> Duration {
+        self.limits.idle
+    }
+
+    /// How its targets are.
+    pub fn targets(&self) -> impl Iterator<Item = TargetState<'_>> {
+        self.places.iter().map(|place| TargetState {
+            url: place.url(),
+            is_up: place.weight() > 0,
+            in_flight: place.in_flight(),
+        })
+    }
+
+    /// Sends a request to a target, and waits for the head of its answer. Where there is no connection to one, another
+    /// is tried; what else is tried again is declared.
     pub async fn send(
         &self,
         request: Request<Incoming>,
-        target: &Target,
-        received: Arc<Received>,
+        errand: &Errand<'_>,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let place = self.place().ok_or(Refusal::Internal)?;
-        let uri = uri(place, target).ok_or(Refusal::Internal)?;
-        let (mut head, body) = request.into_parts();
-        let (body, sent) = RequestBody::new(body, Arc::clone(&received));
-        head.uri = uri;
-        head.version = Version::HTTP_11;
-        if body.size_hint().exact().is_none() {
-            // Where nothing says so, hyper takes a GET for one without a body.
-            let chunked = HeaderValue::from_static("chunked");
-            head.headers.insert(TRANSFER_ENCODING, chunked);
-        }
-        let too_late = async {
-            sent.wait().await;
-            tokio::time::sleep(self.response_timeout).await;
+        let journey = Journey::new(self, errand, request);
+        let Some(limit) = self.limits.request else {
+            return journey.run().await;
         };
-        let answer = async {
-            if let Some(pool) = &place.pool {
-                head.headers.insert(HOST, place.host.clone());
-                let request = Request::from_parts(head, body);
-                self.send_plain(place, pool, request).await
-            } else {
-                Box::pin(self.send_encrypted(Request::from_parts(head, body))).await
-            }
-        };
-        tokio::select! {
-            answer = answer => match answer {
-                Ok(response) => Ok(response),
-                Err(SendFault::Ambiguous) => Err(UpstreamFault::Protocol.into()),
-                Err(_) if received.is_stalled() => Err(Refusal::BodyStalled),
-                Err(_) if received.is_broken() => Err(Refusal::BodyBroken),
-                Err(fault) => Err(self.fault(&fault).into()),
-            },
-            () = too_late => Err(UpstreamFault::ResponseTimeout.into()),
-        }
+        let deadline = Instant::now() + limit;
+        let answer = tokio::time::timeout_at(deadline, journey.run()).await;
+        let answer = answer.unwrap_or_else(|_| Err(UpstreamFault::Deadline.into()))?;
+        Ok(answer.map(|body| body.until(deadline)))
     }
 
-    /// Sends a request by a connection of the pool, or a new one where none is idle. What was not sent at all, because
-    /// the other side had closed the connection meanwhile, is sent by the next; anything else is not tried again.
-    async fn send_plain(
+    /// Sends a request whose answer may make something else of the connection, on one of its own.
+    pub async fn send_upgrade(
         &self,
-        place: &Place,
-        pool: &Arc<Pool>,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<AnswerBody>, SendFault> {
-        loop {
-            let (mut connection, is_new) = match pool.take() {
-                Some(connection) => (connection, false),
-                // Seldom, and large.
-                None => (Box::pin(self.connect(place)).await?, true),
-            };
-            match connection.try_send_request(request).await {
-                Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
-                Ok(response) => {
-                    let lease = Lease::new(connection, pool);
-                    return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
-                }
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(error.into_error().into()),
-                },
+        request: Request<Incoming>,
+        errand: &Errand<'_>,
+        upgrade: &Upgrade,
+    ) -> Result<Switched, Refusal> {
+        let number = self.choose(errand, Places::default());
+        let number = number.ok_or(Refusal::Internal)?;
+        let place = self.places.get(number).ok_or(Refusal::Internal)?;
+        // It has none.
+        let request = request.map(|_| RequestBody::empty());
+        let exchange = exchange_upgrade(Place::depart(place), request, errand.target, upgrade);
+        let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
+        match outcome.unwrap_or(Err(SendFault::TooLate)) {
+            Ok(switched) => {
+                self.note_answer(number);
+                Ok(switched)
+            }
+            Err(fault) => {
+                self.note_failure(number, &fault);
+                Err(self.complain(&fault).into())
             }
         }
     }
 
-    async fn connect(&self, place: &Place) -> Result<Connection, SendFault> {
-        let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(place.authority.clone())
-            .path_and_query("/");
-        let uri = uri
-            .build()
-            .map_err(|error| SendFault::Connect(error.into()))?;
-        let stream = self.connector.connect(uri).await;
-        let stream = stream.map_err(SendFault::Connect)?;
-        let (connection, driver) = http1::Builder::new()
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .handshake(stream)
-            .await?;
-        tokio::spawn(driver);
-        Ok(connection)
+    fn choose(&self, errand: &Errand<'_>, tried: Places) -> Option<usize> {
+        let are_sound = self.standings.are_sound();
+        self.balancer
+            .choose(&self.places, errand.caller, tried, are_sound)
     }
 
-    async fn send_encrypted(
-        &self,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<AnswerBody>, SendFault> {
-        let connection = capture_connection(&mut request);
-        let response = self.client.request(request).await?;
-        if is_ambiguous(&response) {
-            if let Some(connection) = connection.connection_metadata().as_ref() {
-                connection.poison();
-            }
-            return Err(SendFault::Ambiguous);
+    fn note_answer(&self, number: usize) {
+        // Mostly the last one was an answer, too.
+        if self
+            .places
+            .get(number)
+            .is_some_and(|place| place.has_failed())
+        {
+            self.standings.succeed(&self.places, number);
         }
-        Ok(response.map(|body| AnswerBody::new(body, None)))
     }
 
-    /// The targets take turns.
-    fn place(&self) -> Option<&Place> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        self.places.get(turn.checked_rem(self.places.len())?)
+    fn note_failure(&self, number: usize, fault: &SendFault) {
+        let change = self.standings.fail(&self.places, number);
+        self.tell(number, change, &root_cause(fault));
     }
 
-    /// Closes connections that have been idle for too long; call it every few seconds.
-    pub fn sweep(&self) {
-        let pools = self.places.iter().filter_map(|place| place.pool.as_ref());
-        pools.for_each(|pool| pool.sweep());
+    /// Notes what a check said.
+    fn checked(&self, number: usize, outcome: Result<(), String>) {
+        let change = self.standings.check(&self.places, number, outcome.is_ok());
+        self.tell(number, change, &outcome.err().unwrap_or_default());
     }
 
-    fn fault(&self, error: &SendFault) -> UpstreamFault {
-        let is_connect = match error {
-            SendFault::Connect(_) => true,
-            SendFault::Encrypted(error) => error.is_connect(),
-            SendFault::Exchange(_) | SendFault::Ambiguous => false,
+    /// One line for each change.
+    fn tell(&self, number: usize, change: Option<Change>, cause: &str) {
+        let (Some(change), Some(place)) = (change, self.places.get(number)) else {
+            return;
         };
-        let fault = match () {
-            () if is_connect && connector::is_timeout(error) => UpstreamFault::ConnectTimeout,
-            () if is_connect => UpstreamFault::Connect,
-            () => UpstreamFault::Protocol,
+        let (upstream, target_url) = (&self.rule.name, place.url());
+        let says = match change {
+            Change::Out(length) => {
+                let length_s = length.as_secs();
+                tracing::warn!(%upstream, %target_url, cause, length_s, "a target gets no requests for a while: none \
+                     got an answer");
+                return;
+            }
+            Change::Failing => {
+                tracing::warn!(%upstream, %target_url, cause, "a target gets no requests: its checks fail");
+                return;
+            }
+            Change::Returned => "a target gets requests again, to see how it is",
+            Change::Well => "a target gets requests again: its checks are good",
         };
-        self.complain(fault, &root_cause(error));
-        fault
+        tracing::info!(%upstream, %target_url, "{says}");
+    }
+
+    /// Lets go of connections that are not needed or not right any more, lets targets return, and has done what takes
+    /// longer: call it every second.
+    pub fn tend(self: &Arc<Self>) {
+        for (number, change) in self.standings.tend(&self.places) {
+            self.tell(number, Some(change), "");
+        }
+        self.places.iter().for_each(|place| place.sweep());
+        let has_files = self
+            .security
+            .as_ref()
+            .is_some_and(|security| security.has_files());
+        let is_due = has_files || self.places.iter().any(|place| place.is_renewal_due());
+        // A name server or a file system that hangs holds up nothing else.
+        if is_due && !self.is_renewing.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Arc::clone(self).renew());
+        }
+    }
+
+    /// Asks where names lead, and reads changed certificates.
+    async fn renew(self: Arc<Self>) {
+        join_all(self.places.iter().map(|place| place.renew())).await;
+        if let Some(security) = self.security.clone() {
+            let refresh = tokio::task::spawn_blocking(move || security.refresh());
+            if refresh.await.is_ok_and(|is_new| is_new) {
+                tracing::info!(upstream = %self.rule.name, "certificates changed: new connections are made with them");
+                self.places.iter().for_each(|place| place.pool.begin_anew());
+            }
+        }
+        self.is_renewing.store(false, Ordering::Relaxed);
     }
 
     /// Tells the cause, which the access log does not hold: now and then, as every request may fail.
-    fn complain(&self, fault: UpstreamFault, cause: &str) {
+    fn complain(&self, fault: &SendFault) -> UpstreamFault {
+        let kind = fault.kind();
         let now = Instant::now();
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_some_and(|told| now.duration_since(told) < COMPLAINT_INTERVAL) {
-            return;
+            return kind;
         }
         *told = Some(now);
-        tracing::warn!(upstream = %self.rule.name, reason = fault.code(), cause, "an upstream gave no answer");
+        let cause = root_cause(fault);
+        tracing::warn!(upstream = %self.rule.name, reason = kind.code(), cause, "an upstream gave no answer");
+        kind
     }
 }
 
-fn client(connector: Connector) -> Client<Connector, RequestBody> {
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .http1_max_headers(HEADERS_MAX)
-        .http1_max_buf_size(HEAD_BYTES_MAX)
-        .http2_max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .build(connector)
+impl Limits {
+    fn new(upstream: &document::Upstream) -> Self {
+        let timeouts = upstream.timeouts.clone().unwrap_or_default();
+        let length = |timeout: Option<Timeout>| timeout.map(|timeout| timeout.length());
+        let retries = upstream.retries.clone();
+        let each = length(retries.and_then(|retries| retries.per_try_timeout));
+        Self {
+            response: each
+                .or(length(timeouts.response))
+                .unwrap_or(RESPONSE_TIMEOUT),
+            idle: length(timeouts.idle).unwrap_or(IDLE_MAX),
+            request: length(timeouts.request),
+        }
+    }
 }
 
-/// A target's URL was checked when it was read: it always is a place.
-fn place(target: &TargetUrl) -> Option<Place> {
-    let default_port = if target.encrypted() { 443 } else { 80 };
-    let authority = if target.port() == default_port {
-        Authority::try_from(target.host())
-    } else {
-        Authority::try_from(format!("{}:{}", target.host(), target.port()))
-    };
-    let authority = authority.ok()?;
-    Some(Place {
-        host: HeaderValue::from_str(authority.as_str()).ok()?,
-        authority,
-        pool: (!target.encrypted()).then(|| Arc::new(Pool::new())),
-    })
-}
-
-/// What is asked for: of a pool's connections only the path and the query, of hyper-util's client the whole URL.
-fn uri(place: &Place, target: &Target) -> Option<Uri> {
-    if place.pool.is_some() {
-        return Some(target.path_and_query().clone().into());
-    }
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTPS);
-    parts.authority = Some(place.authority.clone());
-    parts.path_and_query = Some(target.path_and_query().clone());
-    Uri::from_parts(parts).ok()
-}
-
-/// Whether an answer, or what follows it on its connection, can be read in two ways.
-fn is_ambiguous<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    let has_two_ends =
-        headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
-    has_two_ends || response.status().is_informational()
-}
-
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use tollgate_store::Name;
-    use tollgate_store::document;
-
-    use super::*;
-
-    fn upstream(targets: &[&str]) -> Upstream {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let targets = targets.iter().map(|url| TargetUrl::parse(url).unwrap());
-        let rule = UpstreamRule {
-            name: Name::parse("orders").unwrap(),
-            upstream: document::Upstream {
-                description: None,
-                targets: targets.collect(),
-                timeouts: None,
-            },
-        };
-        Upstream::new(&Arc::new(rule), &tls_config())
-    }
-
-    fn target(path: &str) -> Target {
-        let uri: Uri = path.parse().unwrap();
-        Target::parse(&http::Method::GET, Some("api.test"), &uri).unwrap()
-    }
-
-    #[tokio::test]
-    async fn targets_take_turns_and_are_called_by_their_host() {
-        let upstream = upstream(&["http://10.0.0.1:8080", "https://b.test", "http://[::1]:80"]);
-        let hosts: Vec<_> = (0..4)
-            .map(|_| upstream.place().unwrap().host.clone())
-            .collect();
-
-        assert_eq!(hosts, ["10.0.0.1:8080", "b.test", "[::1]", "10.0.0.1:8080"]);
-    }
-
-    #[tokio::test]
-    async fn an_encrypted_target_keeps_the_canonical_path() {
-        let upstream = upstream(&["https://b.test"]);
-        let uri = uri(upstream.place().unwrap(), &target("/v1/%7Ea?b=%2f"));
-
-        assert_eq!(uri.unwrap().to_string(), "https://b.test/v1/~a?b=%2f");
-    }
+fn places(upstream: &document::Upstream, security: Option<&Arc<Security>>) -> Vec<Arc<Place>> {
+    let place = |url| Place::new(url, upstream, security, Arc::new(System));
+    let places = upstream.targets.iter().filter_map(place);
+    places.map(Arc::new).collect()
 }

@@ -1,100 +1,178 @@
-//! Idle connections to one target, by the thread that made them.
+//! Connections to one target, by the thread that made them.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::request_body::RequestBody;
+use super::connection::{Connection, Http1, Http2, OpenStream, Origin};
+use super::target::Flight;
 use crate::thread;
 
 /// Below what servers usually wait, so that they don't close a connection that is just being used.
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The most idle connections that each thread keeps to one target.
-pub(super) const IDLE_CONNECTIONS_MAX: usize = 1_024;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most idle connections by HTTP/1.1 that each thread keeps to one target.
+const IDLE_CONNECTIONS_MAX: usize = 1_024;
+/// The most connections by HTTP/2 that each thread makes to one target; requests beyond what they carry wait on them.
+const SHARED_CONNECTIONS_MAX: usize = 64;
 
-pub(super) type Connection = SendRequest<RequestBody>;
-
-/// Idle connections to one target, by the thread that made them.
+/// Connections to one target, by the thread that made them.
 #[derive(Debug)]
-pub(super) struct Pool([Mutex<VecDeque<Idle>>; thread::PLACES]);
+pub(super) struct Pool {
+    kept: [Mutex<Kept>; thread::PLACES],
+    /// Held while a connection is made that others of the same thread may share.
+    turns: [tokio::sync::Mutex<()>; thread::PLACES],
+    /// Counted on where what connections are made with changes.
+    epoch: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    idle: VecDeque<Idle<Http1>>,
+    shared: Vec<Idle<Http2>>,
+}
 
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
+struct Idle<C> {
+    connection: C,
     since: Instant,
 }
 
 /// A connection that carries an answer, and returns to its pool when the answer has ended.
 #[derive(Debug)]
 pub(super) struct Lease {
-    connection: Connection,
-    pool: Arc<Pool>,
+    kind: LeaseKind,
+    flight: Flight,
+}
+
+#[derive(Debug)]
+enum LeaseKind {
+    Http1(Http1),
+    Http2 { _stream: OpenStream },
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
+        Self {
+            kept: std::array::from_fn(|_| Mutex::default()),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            epoch: AtomicUsize::new(0),
+        }
     }
 
-    /// The connection of this thread that was used last: those that are not needed grow old.
+    /// A connection of this thread that can carry a request: the one that was used last, as those that are not needed
+    /// grow old, or the first with room.
     pub(super) fn take(&self) -> Option<Connection> {
-        let mut idle = lock(self.0.get(thread::place())?);
-        while let Some(Idle { connection, .. }) = idle.pop_back() {
-            if connection.is_ready() {
-                return Some(connection);
+        let mut kept = lock(self.kept.get(thread::place())?);
+        while let Some(Idle { connection, .. }) = kept.idle.pop_back() {
+            if connection.sender.is_ready() {
+                return Some(Connection::Http1(connection));
             }
         }
-        None
+        if kept.shared.is_empty() {
+            return None;
+        }
+        kept.shared
+            .retain(|shared| !shared.connection.sender.is_closed());
+        let is_full = kept.shared.len() >= SHARED_CONNECTIONS_MAX;
+        let mut shared = kept.shared.iter().map(|shared| &shared.connection);
+        let with_room = shared.find(|connection| connection.has_room());
+        let least_busy = || {
+            let shared = kept.shared.iter().map(|shared| &shared.connection);
+            let least = shared.min_by_key(|connection| connection.streams.len());
+            least.filter(|_| is_full)
+        };
+        with_room.or_else(least_busy).map(Http2::lend)
     }
 
-    fn put(&self, connection: Connection) {
-        let Some(idle) = self.0.get(thread::place()) else {
+    /// Waits until no other request of this thread makes a connection that might be shared.
+    pub(super) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        Some(self.turns.get(thread::place())?.lock().await)
+    }
+
+    /// Lets others share a new connection.
+    pub(super) fn share(&self, connection: &Http2) {
+        if let Some(kept) = self.kept.get(thread::place()) {
+            lock(kept).shared.push(Idle::new(connection.clone()));
+        }
+    }
+
+    fn put(&self, connection: Http1) {
+        let Some(kept) = self.kept.get(thread::place()) else {
             return;
         };
-        let mut idle = lock(idle);
-        if idle.len() < IDLE_CONNECTIONS_MAX {
-            let since = Instant::now();
-            idle.push_back(Idle { connection, since });
+        if connection.origin.epoch != self.epoch() {
+            return;
+        }
+        let mut kept = lock(kept);
+        if kept.idle.len() < IDLE_CONNECTIONS_MAX {
+            kept.idle.push_back(Idle::new(connection));
         }
     }
 
-    /// Closes what has been idle for too long.
-    pub(super) fn sweep(&self) {
+    /// What connections are made with now.
+    pub(super) fn epoch(&self) -> usize {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Gives no connection to another request that was made until now.
+    pub(super) fn begin_anew(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets go of what has been idle for too long, and of what leads elsewhere than it should now.
+    pub(super) fn sweep(&self, leads_right: impl Fn(Origin) -> bool) {
         let now = Instant::now();
-        let is_old = |idle: &Idle| now.duration_since(idle.since) >= IDLE_TIMEOUT;
-        for idle in &self.0 {
-            let mut idle = lock(idle);
-            while idle.front().is_some_and(is_old) {
-                idle.pop_front();
+        let is_old = |since: Instant| now.duration_since(since) >= IDLE_TIMEOUT;
+        let epoch = self.epoch();
+        let is_right = |origin: Origin| origin.epoch == epoch && leads_right(origin);
+        for kept in &self.kept {
+            let mut kept = lock(kept);
+            kept.idle
+                .retain(|idle| !is_old(idle.since) && is_right(idle.connection.origin));
+            for shared in &mut kept.shared {
+                if shared.connection.streams.len() > 0 {
+                    shared.since = now;
+                }
             }
+            // Requests that are on their way keep it until they end.
+            kept.shared
+                .retain(|shared| !is_old(shared.since) && is_right(shared.connection.origin));
         }
     }
 }
 
+impl<C> Idle<C> {
+    fn new(connection: C) -> Self {
+        let since = Instant::now();
+        Self { connection, since }
+    }
+}
+
 impl Lease {
-    pub(super) fn new(connection: Connection, pool: &Arc<Pool>) -> Self {
-        Self {
-            connection,
-            pool: Arc::clone(pool),
-        }
+    pub(super) fn new(connection: Connection, flight: Flight) -> Self {
+        let kind = match connection {
+            Connection::Http1(connection) => LeaseKind::Http1(connection),
+            Connection::Http2(_, stream) => LeaseKind::Http2 { _stream: stream },
+        };
+        Self { kind, flight }
     }
 
     /// Returns the connection, once it can carry another request.
     pub(super) fn end(self) {
-        let Self {
-            mut connection,
-            pool,
-        } = self;
-        if connection.is_ready() {
-            pool.put(connection);
-        } else if !connection.is_closed() {
+        let Self { kind, flight } = self;
+        let LeaseKind::Http1(mut connection) = kind else {
+            return;
+        };
+        if connection.sender.is_ready() {
+            flight.place().pool.put(connection);
+        } else if !connection.sender.is_closed() {
             // The answer came before the request's body had passed.
             tokio::spawn(async move {
-                if connection.ready().await.is_ok() {
-                    pool.put(connection);
+                if connection.sender.ready().await.is_ok() {
+                    flight.place().pool.put(connection);
                 }
             });
         }
@@ -102,6 +180,6 @@ impl Lease {
 }
 
 /// A panic elsewhere leaves a list as good as it was.
-fn lock(idle: &Mutex<VecDeque<Idle>>) -> MutexGuard<'_, VecDeque<Idle>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -19,7 +20,8 @@ use crate::record::Received;
 /// client's word for the proxy's.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    incoming: Incoming,
+    /// `None`: there is nothing to send.
+    incoming: Option<Incoming>,
     idle: Idle,
     received: Arc<Received>,
     /// Its end is the message.
@@ -31,12 +33,16 @@ pub(super) struct RequestBody {
 pub(super) struct Sent(Option<oneshot::Receiver<()>>);
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, received: Arc<Received>) -> (Self, Sent) {
+    pub(super) fn new(
+        incoming: Incoming,
+        received: Arc<Received>,
+        idle_max: Duration,
+    ) -> (Self, Sent) {
         let is_empty = incoming.is_end_stream();
         let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
-            incoming,
-            idle: Idle::new(IDLE_MAX),
+            incoming: Some(incoming),
+            idle: Idle::new(idle_max),
             received,
             unsent,
         };
@@ -44,11 +50,25 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// A body without a byte.
+    pub(super) fn empty() -> Self {
+        Self {
+            incoming: None,
+            idle: Idle::new(IDLE_MAX),
+            received: Arc::default(),
+            unsent: None,
+        }
+    }
+}
+
 impl Sent {
-    pub(super) async fn wait(self) {
+    /// Also more than once.
+    pub(super) async fn wait(&mut self) {
         // Nothing ever comes: the other half is dropped when the body has passed.
-        if let Some(sent) = self.0 {
+        if let Some(sent) = &mut self.0 {
             let _ = sent.await;
+            self.0 = None;
         }
     }
 }
@@ -61,12 +81,16 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = &mut *self;
+        let Some(incoming) = &mut body.incoming else {
+            return Poll::Ready(None);
+        };
         let frame = loop {
-            let progress = Pin::new(&mut self.incoming).poll_frame(context);
-            let frame = match std::task::ready!(self.idle.watch(progress, context)) {
+            let progress = Pin::new(&mut *incoming).poll_frame(context);
+            let frame = match std::task::ready!(body.idle.watch(progress, context)) {
                 Ok(frame) => frame,
                 Err(stalled) => {
-                    self.received.stall();
+                    body.received.stall();
                     return Poll::Ready(Some(Err(stalled.into())));
                 }
             };
@@ -79,17 +103,18 @@ impl Body for RequestBody {
             Some(Err(_)) => self.received.break_off(),
             None => {}
         }
-        if frame.is_none() || self.incoming.is_end_stream() {
+        if frame.is_none() || self.is_end_stream() {
             self.unsent = None;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let incoming = self.incoming.as_ref();
+        incoming.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

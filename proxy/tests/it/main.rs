@@ -6,21 +6,25 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod balance;
 mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
 mod floods;
 mod forwarding;
+mod http2;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;
 mod replacement;
+mod retries;
 mod streaming;
 mod support;
 mod tls;
 mod tls_listeners;
 mod unix_sockets;
+mod upgrades;
 mod upstreams;
 mod watching;
 mod wire;

@@ -64,10 +64,13 @@ async fn an_upstream_that_speaks_no_http_is_a_bad_gateway() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let babble = json!({"targets": [format!("http://{}", listener.local_addr().unwrap())]});
     tokio::spawn(async move {
+        let mut open = Vec::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.writable().await.unwrap();
             let _ = stream.try_write(b"hello, this is no HTTP\r\n\r\n");
+            // Who closes it might reset it.
+            open.push(stream);
         }
     });
     stage.store.put(Kind::Upstream, "backend", babble).await;

@@ -44,18 +44,17 @@ pub use proxy::{LISTEN_MAX, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
 pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
-pub use route::Route;
+pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
-pub use upstream::{TARGETS_MAX, Timeouts, Upstream};
+pub use upstream::{
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, NO_SECRET_FOR_UPSTREAMS,
+    Protocol, RETRY_CAUSES_MAX, Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
+};
 
 use crate::{Name, Problem};
 
 /// What a document declares, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most documents are keys, the largest of them"
-)]
 pub enum Spec {
     /// See [`Scope`].
     Scope(Scope),

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::check_count;
+use super::check::{check_count, check_set};
 use super::scope::MATCHERS_MAX;
 use super::{Declaration, Kind, Spec};
-use crate::{Description, HostPattern, Method, Name, PathPattern, Problem};
+use crate::{Description, HostPattern, Method, Name, PathPattern, Problem, UpgradeProtocol};
+
+/// The most protocols that one route may be upgraded to.
+pub const UPGRADES_MAX: usize = 8;
 
 /// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Route {
     pub path: PathPattern,
     /// The upstream that answers.
     pub upstream: Name,
+    /// What its connections may turn into; nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrades: Option<BTreeSet<UpgradeProtocol>>,
 }
 
 impl Declaration for Route {
@@ -43,7 +49,8 @@ impl Declaration for Route {
             "methods",
             self.methods.as_ref().map(BTreeSet::len),
             MATCHERS_MAX,
-        )
+        )?;
+        check_set("upgrades", self.upgrades.as_ref(), UPGRADES_MAX)
     }
 }
 

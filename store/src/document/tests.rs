@@ -126,10 +126,8 @@ fn an_unknown_field_is_named_rather_than_dropped() {
     )
     .unwrap_err();
 
-    assert_eq!(
-        problem,
-        "weight: unknown field `weight`, expected one of `description`, `targets`, `timeouts`"
-    );
+    let expected = "weight: unknown field `weight`, expected one of `description`, `targets`, ";
+    assert!(problem.starts_with(expected), "{problem}");
 }
 
 #[test]

@@ -1,13 +1,30 @@
 //! Upstreams: the servers behind the proxies.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
-use super::check::check_count;
+use super::check::{check_count, check_number, check_set};
 use super::{Declaration, Kind, Spec};
-use crate::{Description, Problem, TargetUrl, Timeout};
+use crate::{
+    Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
+    TargetUrl, Timeout,
+};
 
+/// Why what is read for upstreams can't be a secret.
+pub const NO_SECRET_FOR_UPSTREAMS: &str =
+    "a secret can't be read for upstreams: give a file, like \"file:/etc/tollgate/upstream.pem\"";
 /// The most targets of one upstream.
 pub const TARGETS_MAX: usize = 64;
+/// The most checks in a row that it takes until a target is taken for well, or for not.
+pub const CHECKS_MAX: u32 = 10;
+/// The most times that a request is sent again.
+pub const ATTEMPTS_MAX: u32 = 5;
+/// The most failures that can be named, which is how many there are.
+pub const RETRY_CAUSES_MAX: usize = 5;
+/// What a check's answer may have to be.
+pub const CHECK_STATUS_BOUNDS: RangeInclusive<u32> = 200..=599;
 
 /// Servers that answer the same requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,9 +35,92 @@ pub struct Upstream {
     pub description: Option<Description>,
     /// Where it answers: 1 to 64 targets, taken in turn.
     pub targets: Vec<TargetUrl>,
+    /// How it is spoken to, where that is not to be found out: HTTP/1.1 to a target without TLS, and with TLS what
+    /// both sides agree on (ALPN, RFC 7301).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// How it and the proxy prove who they are, where its targets are spoken to by TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
+    /// Which target gets a request: [`Balance::RoundRobin`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Balance>,
+    /// How it is asked whether it is well; targets are only watched where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// Over what time a target that is well again gets its full share of requests; at once where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start: Option<Timeout>,
     /// How long to wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+    /// What is sent again after it failed; nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+}
+
+/// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Protocol {
+    /// HTTP/1.1 (RFC 9112).
+    #[serde(rename = "http/1.1")]
+    Http11,
+    /// HTTP/2 (RFC 9113), without TLS by prior knowledge.
+    #[serde(rename = "h2")]
+    Http2,
+}
+
+/// Which target gets a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests of this proxy in flight.
+    LeastRequests,
+    /// Of two by chance, the one with the fewer requests of this proxy in flight.
+    TwoChoices,
+    /// The same for all requests of a principal, or else of a key, as long as that has not far more to do than others.
+    Hash,
+}
+
+/// How a target is asked whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// What is asked for by `GET`.
+    pub path: CheckPath,
+    /// How long to wait between two checks: 5 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<CheckInterval>,
+    /// How long to wait for an answer: 2 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Timeout>,
+    /// After how many good answers it is well again, 1 to 10: 2 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_after: Option<u32>,
+    /// After how many checks without a good answer it is not well, 1 to 10: 3 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_after: Option<u32>,
+    /// The status that a good answer has, 200 to 599: any from 200 to 299 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// How an upstream and the proxy prove who they are. An upstream is always verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTls {
+    /// The authorities that its certificate must be signed by, in place of those that the proxy's system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
+    /// Whom its certificate must be made out to, also what is asked for by SNI: the target's host where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<ServerName>,
+    /// The proxy's own certificate with what it is signed by, and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<MaterialReference>,
 }
 
 /// How long a proxy waits for an upstream.
@@ -33,13 +133,110 @@ pub struct Timeouts {
     /// For the head of a response, once the request was sent: 30 s where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Timeout>,
+    /// For the next bytes of a body, in either direction, or of a connection that was upgraded: 60 s where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Timeout>,
+    /// For everything, up to the last byte of the answer: without end where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Timeout>,
+}
+
+/// What is sent again after it failed: requests without a body whose method may be repeated (`GET`, `HEAD`, `OPTIONS`,
+/// `PUT` and `DELETE`; RFC 9110, section 9.2.2), for at most a fifth of all requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retries {
+    /// How many more times a request is sent, 1 to 5: once where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// How long each try may wait for the head of a response, in place of [`Timeouts::response`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_try_timeout: Option<Timeout>,
+    /// After which failures: [`RetryCause::Reset`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<BTreeSet<RetryCause>>,
+}
+
+/// A failure after which a request is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RetryCause {
+    /// The connection was cut before an answer came.
+    #[serde(rename = "reset")]
+    Reset,
+    /// No head of a response came in time.
+    #[serde(rename = "timeout")]
+    Timeout,
+    /// The answer is 502.
+    #[serde(rename = "502")]
+    BadGateway,
+    /// The answer is 503.
+    #[serde(rename = "503")]
+    Unavailable,
+    /// The answer is 504.
+    #[serde(rename = "504")]
+    GatewayTimeout,
 }
 
 impl Declaration for Upstream {
     const KIND: Kind = Kind::Upstream;
 
     fn check(&self) -> Result<(), Problem> {
-        check_count("targets", Some(self.targets.len()), TARGETS_MAX)
+        check_count("targets", Some(self.targets.len()), TARGETS_MAX)?;
+        if self.tls.is_some() && !self.targets.iter().any(TargetUrl::encrypted) {
+            let message =
+                "no target is spoken to by TLS: write \"https://\" in targets, or leave it out";
+            return Err(Problem::field("tls", message));
+        }
+        let tls = self.tls.as_ref().map_or(Ok(()), UpstreamTls::check);
+        tls.map_err(|problem| problem.under("tls"))?;
+        let health = self.health.as_ref().map_or(Ok(()), Health::check);
+        health.map_err(|problem| problem.under("health"))?;
+        let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
+        retries.map_err(|problem| problem.under("retries"))
+    }
+}
+
+impl UpstreamTls {
+    fn check(&self) -> Result<(), Problem> {
+        let ca = self.ca.as_ref().and_then(Authorities::reference);
+        for (field, reference) in [("ca", ca), ("certificate", self.certificate.as_ref())] {
+            if reference.is_some_and(|reference| reference.file().is_none()) {
+                return Err(Problem::field(field, NO_SECRET_FOR_UPSTREAMS));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Health {
+    fn check(&self) -> Result<(), Problem> {
+        for (field, number) in [
+            ("healthy_after", self.healthy_after),
+            ("unhealthy_after", self.unhealthy_after),
+        ] {
+            check_number(field, number.unwrap_or(1), CHECKS_MAX)?;
+        }
+        match self.status {
+            Some(status) if !CHECK_STATUS_BOUNDS.contains(&u32::from(status)) => {
+                let message = format!("{status} is out of bounds: it must be 200 to 599");
+                Err(Problem::field("status", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Retries {
+    fn check(&self) -> Result<(), Problem> {
+        check_number("attempts", self.attempts.unwrap_or(1), ATTEMPTS_MAX)?;
+        check_set("on", self.on.as_ref(), RETRY_CAUSES_MAX)?;
+        let on = self.on.as_ref();
+        if self.per_try_timeout.is_some() && !on.is_some_and(|on| on.contains(&RetryCause::Timeout))
+        {
+            let message = "it is for tries that are given up for another: name \"timeout\" in on, or use timeouts.response";
+            return Err(Problem::field("per_try_timeout", message));
+        }
+        Ok(())
     }
 }
 

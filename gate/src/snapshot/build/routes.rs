@@ -43,6 +43,7 @@ pub(super) fn rules(
         let rule = RouteRule {
             name: Name::clone(name),
             upstream: Arc::clone(upstream),
+            upgrades: route.upgrades.clone().unwrap_or_default(),
         };
         routes.insert(route, rule);
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response, Version};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -77,6 +77,13 @@ impl Client {
     /// Sends a request and reads the answer.
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request("GET", path)).await
+    }
+
+    /// Sends a body and reads the answer.
+    pub(crate) async fn post(&self, path: &str, body: &'static str) -> Reply {
+        let body = Full::from(body).map_err(|never| match never {}).boxed();
+        let request = self.request("POST", path).body(body).unwrap();
+        Reply::read(self.open(request).await).await
     }
 
     /// The same where there may be none.

@@ -9,7 +9,7 @@ mod tls;
 mod upstream;
 
 pub(crate) use authority::{Authority, Pair};
-pub(crate) use client::{Client, Reply};
+pub(crate) use client::{Body, Client, Reply};
 pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};

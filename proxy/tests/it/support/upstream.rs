@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
@@ -29,6 +29,7 @@ type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// | `/v1/held` | like any other, once the gate is opened |
 /// | `/v1/trailers` | a body and trailers |
 /// | `/v1/broken` | half a body, and a failure once the gate is opened |
+/// | `/healthz` | 200, or 503 while it is ill |
 /// | any other | what was received, as JSON |
 pub(crate) struct Upstream {
     address: SocketAddr,
@@ -40,7 +41,9 @@ pub(crate) struct Upstream {
 pub(crate) struct Gate {
     /// Lets one request to `/v1/held` or `/v1/broken` go on.
     pub(crate) open: Notify,
-    /// How many requests came.
+    /// Whether `/healthz` is answered 503.
+    pub(crate) is_ill: AtomicBool,
+    /// How many requests came, those to `/healthz` aside.
     pub(crate) requests: AtomicUsize,
     /// How many connections came.
     pub(crate) connections: AtomicUsize,
@@ -48,16 +51,20 @@ pub(crate) struct Gate {
 
 impl Upstream {
     pub(crate) async fn start() -> Self {
-        Self::start_by(None).await
+        Self::start_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        Self::start_by(address, None).await
     }
 
     /// The same, by TLS.
     pub(crate) async fn start_encrypted(config: Arc<ServerConfig>) -> Self {
-        Self::start_by(Some(config.into())).await
+        Self::start_by(([127, 0, 0, 1], 0).into(), Some(config.into())).await
     }
 
-    async fn start_by(tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    async fn start_by(address: SocketAddr, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(Gate::default());
         tokio::spawn(serve(listener, Arc::clone(&gate), tls));
@@ -99,6 +106,15 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
 }
 
 async fn answer(request: Request<Incoming>, gate: Arc<Gate>) -> Result<Response<Body>, Infallible> {
+    if request.uri().path() == "/healthz" {
+        let is_ill = gate.is_ill.load(Ordering::SeqCst);
+        let status = if is_ill { 503 } else { 200 };
+        let empty = Full::new(Bytes::new()).map_err(|never| match never {});
+        return Ok(Response::builder()
+            .status(status)
+            .body(empty.boxed())
+            .unwrap());
+    }
     gate.requests.fetch_add(1, Ordering::SeqCst);
     let body = match request.uri().path() {
         "/v1/mirror" => request.into_body().map_err(Into::into).boxed(),

@@ -1,0 +1,89 @@
+//! One request and its answer, by one connection.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode, Version};
+use hyper::client::conn::TrySendError;
+use tollgate_gate::Target;
+
+use super::Switched;
+use super::answer_body::AnswerBody;
+use super::fault::SendFault;
+use super::pool::Lease;
+use super::request_body::RequestBody;
+use super::target::{Flight, Place};
+use crate::upgrade::Upgrade;
+
+/// Sends a request by a connection of the pool, or a new one where none can take it. What was not sent at all, because
+/// the other side had closed the connection meanwhile, is sent by the next; anything else is not tried again. The
+/// request stays where there is no connection for it.
+pub(super) async fn exchange(
+    place: &Arc<Place>,
+    request: &mut Option<Request<RequestBody>>,
+    target: &Target,
+) -> Result<Response<AnswerBody>, SendFault> {
+    let flight = Place::depart(place);
+    loop {
+        let (mut connection, is_new) = match place.pool.take() {
+            Some(connection) => (connection, false),
+            // Seldom, and large.
+            None => (Box::pin(place.connect()).await?, true),
+        };
+        let mut asked = request.take().ok_or(SendFault::Unsendable)?;
+        let protocol = connection.protocol();
+        place
+            .address(&mut asked, target.path_and_query(), protocol)
+            .ok_or(SendFault::Unsendable)?;
+        match connection.send(asked).await {
+            Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
+            Ok(mut response) => {
+                *response.version_mut() = Version::HTTP_11;
+                let lease = Lease::new(connection, flight);
+                return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
+            }
+            Err(mut error) => match error.take_message() {
+                Some(unsent) if !is_new => *request = Some(unsent),
+                _ => return Err(error.into_error().into()),
+            },
+        }
+    }
+}
+
+/// Asks one target to make something else of a new connection.
+pub(super) async fn exchange_upgrade(
+    flight: Flight,
+    mut request: Request<RequestBody>,
+    target: &Target,
+    upgrade: &Upgrade,
+) -> Result<Switched, SendFault> {
+    let place = flight.place();
+    let mut connection = place.connect_for_upgrade().await?;
+    place
+        .address(&mut request, target.path_and_query(), connection.protocol())
+        .ok_or(SendFault::Unsendable)?;
+    let response = connection.send(request).await;
+    let mut response = response.map_err(TrySendError::into_error)?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if !upgrade.is_granted(response.headers()) {
+            return Err(SendFault::Ambiguous);
+        }
+        let upstream = hyper::upgrade::on(&mut response).await?;
+        let response = response.map(|body| AnswerBody::new(body, None));
+        return Ok(Switched::Tunnel(response, upstream, flight));
+    }
+    if is_ambiguous(&response) {
+        return Err(SendFault::Ambiguous);
+    }
+    let lease = Lease::new(connection, flight);
+    let response = response.map(|body| AnswerBody::new(body, Some(lease)));
+    Ok(Switched::Answer(response))
+}
+
+/// Whether an answer, or what follows it on its connection, can be read in two ways.
+fn is_ambiguous<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    let has_two_ends =
+        headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
+    has_two_ends || response.status().is_informational()
+}

@@ -1,0 +1,93 @@
+//! Why an upstream gave no answer.
+
+use std::error::Error;
+
+use super::connect::ConnectFault;
+use crate::refusal::UpstreamFault;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SendFault {
+    #[error(transparent)]
+    Connect(#[from] ConnectFault),
+    #[error(transparent)]
+    Exchange(#[from] hyper::Error),
+    #[error("the answer can be read in two ways")]
+    Ambiguous,
+    #[error("no such request can be sent")]
+    Unsendable,
+    #[error("no answer in time")]
+    TooLate,
+}
+
+impl SendFault {
+    /// Whether there was not even a connection.
+    pub(super) fn is_connect(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
+    /// Whether the connection was cut before an answer came.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Exchange(error) if is_cut(error))
+    }
+
+    /// Whether the other side says that it has not even looked at the request (RFC 9113, section 8.7).
+    pub(super) fn is_unprocessed(&self) -> bool {
+        let Self::Exchange(error) = self else {
+            return false;
+        };
+        let cause = error
+            .source()
+            .and_then(|cause| cause.downcast_ref::<h2::Error>());
+        cause.is_some_and(|cause| {
+            let is_refused = cause.reason() == Some(h2::Reason::REFUSED_STREAM);
+            cause.is_remote() && (is_refused && cause.is_reset() || cause.is_go_away())
+        })
+    }
+
+    /// What it is called.
+    pub(super) fn kind(&self) -> UpstreamFault {
+        match self {
+            Self::Connect(fault) => connect_kind(fault),
+            Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
+            Self::TooLate => UpstreamFault::ResponseTimeout,
+            Self::Exchange(_) | Self::Ambiguous | Self::Unsendable => UpstreamFault::Protocol,
+        }
+    }
+}
+
+fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
+    match fault {
+        ConnectFault::Refused(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            UpstreamFault::ConnectTimeout
+        }
+        ConnectFault::Name(_) | ConnectFault::Refused(_) => UpstreamFault::Connect,
+        ConnectFault::TooLate(_) => UpstreamFault::ConnectTimeout,
+        ConnectFault::Tls(_) | ConnectFault::Material(_) => UpstreamFault::Tls,
+        ConnectFault::Handshake(error) if is_cut(error) => UpstreamFault::Reset,
+        ConnectFault::Protocol(_) | ConnectFault::Handshake(_) => UpstreamFault::Protocol,
+    }
+}
+
+/// Whether a connection ended, rather than carried what is no HTTP.
+fn is_cut(error: &hyper::Error) -> bool {
+    if error.is_incomplete_message() || error.is_closed() {
+        return true;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    if error.is_canceled() {
+        // Nothing was sent: the connection had ended, or carried what nobody had asked for.
+        let deeper = cause.and_then(|cause| cause.downcast_ref::<hyper::Error>());
+        return deeper.is_none_or(is_cut);
+    }
+    while let Some(error) = cause {
+        if error.is::<std::io::Error>() {
+            return true;
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_io() || error.is_remote();
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,153 @@
+//! One request's way: to a target, and to others where that took nothing of it or what failed may be repeated.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::answer_body::AnswerBody;
+use super::balance::Places;
+use super::exchange::exchange;
+use super::fault::SendFault;
+use super::request_body::{RequestBody, Sent};
+use super::retry::Template;
+use super::target::Place;
+use super::{Errand, Upstream};
+use crate::refusal::Refusal;
+
+/// The most targets that are tried for one request which none of them took.
+const TARGETS_TRIED_MAX: usize = 3;
+
+/// One request's way.
+pub(super) struct Journey<'a> {
+    upstream: &'a Upstream,
+    errand: &'a Errand<'a>,
+    /// Gone once it was sent.
+    request: Option<Request<RequestBody>>,
+    /// What it can be made of again, where it may be.
+    template: Option<Template>,
+    sent: Sent,
+    tried: Places,
+    /// How many targets could not be connected to.
+    unconnected: usize,
+    retries: u32,
+}
+
+impl<'a> Journey<'a> {
+    pub(super) fn new(
+        upstream: &'a Upstream,
+        errand: &'a Errand<'a>,
+        request: Request<Incoming>,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        let received = Arc::clone(&errand.received);
+        let (body, sent) = RequestBody::new(body, received, upstream.limits.idle);
+        Self {
+            upstream,
+            errand,
+            request: Some(Request::from_parts(head, body)),
+            template: None,
+            sent,
+            tried: Places::default(),
+            unconnected: 0,
+            retries: 0,
+        }
+    }
+
+    /// Goes on until there is an answer, or nothing that may be tried any more.
+    pub(super) async fn run(mut self) -> Result<Response<AnswerBody>, Refusal> {
+        loop {
+            let (number, place) = self.choose().ok_or(Refusal::Internal)?;
+            self.prepare(place);
+            match self.attempt(place).await {
+                Ok(response) => {
+                    self.upstream.note_answer(number);
+                    let rules = self.upstream.retries.as_ref();
+                    let cause = rules.and_then(|rules| rules.cause_of_status(response.status()));
+                    if !cause.is_some_and(|cause| self.goes_again(cause)) {
+                        return Ok(response);
+                    }
+                }
+                Err(_) if self.errand.received.is_stalled() => return Err(Refusal::BodyStalled),
+                Err(_) if self.errand.received.is_broken() => return Err(Refusal::BodyBroken),
+                Err(fault) => {
+                    self.upstream.note_failure(number, &fault);
+                    if !self.goes_on(&fault) {
+                        return Err(self.upstream.complain(&fault).into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// One that was not tried yet, if there is such a one.
+    fn choose(&mut self) -> Option<(usize, &'a Arc<Place>)> {
+        let upstream = self.upstream;
+        let number = upstream.choose(self.errand, self.tried)?;
+        self.tried.insert(number);
+        Some((number, upstream.places.get(number)?))
+    }
+
+    /// Keeps what the request can be made of again, where that may be needed: it costs a copy of its head.
+    fn prepare(&mut self, place: &Place) {
+        let may_repeat = self.upstream.retries.is_some() || place.may_share();
+        let is_needed = may_repeat && self.template.is_none();
+        if let Some(request) = self.request.as_ref().filter(|_| is_needed) {
+            self.template = Template::of(request);
+        }
+    }
+
+    async fn attempt(&mut self, place: &Arc<Place>) -> Result<Response<AnswerBody>, SendFault> {
+        let limits = self.upstream.limits;
+        let too_late = async {
+            self.sent.wait().await;
+            tokio::time::sleep(limits.response).await;
+        };
+        let answer = exchange(place, &mut self.request, self.errand.target);
+        tokio::select! {
+            answer = answer => answer.map(|answer| answer.map(|body| body.idle_for(limits.idle))),
+            () = too_late => Err(SendFault::TooLate),
+        }
+    }
+
+    /// Whether there is another try after a failure.
+    fn goes_on(&mut self, fault: &SendFault) -> bool {
+        if fault.is_connect() && self.request.is_some() {
+            self.unconnected += 1;
+            return self.unconnected < TARGETS_TRIED_MAX.min(self.upstream.places.len());
+        }
+        if fault.is_unprocessed() && self.retries == 0 && self.template.is_some() {
+            return self.takes("refused");
+        }
+        let rules = self.upstream.retries.as_ref();
+        let cause = rules.and_then(|rules| rules.cause_of_fault(fault));
+        cause.is_some_and(|cause| self.goes_again(cause))
+    }
+
+    /// Whether the request is sent again after what is declared.
+    fn goes_again(&mut self, cause: &'static str) -> bool {
+        let attempts = self
+            .upstream
+            .retries
+            .as_ref()
+            .map_or(0, |rules| rules.attempts);
+        let may_repeat = self
+            .template
+            .as_ref()
+            .is_some_and(|template| template.is_idempotent);
+        may_repeat && self.retries < attempts && self.takes(cause)
+    }
+
+    /// Whether the budget has another one.
+    fn takes(&mut self, cause: &'static str) -> bool {
+        let (name, metrics) = (&self.upstream.rule.name, self.errand.metrics);
+        if !self.upstream.budget.take(self.upstream.balancer.turns()) {
+            metrics.retry_refused(name);
+            return false;
+        }
+        metrics.retry(name, cause);
+        self.retries += 1;
+        self.request = self.template.as_ref().map(Template::request);
+        self.request.is_some()
+    }
+}

@@ -1,0 +1,322 @@
+//! How upstreams and the proxy prove who they are.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use tollgate_store::MaterialReference;
+use tollgate_store::document::{Protocol, UpstreamTls};
+
+const HTTP_11: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
+/// The most that a file with certificates may hold.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The authorities that the system trusts. They are read once: the files are many.
+#[derive(Debug, Clone)]
+pub struct SystemTrust(Arc<RootCertStore>);
+
+impl SystemTrust {
+    /// Reads them; without any, only upstreams with authorities of their own can be reached by TLS.
+    #[must_use]
+    pub fn load() -> Self {
+        let loaded = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(loaded.certs);
+        if roots.is_empty() {
+            let error = loaded.errors.first().map(ToString::to_string);
+            tracing::warn!(
+                error,
+                "the system trusts no certificate authority: https targets can't be reached without \
+                 a ca of their own; install its ca-certificates"
+            );
+        }
+        Self(Arc::new(roots))
+    }
+}
+
+/// Why there is no TLS with an upstream: what is wrong with a file, or with what stands in the document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {reason}")]
+pub(super) struct MaterialFault {
+    place: String,
+    reason: String,
+}
+
+/// What TLS with an upstream takes.
+#[derive(Debug)]
+pub(super) struct Security {
+    tls: UpstreamTls,
+    protocol: Option<Protocol>,
+    trust: SystemTrust,
+    configs: ArcSwapOption<Configs>,
+    files: Mutex<Files>,
+}
+
+/// One handshake's worth each.
+#[derive(Debug)]
+pub(super) struct Configs {
+    /// For whichever protocol is declared, or agreed on.
+    pub(super) any: Arc<ClientConfig>,
+    /// For HTTP/1.1 only, which alone can be upgraded.
+    pub(super) http11: Arc<ClientConfig>,
+}
+
+/// How the files looked when they were last read.
+#[derive(Debug, Default)]
+struct Files {
+    stamps: Vec<Option<Stamp>>,
+    fault: Option<MaterialFault>,
+}
+
+type Stamp = (SystemTime, u64);
+
+impl Security {
+    /// Reads what there is to read. What can't be is told, and tried again by [`Security::refresh`].
+    pub(super) fn new(
+        tls: Option<&UpstreamTls>,
+        protocol: Option<Protocol>,
+        trust: &SystemTrust,
+    ) -> Self {
+        let nothing = UpstreamTls {
+            ca: None,
+            server_name: None,
+            certificate: None,
+        };
+        let security = Self {
+            tls: tls.cloned().unwrap_or(nothing),
+            protocol,
+            trust: trust.clone(),
+            configs: ArcSwapOption::empty(),
+            files: Mutex::default(),
+        };
+        security.read(security.stamps());
+        security
+    }
+
+    /// What to make a connection with.
+    pub(super) fn configs(&self) -> Result<Arc<Configs>, MaterialFault> {
+        let configs = self.configs.load_full();
+        configs.ok_or_else(|| {
+            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.fault.clone().unwrap_or_else(|| MaterialFault {
+                place: "tls".to_owned(),
+                reason: "was not read yet".to_owned(),
+            })
+        })
+    }
+
+    /// Whether there are files to look at.
+    pub(super) fn has_files(&self) -> bool {
+        self.references().next().is_some()
+    }
+
+    /// Reads the files again if they changed; whether connections should be made anew. What can't be read leaves what
+    /// was read before, and is told once.
+    pub(super) fn refresh(&self) -> bool {
+        if !self.has_files() {
+            return false;
+        }
+        let stamps = self.stamps();
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = files.stamps == stamps;
+        drop(files);
+        !is_same && self.read(stamps)
+    }
+
+    fn read(&self, stamps: Vec<Option<Stamp>>) -> bool {
+        let outcome = self.load();
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.stamps = stamps;
+        match outcome {
+            Ok(configs) => {
+                files.fault = None;
+                self.configs.store(Some(Arc::new(configs)));
+                true
+            }
+            Err(fault) => {
+                if files.fault.as_ref() != Some(&fault) {
+                    let is_served = self.configs.load().is_some();
+                    tracing::error!(%fault, is_served, "what TLS with an upstream takes can't be read: what was read \
+                         before is used on, if anything was");
+                }
+                files.fault = Some(fault);
+                false
+            }
+        }
+    }
+
+    fn load(&self) -> Result<Configs, MaterialFault> {
+        let builder = ClientConfig::builder();
+        let builder = match &self.tls.ca {
+            None => builder.with_root_certificates(Arc::clone(&self.trust.0)),
+            Some(ca) => {
+                let (place, pem) = match ca.reference() {
+                    Some(reference) => (reference.as_str(), file(reference)?),
+                    None => ("tls.ca", ca.as_str().as_bytes().to_vec()),
+                };
+                builder.with_root_certificates(roots(place, &pem)?)
+            }
+        };
+        let mut config = match &self.tls.certificate {
+            None => builder.with_no_client_auth(),
+            Some(reference) => {
+                let (chain, key) = identity(reference)?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| fault(reference.as_str(), error))?
+            }
+        };
+        config.alpn_protocols = vec![HTTP_11.to_vec()];
+        let http11 = Arc::new(config.clone());
+        config.alpn_protocols = match self.protocol {
+            Some(Protocol::Http11) => vec![HTTP_11.to_vec()],
+            Some(Protocol::Http2) => vec![HTTP_2.to_vec()],
+            None => vec![HTTP_2.to_vec(), HTTP_11.to_vec()],
+        };
+        let any = Arc::new(config);
+        Ok(Configs { any, http11 })
+    }
+
+    fn references(&self) -> impl Iterator<Item = &MaterialReference> {
+        let ca = self.tls.ca.as_ref().and_then(|ca| ca.reference());
+        [ca, self.tls.certificate.as_ref()].into_iter().flatten()
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let stamps = self.references().map(|reference| stamp(reference.file()?));
+        stamps.collect()
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn file(reference: &MaterialReference) -> Result<Vec<u8>, MaterialFault> {
+    let path = reference.file();
+    let path = path.ok_or_else(|| fault(reference.as_str(), "is no file"))?;
+    let length = std::fs::metadata(path).map_err(|error| fault(reference.as_str(), error))?;
+    if length.len() > FILE_BYTES_MAX {
+        return Err(fault(
+            reference.as_str(),
+            format_args!("is larger than {FILE_BYTES_MAX} bytes"),
+        ));
+    }
+    std::fs::read(path).map_err(|error| fault(reference.as_str(), error))
+}
+
+fn roots(place: &str, pem: &[u8]) -> Result<RootCertStore, MaterialFault> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| fault(place, error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| fault(place, error))?;
+    }
+    if roots.is_empty() {
+        return Err(fault(place, "holds no certificate"));
+    }
+    Ok(roots)
+}
+
+fn identity(
+    reference: &MaterialReference,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), MaterialFault> {
+    let pem = zeroize::Zeroizing::new(file(reference)?);
+    let place = reference.as_str();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain = chain.map_err(|error| fault(place, error))?;
+    if chain.is_empty() {
+        return Err(fault(place, "holds no certificate"));
+    }
+    // The error never shows what stands in the file.
+    let key = PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|_| fault(place, "holds no private key that can be read"))?;
+    Ok((chain, key))
+}
+
+fn fault(place: &str, reason: impl fmt::Display) -> MaterialFault {
+    MaterialFault {
+        place: place.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::CertifiedKey;
+    use serde_json::json;
+
+    use super::*;
+
+    fn pair() -> CertifiedKey<rcgen::KeyPair> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        rcgen::generate_simple_self_signed(["proxy.test".to_owned()]).unwrap()
+    }
+
+    fn security(tls: serde_json::Value) -> Security {
+        let tls: UpstreamTls = serde_json::from_value(tls).unwrap();
+        let trust = SystemTrust(Arc::new(RootCertStore::empty()));
+        Security::new(Some(&tls), None, &trust)
+    }
+
+    #[test]
+    fn authorities_may_stand_in_the_document() {
+        let security = security(json!({"ca": pair().cert.pem()}));
+
+        assert!(security.configs().is_ok());
+    }
+
+    #[test]
+    fn a_certificate_that_is_no_certificate_is_told_with_its_place() {
+        let _ = pair();
+        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let fault = security(json!({"ca": bad})).configs().unwrap_err();
+
+        assert!(fault.to_string().starts_with("tls.ca: "), "{fault}");
+    }
+
+    #[test]
+    fn a_file_that_breaks_leaves_what_was_read_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.pem");
+        let reference = format!("file:{}", path.display());
+        let _ = pair();
+        let security = security(json!({"certificate": reference}));
+        let missing = security.configs().unwrap_err().to_string();
+        assert!(missing.starts_with(&reference), "{missing}");
+
+        let pair = pair();
+        let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
+        std::fs::write(&path, pem).unwrap();
+        assert!(security.refresh());
+        assert!(!security.refresh(), "nothing changed");
+        assert!(security.configs().is_ok());
+
+        std::fs::write(&path, "not PEM").unwrap();
+        assert!(!security.refresh());
+        assert!(security.configs().is_ok());
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.pem");
+        let pem = pair().cert.pem() + &pair().signing_key.serialize_pem();
+        std::fs::write(&path, pem).unwrap();
+        let reference = format!("file:{}", path.display());
+
+        assert!(
+            security(json!({"certificate": reference}))
+                .configs()
+                .is_err()
+        );
+    }
+}

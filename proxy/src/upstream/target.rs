@@ -1,0 +1,364 @@
+//! A target: where it is, how it is spoken to, and the connections to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Uri, Version};
+use http_body::Body as _;
+use rustls::pki_types::ServerName;
+use tollgate_store::document::{self, Protocol};
+use tollgate_store::{ServerName as DeclaredName, TargetUrl, Timeout};
+
+use super::address::{Addresses, Resolve};
+use super::balance;
+use super::connect::{self, ConnectFault, Manner, Stream};
+use super::connection::{Connection, Origin};
+use super::pool::Pool;
+use super::request_body::RequestBody;
+use super::security::Security;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The weight of a target that gets as many requests as any.
+pub(super) const FULL_WEIGHT: u32 = 1_000;
+
+/// A target.
+#[derive(Debug)]
+pub(super) struct Place {
+    authority: Authority,
+    host: HeaderValue,
+    addresses: Addresses,
+    protocol: Option<Protocol>,
+    /// TLS, and whom the certificate must be made out to.
+    security: Option<(Arc<Security>, ServerName<'static>)>,
+    /// Whether the last connection was one that many requests share.
+    shares: AtomicBool,
+    connect_timeout: Duration,
+    pub(super) pool: Pool,
+    /// Its part of the requests, up to [`FULL_WEIGHT`].
+    weight: AtomicU32,
+    /// Whether the last request got no answer.
+    has_failed: AtomicBool,
+    in_flight: AtomicUsize,
+    seed: u64,
+    url: TargetUrl,
+}
+
+/// A request on its way to a target, counted until this is dropped.
+#[derive(Debug)]
+pub struct Flight(Arc<Place>);
+
+impl Place {
+    /// A target of an upstream. Its URL was checked when it was read: it always is a place.
+    pub(super) fn new(
+        url: &TargetUrl,
+        upstream: &document::Upstream,
+        security: Option<&Arc<Security>>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Option<Self> {
+        let default_port = if url.encrypted() { 443 } else { 80 };
+        let authority = if url.port() == default_port {
+            Authority::try_from(url.host())
+        } else {
+            Authority::try_from(format!("{}:{}", url.host(), url.port()))
+        };
+        let authority = authority.ok()?;
+        let timeouts = upstream.timeouts.as_ref();
+        let connect = timeouts.and_then(|timeouts| timeouts.connect.as_ref());
+        let declared = upstream
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.server_name.as_ref());
+        let security = match security.filter(|_| url.encrypted()) {
+            Some(security) => Some((Arc::clone(security), server_name(url, declared)?)),
+            None => None,
+        };
+        Some(Self {
+            host: HeaderValue::from_str(authority.as_str()).ok()?,
+            authority,
+            addresses: Addresses::new(url.host(), url.port(), resolver),
+            protocol: upstream.protocol,
+            security,
+            // Nobody knows yet.
+            shares: AtomicBool::new(true),
+            connect_timeout: connect.map_or(CONNECT_TIMEOUT, Timeout::length),
+            pool: Pool::new(),
+            weight: AtomicU32::new(FULL_WEIGHT),
+            has_failed: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            seed: balance::seed(url.as_str()),
+            url: url.clone(),
+        })
+    }
+
+    /// Counts a request from now on.
+    pub(super) fn depart(this: &Arc<Self>) -> Flight {
+        this.in_flight.fetch_add(1, Ordering::Relaxed);
+        Flight(Arc::clone(this))
+    }
+
+    /// How many requests of this proxy are on their way, or being answered.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Its part of the requests, up to [`FULL_WEIGHT`]; none while it is out.
+    pub(super) fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// Whether the last request got no answer.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_failed(&self, has_failed: bool) {
+        self.has_failed.store(has_failed, Ordering::Relaxed);
+    }
+
+    /// Its number for [`Balance::Hash`](document::Balance::Hash), the same in every proxy.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Where it is, as its author wrote it.
+    pub(super) fn url(&self) -> &TargetUrl {
+        &self.url
+    }
+
+    /// Makes a connection. Where it may be one that many requests share, others of this thread wait for it and get a
+    /// share of it, rather than each making one: the result may then be as old as any of the pool.
+    pub(super) async fn connect(&self) -> Result<Connection, ConnectFault> {
+        let limit = self.connect_timeout;
+        let connect = async {
+            if !self.may_share() {
+                return self.open().await;
+            }
+            let turn = self.pool.turn().await;
+            if let Some(connection) = self.pool.take() {
+                return Ok(connection);
+            }
+            if !self.may_share() {
+                drop(turn);
+                return self.open().await;
+            }
+            self.open().await
+        };
+        tokio::time::timeout(limit, connect)
+            .await
+            .unwrap_or(Err(ConnectFault::TooLate(limit)))
+    }
+
+    /// Makes a connection of HTTP/1.1 that carries one request, and may turn into something else by it.
+    pub(super) async fn connect_for_upgrade(&self) -> Result<Connection, ConnectFault> {
+        let limit = self.connect_timeout;
+        let connect = async {
+            let (stream, _, origin) = self.stream(Some(Protocol::Http11)).await?;
+            connect::begin_for_upgrade(stream, origin).await
+        };
+        tokio::time::timeout(limit, connect)
+            .await
+            .unwrap_or(Err(ConnectFault::TooLate(limit)))
+    }
+
+    /// Makes a connection that is shared with nobody. It takes as long as it takes: bound it.
+    pub(super) async fn connect_alone(&self) -> Result<Connection, ConnectFault> {
+        let (stream, protocol, origin) = self.stream(self.protocol).await?;
+        connect::begin(stream, protocol, origin).await
+    }
+
+    async fn stream(
+        &self,
+        protocol: Option<Protocol>,
+    ) -> Result<(Stream, Protocol, Origin), ConnectFault> {
+        // First, so that what is made with what was replaced meanwhile is of the past.
+        let epoch = self.pool.epoch();
+        let manner = self.manner(protocol)?;
+        let limit = self.connect_timeout;
+        let (stream, address, protocol) = connect::open(&self.addresses, &manner, limit).await?;
+        Ok((stream, protocol, Origin { address, epoch }))
+    }
+
+    async fn open(&self) -> Result<Connection, ConnectFault> {
+        let (stream, protocol, origin) = self.stream(self.protocol).await?;
+        let connection = connect::begin(stream, protocol, origin).await?;
+        if let Connection::Http2(connection, _) = &connection {
+            self.pool.share(connection);
+        }
+        let shares = protocol == Protocol::Http2;
+        self.shares.store(shares, Ordering::Relaxed);
+        Ok(connection)
+    }
+
+    fn manner(&self, protocol: Option<Protocol>) -> Result<Manner, ConnectFault> {
+        let tls = match &self.security {
+            None => None,
+            Some((security, name)) => {
+                let configs = security.configs()?;
+                let config = match protocol {
+                    Some(Protocol::Http11) => &configs.http11,
+                    _ => &configs.any,
+                };
+                Some((Arc::clone(config), name.clone()))
+            }
+        };
+        Ok(Manner { tls, protocol })
+    }
+
+    /// Whether a new connection may turn out to be one that many requests share.
+    pub(super) fn may_share(&self) -> bool {
+        match self.protocol {
+            Some(protocol) => protocol == Protocol::Http2,
+            None => self.security.is_some() && self.shares.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Makes a request one for this target by `protocol`; `None` for what can't be asked for.
+    pub(super) fn address(
+        &self,
+        request: &mut Request<RequestBody>,
+        path: &PathAndQuery,
+        protocol: Protocol,
+    ) -> Option<()> {
+        let is_long = request.body().size_hint().exact().is_none();
+        match protocol {
+            Protocol::Http11 => {
+                *request.uri_mut() = path.clone().into();
+                *request.version_mut() = Version::HTTP_11;
+                request.headers_mut().insert(HOST, self.host.clone());
+                if is_long {
+                    // Where nothing says so, hyper takes a GET for one without a body.
+                    let chunked = HeaderValue::from_static("chunked");
+                    request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+                }
+            }
+            Protocol::Http2 => {
+                *request.uri_mut() = self.uri(path)?;
+                *request.version_mut() = Version::HTTP_2;
+                request.headers_mut().remove(HOST);
+                request.headers_mut().remove(TRANSFER_ENCODING);
+            }
+        }
+        Some(())
+    }
+
+    fn uri(&self, path: &PathAndQuery) -> Option<Uri> {
+        let is_encrypted = self.security.is_some();
+        let scheme = if is_encrypted {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path.clone());
+        Uri::from_parts(parts).ok()
+    }
+
+    /// Lets go of connections that are not needed, or lead where the target's name no longer does.
+    pub(super) fn sweep(&self) {
+        let addresses = &self.addresses;
+        self.pool.sweep(|origin| addresses.lead_to(origin.address));
+    }
+
+    /// Whether it was long ago that somebody asked where the name leads.
+    pub(super) fn is_renewal_due(&self) -> bool {
+        self.addresses.is_renewal_due()
+    }
+
+    /// Asks where the name leads, where that is due.
+    pub(super) async fn renew(&self) {
+        self.addresses.renew().await;
+    }
+}
+
+impl Flight {
+    /// Where it goes.
+    pub(super) fn place(&self) -> &Arc<Place> {
+        &self.0
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn server_name(url: &TargetUrl, declared: Option<&DeclaredName>) -> Option<ServerName<'static>> {
+    let name = declared.map_or(url.host(), DeclaredName::as_str);
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(address) => Some(ServerName::IpAddress(address.into())),
+        Err(_) => ServerName::try_from(bare.to_owned()).ok(),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::upstream::address::System;
+
+    /// So many targets, to which nobody connects.
+    pub(in crate::upstream) fn places(count: usize) -> Vec<Arc<Place>> {
+        let urls: Vec<_> = (0..count)
+            .map(|number| format!("http://t{number}"))
+            .collect();
+        let upstream: document::Upstream =
+            serde_json::from_value(json!({"targets": urls})).unwrap();
+        let place = |url| Place::new(url, &upstream, None, Arc::new(System)).unwrap();
+        upstream.targets.iter().map(place).map(Arc::new).collect()
+    }
+
+    #[test]
+    fn a_target_is_called_by_its_host_and_its_port_where_that_is_not_the_usual() {
+        let spec = json!({"targets": ["http://10.0.0.1:8080", "http://b.test:80", "http://[::1]"]});
+        let upstream: document::Upstream = serde_json::from_value(spec).unwrap();
+        let path = PathAndQuery::from_static("/v1/~a?b=%2f");
+        let mut told = Vec::new();
+        for url in &upstream.targets {
+            let place = Place::new(url, &upstream, None, Arc::new(System)).unwrap();
+            let mut request = Request::new(RequestBody::empty());
+            place
+                .address(&mut request, &path, Protocol::Http11)
+                .unwrap();
+            assert_eq!(request.uri().to_string(), "/v1/~a?b=%2f");
+            told.push(request.headers()[HOST].to_str().unwrap().to_owned());
+            place.address(&mut request, &path, Protocol::Http2).unwrap();
+            assert!(!request.headers().contains_key(HOST));
+            told.push(request.uri().to_string());
+        }
+
+        assert_eq!(
+            told,
+            [
+                "10.0.0.1:8080",
+                "http://10.0.0.1:8080/v1/~a?b=%2f",
+                "b.test",
+                "http://b.test/v1/~a?b=%2f",
+                "[::1]",
+                "http://[::1]/v1/~a?b=%2f",
+            ]
+        );
+    }
+
+    #[test]
+    fn requests_are_counted_while_they_are_on_their_way() {
+        let places = places(1);
+        let flights = [(); 2].map(|()| Place::depart(&places[0]));
+        assert_eq!(places[0].in_flight(), 2);
+        drop(flights);
+
+        assert_eq!(places[0].in_flight(), 0);
+    }
+}

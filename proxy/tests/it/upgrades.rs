@@ -1,0 +1,337 @@
+//! Connections that turn into something else, like a `WebSocket`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tollgate_store::document::Kind;
+
+use crate::support::{PATIENCE, Process, Store, until};
+
+const GRANTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n";
+
+/// An upstream that answers every head by the same bytes, and from then on echoes what comes, with `!` before it.
+struct Echo {
+    url: String,
+    heads: Arc<std::sync::Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    async fn start(answer: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (heads, connections) =
+            <(Arc<std::sync::Mutex<Vec<String>>>, Arc<AtomicUsize>)>::default();
+        let (noted, counted) = (Arc::clone(&heads), Arc::clone(&connections));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                let noted = Arc::clone(&noted);
+                tokio::spawn(async move {
+                    let head = read_head(&mut stream).await;
+                    noted.lock().unwrap().push(head);
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    let mut bytes = [0; 1024];
+                    while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+                        stream.write_all(b"!").await.unwrap();
+                        stream.write_all(&bytes[..count]).await.unwrap();
+                    }
+                });
+            }
+        });
+        Self {
+            url,
+            heads,
+            connections,
+        }
+    }
+
+    fn heads(&self) -> String {
+        self.heads.lock().unwrap().concat().to_ascii_lowercase()
+    }
+}
+
+/// Reads to the end of a head and no further.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = tokio::time::timeout(PATIENCE, stream.read_u8())
+            .await
+            .unwrap();
+        match byte {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
+
+async fn stage(echo: &Echo, more: &[&str]) -> (Store, Process) {
+    let store = Store::new();
+    store.fill(&echo.url).await;
+    route(&store, json!(["websocket"])).await;
+    let proxy = Process::start(&store, more).await;
+    (store, proxy)
+}
+
+async fn route(store: &Store, upgrades: Value) {
+    let mut route = json!({"proxy": "edge", "path": "/v1/**", "upstream": "backend"});
+    if !upgrades.is_null() {
+        route["upgrades"] = upgrades;
+    }
+    store.put(Kind::Route, "all", route).await;
+}
+
+fn request(store: &Store, more: &str) -> String {
+    let token = store.token.expose();
+    format!(
+        "GET /v1/chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: y\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
+    )
+}
+
+/// A client whose connection has turned into a WebSocket.
+async fn open(store: &Store, proxy: &Process) -> TcpStream {
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    stream
+        .write_all(request(store, "").as_bytes())
+        .await
+        .unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    stream
+}
+
+async fn exchange(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut bytes = vec![0; text.len() + 1];
+    let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut bytes));
+    read.await.unwrap().unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Whatever comes until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut rest = Vec::new();
+    // A reset is as good as an end.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    String::from_utf8(rest).unwrap()
+}
+
+#[tokio::test]
+async fn a_websocket_passes_both_ways_and_is_one_request() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    stream
+        .write_all(request(&store, "").as_bytes())
+        .await
+        .unwrap();
+    let head = read_head(&mut stream).await.to_ascii_lowercase();
+    for line in [
+        "upgrade: websocket\r\n",
+        "connection: upgrade\r\n",
+        "sec-websocket-accept: x\r\n",
+        "x-request-id: ",
+    ] {
+        assert!(head.contains(line), "{line} in {head}");
+    }
+    assert!(!head.contains("content-length"), "{head}");
+
+    assert_eq!(exchange(&mut stream, "ping").await, "!ping");
+    assert_eq!(exchange(&mut stream, "pong").await, "!pong");
+    assert_eq!(proxy.metric("tollgate_requests_in_flight").await, Some(1.0));
+    assert_eq!(proxy.metric("tollgate_connections").await, Some(1.0));
+    let heads = echo.heads();
+    for line in [
+        "upgrade: websocket\r\n",
+        "connection: upgrade\r\n",
+        "sec-websocket-key: y\r\n",
+        "x-tollgate-key: acme\r\n",
+    ] {
+        assert!(heads.contains(line), "{line} in {heads}");
+    }
+    assert!(!heads.contains("authorization"), "{heads}");
+    drop(stream);
+
+    let line = proxy.accessed(|line| line["status"] == 101).await;
+    assert_eq!(line["bytes_in"], 8);
+    assert_eq!(line["bytes_out"], 10);
+    assert_eq!(line["key"], "acme");
+    until("nothing is in flight", async || {
+        proxy.metric("tollgate_requests_in_flight").await == Some(0.0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_the_upstream_refuses_is_an_answer() {
+    let echo = Echo::start(
+        "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nno",
+    )
+    .await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    stream
+        .write_all(request(&store, "").as_bytes())
+        .await
+        .unwrap();
+
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
+    let mut body = [0; 2];
+    stream.read_exact(&mut body).await.unwrap();
+    assert_eq!(&body, b"no");
+}
+
+#[tokio::test]
+async fn a_switch_that_nobody_asked_for_is_a_bad_gateway() {
+    for answer in [
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
+    ] {
+        let echo = Echo::start(answer).await;
+        let (store, proxy) = stage(&echo, &[]).await;
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream
+            .write_all(request(&store, "").as_bytes())
+            .await
+            .unwrap();
+
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_sends_before_it_was_told_reaches_no_upstream() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let smuggled = "GET /v1/smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let text = request(&store, "") + smuggled;
+    stream.write_all(text.as_bytes()).await.unwrap();
+
+    let answer = rest(&mut stream).await;
+    assert!(!answer.contains('!'), "{answer}");
+    proxy
+        .accessed(|line| line["reason"] == "upgrade_early_bytes")
+        .await;
+    assert!(!echo.heads().contains("smuggled"));
+}
+
+#[tokio::test]
+async fn a_route_that_allows_no_upgrade_asks_its_upstream_for_none() {
+    let echo =
+        Echo::start("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    route(&store, Value::Null).await;
+    let ask = async |text: String| {
+        let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        read_head(&mut stream).await
+    };
+    until("the route changed", async || {
+        proxy.metric("tollgate_snapshot_generation").await >= Some(2.0)
+    })
+    .await;
+    assert!(ask(request(&store, "")).await.starts_with("HTTP/1.1 200 "));
+    assert!(!echo.heads().contains("upgrade"), "{}", echo.heads());
+
+    // Another protocol, and a body that would be doubtful.
+    route(&store, json!(["websocket"])).await;
+    until("the route changed back", async || {
+        proxy.metric("tollgate_snapshot_generation").await >= Some(3.0)
+    })
+    .await;
+    let h2c = request(&store, "HTTP2-Settings: x\r\n").replace("websocket", "h2c");
+    assert!(ask(h2c).await.starts_with("HTTP/1.1 200 "));
+    let full = request(&store, "Content-Length: 4\r\n") + "body";
+    assert!(ask(full).await.starts_with("HTTP/1.1 200 "));
+    assert!(!echo.heads().contains("upgrade"), "{}", echo.heads());
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_its_key() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let mut stream = open(&store, &proxy).await;
+    assert_eq!(exchange(&mut stream, "ping").await, "!ping");
+    store.remove(Kind::Key, "acme").await;
+
+    assert_eq!(rest(&mut stream).await, "");
+    let line = proxy.accessed(|line| line["status"] == 101).await;
+    assert_eq!(line["reason"], "credential_unknown");
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_its_route_allows_it_no_more() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let mut stream = open(&store, &proxy).await;
+    route(&store, Value::Null).await;
+
+    assert_eq!(rest(&mut stream).await, "");
+    let line = proxy.accessed(|line| line["status"] == 101).await;
+    assert_eq!(line["reason"], "upgrade_withdrawn");
+}
+
+#[tokio::test]
+async fn a_tunnel_goes_on_through_a_drain_until_it_is_cut() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, mut proxy) = stage(&echo, &["--drain", "2s"]).await;
+    let mut stream = open(&store, &proxy).await;
+    proxy.signal("TERM");
+    let is_it = |line: &Value| line["message"].as_str().unwrap().starts_with("shutting");
+    proxy.logged(is_it).await;
+
+    assert_eq!(exchange(&mut stream, "ping").await, "!ping");
+    assert_eq!(rest(&mut stream).await, "");
+    assert_eq!(proxy.ended().await, 0);
+    let line = proxy.accessed(|line| line["status"] == 101).await;
+    assert_eq!(line["reason"], "drain_cut");
+    assert_eq!(line["bytes_out"], 5);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_its_upstream_ends_is_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let store = Store::new();
+    store.fill(&url).await;
+    route(&store, json!(["websocket"])).await;
+    let proxy = Process::start(&store, &[]).await;
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_head(&mut stream).await;
+        // The first of what follows comes with the answer.
+        stream
+            .write_all(format!("{GRANTED}bye").as_bytes())
+            .await
+            .unwrap();
+    });
+    let mut stream = open(&store, &proxy).await;
+
+    assert_eq!(rest(&mut stream).await, "bye");
+    drop(stream);
+    let line = proxy.accessed(|line| line["status"] == 101).await;
+    assert_eq!(line["reason"], Value::Null);
+}
+
+#[tokio::test]
+async fn each_tunnel_has_a_connection_of_its_own() {
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let mut streams = [open(&store, &proxy).await, open(&store, &proxy).await];
+    for stream in &mut streams {
+        assert_eq!(exchange(stream, "ping").await, "!ping");
+    }
+
+    assert_eq!(echo.connections.load(Ordering::SeqCst), 2);
+}

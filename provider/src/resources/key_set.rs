@@ -20,13 +20,13 @@ use tollgate_store::{Name, Problem};
 
 use crate::call::Call;
 use crate::diagnostic::{Diagnostic, Path, listed};
+use crate::failure::unknown_tokens;
 use crate::resource::{Beside, Failed, Fields, Made, Resource, spec_of};
 use crate::schema::Schema;
 use crate::store::Store;
 use crate::value::Value;
 use layout::Layout;
 pub(crate) use pages::{page_of, token};
-use parts::Part;
 use write::Writing;
 
 /// A set of keys.
@@ -147,9 +147,26 @@ async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Fail
         namespace: store.namespace.clone(),
         ..set.clone()
     };
-    let (shown, mut unsound) = pages::show(store, name, set, &keys).await?;
+    let (shown, missing) = pages::show(store, name, set, &keys).await?;
     let doubtful = keys.iter().filter(|(_, key)| key.versions.len() != 1);
-    unsound.extend(doubtful.map(|(name, _)| name.clone()));
+    let doubtful: BTreeSet<Name> = doubtful.map(|(name, _)| name.clone()).collect();
+    let unsound: BTreeSet<&Name> = missing.iter().chain(&doubtful).collect();
+    let told = if !doubtful.is_empty() {
+        let names = doubtful.iter().map(Name::to_string).collect();
+        let set = DocumentKey {
+            kind: Kind::KeySet,
+            name: name.clone(),
+        };
+        Some(unknown_tokens(store, &set, names))
+    } else if !missing.is_empty() {
+        Some(tokens_missing(store, name, &missing))
+    } else if own != set {
+        Some(other_ids(store, name))
+    } else {
+        let layout = Layout::of(set);
+        let mut strange = parts.iter().filter(|part| !part.is_of(layout));
+        strange.next().map(|_| unfinished(store, name))
+    };
     let keys = keys.iter().map(|(key, declared)| {
         let mut shown = attributes::show(own, name, key, declared);
         if unsound.contains(key) {
@@ -163,18 +180,7 @@ async fn show(store: &Store, name: &Name, set: &Declared) -> Result<Beside, Fail
     ];
     Ok(Beside {
         attributes: attributes.into_iter().collect(),
-        missing: if !unsound.is_empty() {
-            Some(tokens_missing(store, name, &unsound))
-        } else if own != set {
-            Some(other_ids(store, name))
-        } else {
-            let layout = Layout::of(set);
-            let is_strange = |part: &Part| !part.is_of(layout);
-            parts
-                .iter()
-                .any(is_strange)
-                .then(|| unfinished(store, name))
-        },
+        missing: told,
     })
 }
 
@@ -204,10 +210,9 @@ fn tokens_missing(store: &Store, set: &Name, keys: &BTreeSet<Name>) -> Diagnosti
     Diagnostic::warning(
         format!("Tokens of key set {:?} are missing", set.as_str()),
         format!(
-            "{} holds the keys, but the page with their tokens is gone, or it holds several hashes for one: {}. Clients \
-             that still have a token can use it until the next apply, which goes on with the token that is in the page, \
-             or makes another one. To keep a token whose page is gone, put the page back first: Secrets Manager restores a \
-             secret that was deleted within its recovery window.",
+            "{} holds the keys, but the page with their tokens is gone: {}. Clients that still have a token can use it \
+             until the next apply, which makes another one. To keep a token, put its page back first: Secrets Manager \
+             restores a secret that was deleted within its recovery window.",
             store.backend.place(),
             listed(keys.iter().map(Name::to_string).collect())
         ),

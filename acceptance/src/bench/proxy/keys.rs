@@ -11,7 +11,7 @@ use tollgate_store::{Environment, KeyId, Name, Namespace, Secret};
 
 const NAMESPACE: &str = "bench";
 /// No client is refused for its rate, and every one is counted.
-const RATE_MAX: u32 = 10_000;
+const RATE_MAX: u32 = 100_000;
 const SETS: [&str; 2] = ["readers", "writers"];
 
 /// The keys of one comparison, and the folder that holds them.

@@ -10,8 +10,8 @@ use super::peers::{Peer, Stage, await_listening};
 const CONCERNED: [&str; 4] = ["tollgate", "nginx-lua", "nginx-map", "haproxy"];
 const STARTS: usize = 5;
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// After that, it only waits.
-const REST: Duration = Duration::from_secs(1);
+/// After that, it only waits, and what it needed to start was given back.
+const REST: Duration = Duration::from_secs(12);
 const KIB_A_MIB: f64 = 1024.0;
 
 /// What starting one proxy several times showed.
@@ -20,8 +20,8 @@ pub(crate) struct Start {
     pub(crate) name: &'static str,
     /// From its start to the first connection that it accepts, in milliseconds.
     pub(crate) milliseconds: Vec<f64>,
-    /// Its memory then, shared pages by its part, in MiB.
-    pub(crate) mebibytes: Vec<f64>,
+    /// Its memory when it has been idle for a while, shared pages by its part, in MiB.
+    pub(crate) mebibytes: f64,
 }
 
 /// Ends what runs, and starts it again several times.
@@ -39,17 +39,19 @@ pub(crate) fn measure(stage: Stage) -> Result<Vec<Start>, Failure> {
         let mut start = Start {
             name,
             milliseconds: Vec::new(),
-            mebibytes: Vec::new(),
+            mebibytes: 0.0,
         };
-        for _ in 0..STARTS {
+        for turn in 1..=STARTS {
             interrupt::check()?;
             let begun = clock::now();
             let running = recipe.start()?;
             await_listening(&address, LOOK_INTERVAL)?;
             let took = clock::now().saturating_duration_since(begun);
             start.milliseconds.push(took.as_secs_f64() * 1e3);
-            std::thread::sleep(REST);
-            start.mebibytes.push(kibibytes(running.id()) / KIB_A_MIB);
+            if turn == STARTS {
+                std::thread::sleep(REST);
+                start.mebibytes = kibibytes(running.id()) / KIB_A_MIB;
+            }
         }
         starts.push(start);
     }

@@ -45,7 +45,12 @@ async fn a_mixed_load_is_answered_rightly_and_leaves_nothing_over() {
     let started = Instant::now();
     while started.elapsed() < length {
         match timeout(LOOK_INTERVAL, load.join_next()).await {
-            Ok(Some(Err(failed))) => std::panic::resume_unwind(failed.into_panic()),
+            Ok(Some(Err(failed))) => {
+                // What the proxy says of it comes after.
+                tokio::time::sleep(LOOK_INTERVAL * 2).await;
+                eprintln!("{}", scene.proxy.output());
+                std::panic::resume_unwind(failed.into_panic());
+            }
             Ok(_) => panic!("a part of the load ended by itself"),
             Err(_) => findings.look(&scene, started.elapsed() >= length / 3),
         }
@@ -63,10 +68,12 @@ fn length() -> Duration {
     if std::env::var_os("TOLLGATE_TEST_SOAK").is_none() {
         return SHORT;
     }
-    let seconds = std::env::var("TOLLGATE_TEST_SOAK_SECONDS").ok();
-    seconds.map_or(LONG, |seconds| {
-        Duration::from_secs(seconds.parse().expect("a count of seconds"))
-    })
+    match std::env::var("TOLLGATE_TEST_SOAK_SECONDS") {
+        Ok(seconds) if !seconds.is_empty() => {
+            Duration::from_secs(seconds.parse().expect("a count of seconds"))
+        }
+        _ => LONG,
+    }
 }
 
 /// Everyone who asks.

@@ -60,23 +60,35 @@ pub(super) async fn certificates(scene: Arc<Scene>) {
 /// Stops a target with all its connections, and starts it again.
 pub(super) async fn restarts(scene: Arc<Scene>, mut fragile: Upstream) {
     let address = fragile.address();
+    let series =
+        format!("tollgate_upstream_target_up{{upstream=\"backend\",target=\"http://{address}\"}}");
     while scene.goes_on() {
         tokio::time::sleep(PAUSE).await;
         scene.are_both_up.change();
+        let failures = failed_checks(&scene);
         fragile.stop();
-        shows(&scene, &fragile_series(address), 0.0).await;
+        // What only requests met would keep it out for longer each time, whatever its checks say.
+        until("its checks fail", || {
+            let have_failed = failed_checks(&scene) > failures;
+            async move { have_failed }
+        })
+        .await;
         scene.are_both_up.settle(false);
         tokio::time::sleep(DOWN).await;
 
         fragile = Upstream::start_at(address).await;
-        shows(&scene, &fragile_series(address), 1.0).await;
+        until("it gets requests again", async || {
+            scene.proxy.metric(&series).await == Some(1.0)
+        })
+        .await;
         scene.are_both_up.settle(true);
     }
     fragile.stop();
 }
 
-fn fragile_series(address: std::net::SocketAddr) -> String {
-    format!("tollgate_upstream_target_up{{upstream=\"backend\",target=\"http://{address}\"}}")
+fn failed_checks(scene: &Scene) -> usize {
+    let told = "a target gets no requests: its checks fail";
+    scene.proxy.output().matches(told).count()
 }
 
 async fn generation(scene: &Scene) -> Option<f64> {
@@ -86,14 +98,6 @@ async fn generation(scene: &Scene) -> Option<f64> {
 async fn decides_after(scene: &Scene, generation: Option<f64>) {
     until("the change is taken up", async || {
         self::generation(scene).await > generation
-    })
-    .await;
-}
-
-async fn shows(scene: &Scene, series: &str, value: f64) {
-    until(series, async || {
-        let shown = scene.proxy.metric(series).await;
-        shown.is_some_and(|shown| (shown - value).abs() < 0.1)
     })
     .await;
 }

@@ -9,10 +9,11 @@ use rand::{RngExt, SeedableRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::END_MAX;
 use super::requests::{self, assert_large};
 use super::scene::{Scene, think};
 use super::ways::{Kind, Way};
-use crate::support::{PATIENCE, read_head};
+use crate::support::read_head;
 
 /// After so many requests, on average, a client connects anew.
 const REQUESTS_A_CONNECTION: u32 = 40;
@@ -43,9 +44,7 @@ pub(super) async fn slow(scene: Arc<Scene>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     while scene.goes_on() {
         let conversation = drag(&scene);
-        tokio::time::timeout(PATIENCE, conversation)
-            .await
-            .expect("slow clients are served");
+        tokio::time::timeout(END_MAX, conversation).await.unwrap();
         think(&mut chance).await;
     }
 }

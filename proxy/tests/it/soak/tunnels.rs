@@ -49,7 +49,7 @@ async fn converse(
         stream.flush().await.unwrap();
         let mut echo = vec![0; message.len() + 1];
         let read = timeout(PATIENCE, stream.read_exact(&mut echo));
-        read.await.expect("an echo").unwrap();
+        read.await.unwrap().unwrap();
         assert!(echo[0] == b'!' && echo[1..] == message, "another echo");
         think(chance).await;
     }
@@ -57,7 +57,7 @@ async fn converse(
         stream.shutdown().await.unwrap();
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, stream.read_to_end(&mut rest));
-        read.await.expect("an end").unwrap();
+        read.await.unwrap().unwrap();
         assert!(rest.is_empty(), "nobody asked for more");
     }
     scene.note("chat", 101);

@@ -42,10 +42,12 @@ testacc: ## The acceptance tests alone: real terraform, LocalStack, the built bi
 	@scripts/need cargo terraform curl
 	@$(TRACED) acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=-p=tollgate-acceptance
 
-soak: ## Kill the provider before and after every call of the store, and often while it writes files: half an hour.
+soak: ## Kill the provider at every step, load the proxy with everything at once for SECONDS=300: half an hour.
 	@scripts/need cargo terraform curl
 	@TOLLGATE_TEST_SOAK=1 acceptance/localstack/with $(MAKE) --no-print-directory build run \
 	  CRATES="-p=tollgate-acceptance -- crash:: interrupted::"
+	@TOLLGATE_TEST_SOAK=1 TOLLGATE_TEST_SOAK_SECONDS=$(SECONDS) $(MAKE) --no-print-directory run \
+	  CRATES="-p=tollgate-proxy -- soak::"
 
 fuzz: ## Search for SECONDS=60 for what breaks each parser.
 	@scripts/need cargo c++

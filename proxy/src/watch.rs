@@ -169,6 +169,9 @@ impl Watching {
 
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
+        let generation = Arc::new(generation);
+        gateway.generation.store(Some(Arc::clone(&generation)));
+        // What is told from here on is true already.
         metrics
             .snapshot_generation
             .set(i64::try_from(generation.number).unwrap_or(i64::MAX));
@@ -183,7 +186,6 @@ impl Watching {
             "a new snapshot decides"
         );
         self.note(&generation, kinds, rejected);
-        gateway.generation.store(Some(Arc::new(generation)));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ mod principals;
 mod proxy_protocol;
 mod replacement;
 mod retries;
+mod soak;
 mod streaming;
 mod support;
 mod tls;

@@ -2,6 +2,7 @@
 
 mod authority;
 mod client;
+mod echo;
 mod process;
 mod secrets;
 mod store;
@@ -10,11 +11,12 @@ mod upstream;
 
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Body, Client, Reply};
+pub(crate) use echo::{Echo, GRANTED, read_head};
 pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use tls::{Files, TlsClient, ask};
-pub(crate) use upstream::Upstream;
+pub(crate) use upstream::{LARGE_PIECE_BYTES, LARGE_PIECES, Upstream};
 
 use std::time::Duration;
 

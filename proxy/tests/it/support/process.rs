@@ -116,6 +116,17 @@ impl Process {
         pages * 4_096
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(path).unwrap().count()
+    }
+
+    /// The lines of the access log that were not taken before.
+    pub(crate) fn take_accessed(&self) -> Vec<String> {
+        std::mem::take(&mut *self.stdout.0.lock().unwrap())
+    }
+
     /// Sends a signal, like `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();

@@ -18,21 +18,27 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+
+pub(crate) const LARGE_PIECES: u8 = 32;
+pub(crate) const LARGE_PIECE_BYTES: usize = 64 * 1024;
 
 type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// | path | answer |
 /// |---|---|
 /// | `/v1/mirror` | the request's body, as it comes |
-/// | `/v1/held` | like any other, once the gate is opened |
+/// | `…/large` | 32 pieces of 64 KiB, each of a byte that is its number |
+/// | `…/held` | like any other, once the gate is opened |
 /// | `/v1/trailers` | a body and trailers |
 /// | `/v1/broken` | half a body, and a failure once the gate is opened |
 /// | `/healthz` | 200, or 503 while it is ill |
 /// | any other | what was received, as JSON |
 pub(crate) struct Upstream {
     address: SocketAddr,
+    task: AbortHandle,
     pub(crate) gate: Arc<Gate>,
 }
 
@@ -67,8 +73,17 @@ impl Upstream {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(Gate::default());
-        tokio::spawn(serve(listener, Arc::clone(&gate), tls));
-        Self { address, gate }
+        let task = tokio::spawn(serve(listener, Arc::clone(&gate), tls)).abort_handle();
+        Self {
+            address,
+            task,
+            gate,
+        }
+    }
+
+    /// Ends it with every connection that it has.
+    pub(crate) fn stop(&self) {
+        self.task.abort();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -81,11 +96,13 @@ impl Upstream {
 }
 
 async fn serve(listener: TcpListener, gate: Arc<Gate>, tls: Option<TlsAcceptor>) {
+    let mut conversations = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        while conversations.try_join_next().is_some() {}
         gate.connections.fetch_add(1, Ordering::SeqCst);
         let (gate, tls) = (Arc::clone(&gate), tls.clone());
-        tokio::spawn(async move {
+        conversations.spawn(async move {
             match tls {
                 None => converse(stream, gate).await,
                 Some(tls) => {
@@ -118,13 +135,19 @@ async fn answer(request: Request<Incoming>, gate: Arc<Gate>) -> Result<Response<
     gate.requests.fetch_add(1, Ordering::SeqCst);
     let body = match request.uri().path() {
         "/v1/mirror" => request.into_body().map_err(Into::into).boxed(),
-        "/v1/held" => {
+        path if path.ends_with("/held") => {
             gate.open.notified().await;
             echo(&request)
         }
+        path if path.ends_with("/large") => large(),
         "/v1/trailers" => trailers(),
         "/v1/broken" => broken(gate),
-        _ => echo(&request),
+        _ => {
+            let (head, body) = request.into_parts();
+            // Who answers before the body came has to close the connection after it.
+            let _ = body.collect().await;
+            echo(&Request::from_parts(head, ()))
+        }
     };
     Ok(Response::builder()
         .header("connection", "x-private")
@@ -135,7 +158,7 @@ async fn answer(request: Request<Incoming>, gate: Arc<Gate>) -> Result<Response<
         .unwrap())
 }
 
-fn echo(request: &Request<Incoming>) -> Body {
+fn echo<B>(request: &Request<B>) -> Body {
     let headers: Vec<_> = request
         .headers()
         .iter()
@@ -150,6 +173,14 @@ fn echo(request: &Request<Incoming>) -> Body {
     Full::new(Bytes::from(json.to_string()))
         .map_err(|never| match never {})
         .boxed()
+}
+
+fn large() -> Body {
+    let pieces = (0..LARGE_PIECES).map(|number| {
+        let piece = Bytes::from(vec![number; LARGE_PIECE_BYTES]);
+        Ok(Frame::data(piece))
+    });
+    BodyExt::boxed(StreamBody::new(stream::iter(pieces)))
 }
 
 fn trailers() -> Body {

@@ -50,7 +50,7 @@ impl ResourceType {
             &change.planned
         };
         if let Ok(key) = self.key_of(shown) {
-            store.plans.is_applied(&key);
+            store.plans.forget(&key);
         }
         let (kind, name) = (self.resource.kind(), shown.attribute("name").as_str());
         tracing::info!(%kind, name, done = outcome.is_ok(), "a change was applied");

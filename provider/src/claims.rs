@@ -1,5 +1,7 @@
 //! Tokens that clients bring along: each opens one key. Proxies refuse a token that could be two keys', and with it both.
 
+use std::collections::{HashMap, HashSet};
+
 use tollgate_store::backend::StoreError;
 use tollgate_store::document::{DocumentKey, Entry, KeyVersion, PartName, Spec};
 use tollgate_store::token::Verifier;
@@ -29,16 +31,17 @@ impl ResourceType {
     ) -> Result<Claimed<'a>, Diagnostic> {
         let given = self.resource.given_tokens(&change.planned, &change.config);
         let known = self.resource.given_tokens(&change.prior, &Value::Null);
-        let is_new = |given: &Verifier| !known.iter().any(|(_, known)| known.matches(given));
+        let known: HashSet<Verifier> = known.into_iter().map(|(_, hash)| hash).collect();
+        let new = given.into_iter().filter(|(_, hash)| !known.contains(hash));
+        let given: HashMap<Verifier, Path> = new.map(|(path, hash)| (hash, path)).collect();
         let mut claimed = Claimed {
             store,
             hashes: Vec::new(),
         };
-        let given: Vec<_> = given.into_iter().filter(|(_, hash)| is_new(hash)).collect();
         if given.is_empty() {
             return Ok(claimed);
         }
-        for (path, hash) in &given {
+        for (hash, path) in &given {
             claimed.claim(*hash).map_err(|()| taken_at_once(path))?;
         }
         // Whose it was may give it up by the same apply.
@@ -51,30 +54,25 @@ impl ResourceType {
     }
 }
 
-/// The first of these tokens that another key has, and which.
+/// One of these tokens that another key has, by where it is given, and that key.
 async fn holder(
     store: &Store,
     key: &DocumentKey,
-    given: &[(Path, Verifier)],
+    given: &HashMap<Verifier, Path>,
 ) -> Result<Option<(Path, String)>, StoreError> {
     let entries = store.backend.list().await?;
-    let others: Vec<_> = entries.iter().flat_map(tokens).collect();
-    let held = given.iter().find_map(|(path, hash)| {
-        let is_same =
-            |other: &&(DocumentKey, String, Verifier)| other.0 != *key && other.2.matches(hash);
-        let (_, label, _) = others.iter().find(is_same)?;
-        Some((path.clone(), label.clone()))
-    });
-    Ok(held)
+    let mut others = entries.iter().flat_map(tokens);
+    Ok(others.find_map(|(owner, label, hash)| {
+        let path = given.get(&hash).filter(|_| owner != *key)?;
+        Some((path.clone(), label))
+    }))
 }
 
 impl Claimed<'_> {
     fn claim(&mut self, hash: Verifier) -> Result<(), ()> {
-        let mut claimed = lock(&self.store.claimed);
-        if claimed.iter().any(|other| other.matches(&hash)) {
+        if !lock(&self.store.claimed).insert(hash) {
             return Err(());
         }
-        claimed.push(hash);
         self.hashes.push(hash);
         Ok(())
     }
@@ -83,7 +81,9 @@ impl Claimed<'_> {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         let mut claimed = lock(&self.store.claimed);
-        claimed.retain(|other| !self.hashes.iter().any(|own| own.matches(other)));
+        for hash in &self.hashes {
+            claimed.remove(hash);
+        }
     }
 }
 

@@ -35,12 +35,12 @@ enum Planned {
 
 impl Plans {
     /// A change of the document is carried out: what was planned for it is over.
-    pub(crate) fn is_applied(&self, key: &DocumentKey) {
+    pub(crate) fn forget(&self, key: &DocumentKey) {
         lock(&self.planned).remove(key);
     }
 
     /// A read found the document to be what its state says.
-    pub(crate) fn is_managed(&self, key: &DocumentKey) {
+    pub(crate) fn note_managed(&self, key: &DocumentKey) {
         lock(&self.managed).insert(key.clone());
     }
 
@@ -77,7 +77,7 @@ impl ResourceType {
                 store.plans.keep(&after).map(|()| None)
             }
             (Some(before), _) => {
-                store.plans.is_applied(&before);
+                store.plans.forget(&before);
                 Ok(None)
             }
             (None, Some(after)) if !is_renewal => {

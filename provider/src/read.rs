@@ -79,7 +79,7 @@ impl ResourceType {
         {
             return Ok(Outcome::gone().with([taken_over(store, key)]));
         }
-        store.plans.is_managed(key);
+        store.plans.note_managed(key);
         let beside = self
             .resource
             .beside(store, &key.name, Some(&document))

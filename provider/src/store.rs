@@ -1,6 +1,6 @@
 //! The open store, shared by all calls of the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) struct Store {
     pub(crate) plans: Plans,
     reserved: Mutex<BTreeMap<DocumentKey, Reserved>>,
     /// The tokens made elsewhere that changes are about to give to keys.
-    pub(crate) claimed: Mutex<Vec<Verifier>>,
+    pub(crate) claimed: Mutex<HashSet<Verifier>>,
     /// What this process created, by the write that did: no interrupted apply left it.
     created: Mutex<BTreeMap<DocumentKey, Revision>>,
     /// Whether a read has had the store tidied up.

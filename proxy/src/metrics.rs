@@ -1,11 +1,12 @@
-//! What is counted, in Prometheus' text format. No label can take a client's words.
+//! What is counted, in Prometheus' text format.
 
-use std::collections::{BTreeMap, HashSet};
+mod labels;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,11 +20,13 @@ use crate::cut::Cuts;
 use crate::record::Facts;
 use crate::tls::End;
 use crate::upstream::TargetState;
+use labels::{
+    EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
+    TargetLabels, UpstreamLabels,
+};
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
-/// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
-const NAMES_MAX: usize = 1_000;
 /// The most targets that have series of their own.
 const TARGET_SERIES_MAX: usize = 1_000;
 const LABEL_CHARS_MAX: usize = 64;
@@ -32,52 +35,6 @@ const DURATION_BUCKETS: [f64; 15] = [
 ];
 
 type Seconds = Gauge<f64, AtomicU64>;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    class: &'static str,
-    reason: &'static str,
-    route: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UpstreamLabels {
-    upstream: String,
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RefusedLabels {
-    upstream: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct TargetLabels {
-    upstream: String,
-    target: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PollLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabels {
-    kind: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RejectedLabels {
-    kind: String,
-    name: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EndLabels {
-    kind: &'static str,
-    place: String,
-}
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -399,26 +356,6 @@ impl Metrics {
     }
 }
 
-/// The names that were counted: documents come and go, and what was counted once stays.
-#[derive(Debug, Default)]
-struct Names(RwLock<HashSet<Name>>);
-
-impl Names {
-    fn label(&self, name: &Name) -> String {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if seen.contains(name) {
-            return name.as_str().to_owned();
-        }
-        drop(seen);
-        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() >= NAMES_MAX {
-            return "other".to_owned();
-        }
-        seen.insert(name.clone());
-        name.as_str().to_owned()
-    }
-}
-
 /// A count as a gauge takes it.
 #[must_use]
 pub fn signed(count: usize) -> i64 {
@@ -437,75 +374,4 @@ fn class(status: Option<u16>) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use tollgate_store::document::DocumentId;
-
-    use super::*;
-
-    #[test]
-    fn a_request_is_counted_by_class_reason_and_route() {
-        let metrics = Metrics::default();
-        let facts = Facts {
-            status: Some(502),
-            reason: Some("upstream_connect"),
-            route: Some(Name::parse("orders").unwrap()),
-            upstream: Some(Name::parse("backend").unwrap()),
-            ..Facts::default()
-        };
-        metrics.request(&facts, Duration::from_millis(3));
-        metrics.request(&Facts::default(), Duration::from_millis(3));
-        let text = metrics.text();
-
-        for line in [
-            "tollgate_requests_total{class=\"5xx\",reason=\"upstream_connect\",route=\"orders\"} 1",
-            "tollgate_requests_total{class=\"none\",reason=\"none\",route=\"\"} 1",
-            "tollgate_upstream_failures_total{upstream=\"backend\",reason=\"upstream_connect\"} 1",
-            "tollgate_request_duration_seconds_count 2",
-            "tollgate_request_duration_seconds_bucket{le=\"0.005\"} 2",
-        ] {
-            assert!(text.contains(line), "{line} in {text}");
-        }
-    }
-
-    #[test]
-    fn routes_without_end_share_a_series() {
-        let metrics = Metrics::default();
-        for number in 0..NAMES_MAX * 2 {
-            let facts = Facts {
-                route: Some(Name::parse(&format!("r{number}")).unwrap()),
-                ..Facts::default()
-            };
-            metrics.request(&facts, Duration::ZERO);
-        }
-
-        let text = metrics.text();
-        assert_eq!(
-            text.matches("tollgate_requests_total{").count(),
-            NAMES_MAX + 1
-        );
-        assert!(text.contains("route=\"other\"} 1000"));
-    }
-
-    #[test]
-    fn rejected_documents_are_named_up_to_a_bound() {
-        let metrics = Metrics::default();
-        let rejected: Vec<_> = (0..150)
-            .map(|number| Rejected {
-                id: DocumentId {
-                    kind: "key".to_owned(),
-                    name: format!("{number}{}", "x".repeat(100)),
-                },
-                reason: String::new(),
-            })
-            .collect();
-        metrics.documents(&BTreeMap::from([("key".to_owned(), 7)]), &rejected);
-        let text = metrics.text();
-
-        assert_eq!(text.matches("tollgate_documents_rejected{").count(), 100);
-        assert!(text.contains("tollgate_documents_rejected_count 150"));
-        assert!(text.contains("tollgate_documents{kind=\"key\"} 7"));
-
-        metrics.documents(&BTreeMap::new(), &[]);
-        assert!(!metrics.text().contains("tollgate_documents_rejected{"));
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ mod interrupted;
 mod key_tokens;
 mod lifecycle;
 mod moved;
+mod names;
 #[cfg(target_os = "linux")]
 mod operations;
 mod plugin;

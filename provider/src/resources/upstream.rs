@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind,
-    NO_SECRET_FOR_UPSTREAMS as NO_SECRET, Protocol, RETRY_CAUSES_MAX, RetryCause, TARGETS_MAX,
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind, Protocol, RETRY_CAUSES_MAX,
+    RetryCause, TARGETS_MAX,
 };
 use tollgate_store::{
     Authorities, CheckInterval, CheckPath, MaterialReference, ServerName, TargetUrl, Timeout,
@@ -201,17 +201,11 @@ fn timeout(name: &'static str) -> Attribute {
 
 /// What is read for upstreams stands in files.
 fn check_file(text: &str) -> Result<(), String> {
-    needs_file(&MaterialReference::parse(text)?)
+    MaterialReference::parse(text)?.file().map(drop)
 }
 
 fn check_authorities(text: &str) -> Result<(), String> {
     let authorities = Authorities::parse(text)?;
-    authorities.reference().map_or(Ok(()), needs_file)
-}
-
-fn needs_file(reference: &MaterialReference) -> Result<(), String> {
-    match reference.file() {
-        Some(_) => Ok(()),
-        None => Err(NO_SECRET.to_owned()),
-    }
+    let file = authorities.reference().map(MaterialReference::file);
+    file.transpose().map(drop)
 }

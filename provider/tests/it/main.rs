@@ -26,6 +26,7 @@ mod mistakes;
 mod names;
 mod policies;
 mod protocol;
+mod races;
 mod references;
 mod rotation;
 mod samples;

@@ -15,7 +15,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 /// The most certificates of one chain.
 const CHAIN_MAX: usize = 16;
-/// The most authorities of clients.
+/// The most authorities.
 const AUTHORITIES_MAX: usize = 1_000;
 /// The most lists of revoked certificates.
 const LISTS_MAX: usize = 100;
@@ -74,8 +74,8 @@ pub enum MaterialFault {
 
 /// A certificate that the proxy shows, its chain and its key.
 #[derive(Debug, Clone)]
-pub(super) struct Certificate {
-    pub(super) key: Arc<CertifiedKey>,
+pub(crate) struct Certificate {
+    pub(crate) key: Arc<CertifiedKey>,
     /// The names that it is for, in lower case; one that begins with `*.` stands for one more label.
     pub(super) names: Vec<String>,
     pub(super) not_before: Timestamp,
@@ -93,7 +93,7 @@ pub(super) struct Revocations {
 
 impl Certificate {
     /// Reads a chain, its own certificate first, and the key of that one.
-    pub(super) fn read(pem: &[u8], provider: &CryptoProvider) -> Result<Self, MaterialFault> {
+    pub(crate) fn read(pem: &[u8], provider: &CryptoProvider) -> Result<Self, MaterialFault> {
         let chain = certificates(pem, (CHAIN_MAX, "certificates"))?;
         let leaf = chain.first().ok_or(MaterialFault::CertificateMissing)?;
         let leaf = parsed(leaf)?;
@@ -120,8 +120,8 @@ impl Certificate {
     }
 }
 
-/// Reads the authorities that sign clients.
-pub(super) fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, MaterialFault> {
+/// Reads the authorities that sign the other side's certificates.
+pub(crate) fn authorities(pem: &[u8]) -> Result<Arc<RootCertStore>, MaterialFault> {
     let mut store = RootCertStore::empty();
     for certificate in certificates(pem, (AUTHORITIES_MAX, "authorities"))? {
         let added = store.add(certificate);

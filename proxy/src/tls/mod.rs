@@ -21,11 +21,13 @@ use tollgate_store::document::{Listen, ListenTls};
 use tollgate_store::{ListenPlace, MaterialReference};
 
 pub use material::MaterialFault;
-use material::{Certificate, Revocations};
+use material::Revocations;
+pub(crate) use material::{Certificate, authorities};
 pub use server::Trust;
 use server::{Parts, Server};
 use shelf::Shelf;
 use sources::Sources;
+pub(crate) use sources::read_file;
 
 /// Everything that TLS towards clients is made of, as it was last good.
 #[derive(Debug)]

@@ -136,6 +136,11 @@ async fn read_files(files: BTreeMap<MaterialReference, PathBuf>) -> Contents {
 }
 
 fn content(path: &Path) -> Result<Content, MaterialFault> {
+    read_file(path, BYTES_MAX).map(Content::new)
+}
+
+/// What stands in a file of at most so many bytes.
+pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
     let unreadable = |error: std::io::Error| MaterialFault::Unreadable(error.to_string());
     // To open a pipe would wait for somebody who writes.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -143,14 +148,12 @@ fn content(path: &Path) -> Result<Content, MaterialFault> {
     }
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(unreadable)?;
-    let read = file.take(BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
     let length = u64::try_from(read.map_err(unreadable)?).unwrap_or(u64::MAX);
-    if length > BYTES_MAX {
-        return Err(MaterialFault::TooLarge {
-            bytes_max: BYTES_MAX,
-        });
+    if length > bytes_max {
+        return Err(MaterialFault::TooLarge { bytes_max });
     }
-    Ok(Content::new(bytes))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 use tollgate_store::MaterialReference;
 use tollgate_store::document::{Protocol, UpstreamTls};
+use zeroize::Zeroizing;
+
+use crate::tls;
 
 const HTTP_11: &[u8] = b"http/1.1";
 const HTTP_2: &[u8] = b"h2";
@@ -158,18 +160,19 @@ impl Security {
             Some(ca) => {
                 let (place, pem) = match ca.reference() {
                     Some(reference) => (reference.as_str(), file(reference)?),
-                    None => ("tls.ca", ca.as_str().as_bytes().to_vec()),
+                    None => ("tls.ca", Zeroizing::new(ca.as_str().as_bytes().to_vec())),
                 };
-                builder.with_root_certificates(roots(place, &pem)?)
+                let roots = tls::authorities(&pem).map_err(|error| fault(place, error))?;
+                builder.with_root_certificates(roots)
             }
         };
         let mut config = match &self.tls.certificate {
             None => builder.with_no_client_auth(),
             Some(reference) => {
-                let (chain, key) = identity(reference)?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| fault(reference.as_str(), error))?
+                let own = tls::Certificate::read(&file(reference)?, builder.crypto_provider());
+                let own = own.map_err(|error| fault(reference.as_str(), error))?;
+                let own = SingleCertAndKey::from(CertifiedKey::clone(&own.key));
+                builder.with_client_cert_resolver(Arc::new(own))
             }
         };
         config.alpn_protocols = vec![HTTP_11.to_vec()];
@@ -189,7 +192,9 @@ impl Security {
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {
-        let stamps = self.references().map(|reference| stamp(reference.file()?));
+        let stamps = self
+            .references()
+            .map(|reference| stamp(reference.file().ok()?));
         stamps.collect()
     }
 }
@@ -199,47 +204,10 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn file(reference: &MaterialReference) -> Result<Vec<u8>, MaterialFault> {
-    let path = reference.file();
-    let path = path.ok_or_else(|| fault(reference.as_str(), "is no file"))?;
-    let length = std::fs::metadata(path).map_err(|error| fault(reference.as_str(), error))?;
-    if length.len() > FILE_BYTES_MAX {
-        return Err(fault(
-            reference.as_str(),
-            format_args!("is larger than {FILE_BYTES_MAX} bytes"),
-        ));
-    }
-    std::fs::read(path).map_err(|error| fault(reference.as_str(), error))
-}
-
-fn roots(place: &str, pem: &[u8]) -> Result<RootCertStore, MaterialFault> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| fault(place, error))?;
-        roots
-            .add(certificate)
-            .map_err(|error| fault(place, error))?;
-    }
-    if roots.is_empty() {
-        return Err(fault(place, "holds no certificate"));
-    }
-    Ok(roots)
-}
-
-fn identity(
-    reference: &MaterialReference,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), MaterialFault> {
-    let pem = zeroize::Zeroizing::new(file(reference)?);
+fn file(reference: &MaterialReference) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
     let place = reference.as_str();
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|error| fault(place, error))?;
-    if chain.is_empty() {
-        return Err(fault(place, "holds no certificate"));
-    }
-    // The error never shows what stands in the file.
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| fault(place, "holds no private key that can be read"))?;
-    Ok((chain, key))
+    let path = reference.file().map_err(|message| fault(place, message))?;
+    tls::read_file(path, FILE_BYTES_MAX).map_err(|error| fault(place, error))
 }
 
 fn fault(place: &str, reason: impl fmt::Display) -> MaterialFault {

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tollgate_store::document::Kind;
 
 use crate::support::{Client, Process, Store, Upstream, key_id, token, until};
 
@@ -19,11 +18,7 @@ struct Targets {
 impl Targets {
     async fn new(targets: &[String], more: Value) -> Self {
         let store = Store::new();
-        store.fill(&targets[0]).await;
-        let mut spec = json!({"targets": targets});
-        let fields = spec.as_object_mut().unwrap();
-        fields.extend(more.as_object().unwrap().clone());
-        store.put(Kind::Upstream, "backend", spec).await;
+        store.fill_targets(targets, more).await;
         let proxy = Process::start(&store, &[]).await;
         let client = Client::new(&proxy).bearing(&store.token);
         Self {

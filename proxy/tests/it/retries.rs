@@ -59,11 +59,7 @@ async fn read_head(stream: &mut TcpStream) -> bool {
 
 async fn stage(targets: &[&str], more: Value) -> (Store, Process, Client) {
     let store = Store::new();
-    store.fill(targets[0]).await;
-    let mut spec = json!({"targets": targets});
-    let fields = spec.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
-    store.put(Kind::Upstream, "backend", spec).await;
+    store.fill_targets(targets, more).await;
     let proxy = Process::start(&store, &[]).await;
     let client = Client::new(&proxy).bearing(&store.token);
     (store, proxy, client)

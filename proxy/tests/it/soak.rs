@@ -48,6 +48,7 @@ async fn a_mixed_load_is_answered_rightly_and_leaves_nothing_over() {
             Ok(Some(Err(failed))) => {
                 // What the proxy says of it comes after.
                 tokio::time::sleep(LOOK_INTERVAL * 2).await;
+                eprintln!("{}", scene.proxy.get("/metrics").await.1);
                 eprintln!("{}", scene.proxy.output());
                 std::panic::resume_unwind(failed.into_panic());
             }

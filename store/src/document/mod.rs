@@ -47,8 +47,8 @@ pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
 pub use upstream::{
-    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, NO_SECRET_FOR_UPSTREAMS,
-    Protocol, RETRY_CAUSES_MAX, Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
+    Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
 };
 
 use crate::{Name, Problem};

@@ -12,9 +12,6 @@ use crate::{
     TargetUrl, Timeout,
 };
 
-/// Why what is read for upstreams can't be a secret.
-pub const NO_SECRET_FOR_UPSTREAMS: &str =
-    "a secret can't be read for upstreams: give a file, like \"file:/etc/tollgate/upstream.pem\"";
 /// The most targets of one upstream.
 pub const TARGETS_MAX: usize = 64;
 /// The most checks in a row that it takes until a target is taken for well, or for not.
@@ -200,9 +197,8 @@ impl UpstreamTls {
     fn check(&self) -> Result<(), Problem> {
         let ca = self.ca.as_ref().and_then(Authorities::reference);
         for (field, reference) in [("ca", ca), ("certificate", self.certificate.as_ref())] {
-            if reference.is_some_and(|reference| reference.file().is_none()) {
-                return Err(Problem::field(field, NO_SECRET_FOR_UPSTREAMS));
-            }
+            let file = reference.map(MaterialReference::file).transpose();
+            file.map_err(|message| Problem::field(field, message))?;
         }
         Ok(())
     }

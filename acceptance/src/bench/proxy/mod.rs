@@ -4,10 +4,12 @@
 //! machine that is busy for a while is so for all of them.
 
 mod accounting;
+mod configuration;
 mod keys;
 mod load;
 mod origin;
 mod peers;
+mod program;
 mod report;
 mod settings;
 mod start;

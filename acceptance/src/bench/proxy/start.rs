@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tollgate_acceptance::{Failure, clock, interrupt};
 
-use super::peers::{Peer, Stage, await_listening};
+use super::peers::{Peer, Stage};
+use super::program::await_listening;
 
 /// Those that know the keys.
 const CONCERNED: [&str; 4] = ["tollgate", "nginx-lua", "nginx-map", "haproxy"];

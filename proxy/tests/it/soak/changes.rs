@@ -18,21 +18,19 @@ pub(super) async fn permissions(scene: Arc<Scene>) {
     let is_there = |round: u32| !round.is_multiple_of(2);
     for round in 0.. {
         scene.has_visitor.change();
-        let generation = generation(&scene).await;
         if is_there(round) {
             let (store, token) = (&scene.store, &scene.visitor);
             store.put_key("visitor", token, json!({})).await;
         } else {
             scene.store.remove(Kind::Key, "visitor").await;
         }
-        decides_after(&scene, generation).await;
+        is_taken_up(&scene).await;
         scene.has_visitor.settle(is_there(round));
         tokio::time::sleep(PAUSE).await;
 
         scene.has_reports.change();
-        let generation = self::generation(&scene).await;
         scene.put_reports(!is_there(round)).await;
-        decides_after(&scene, generation).await;
+        is_taken_up(&scene).await;
         scene.has_reports.settle(!is_there(round));
         tokio::time::sleep(PAUSE).await;
         if !scene.goes_on() {
@@ -91,13 +89,22 @@ fn failed_checks(scene: &Scene) -> usize {
     scene.proxy.output().matches(told).count()
 }
 
-async fn generation(scene: &Scene) -> Option<f64> {
-    scene.proxy.metric("tollgate_snapshot_generation").await
-}
-
-async fn decides_after(scene: &Scene, generation: Option<f64>) {
+/// Waits until the proxy has read all that was written by now. A new snapshot alone does not tell: one can be made while
+/// a file is on its way to its place.
+async fn is_taken_up(scene: &Scene) {
+    // One may have begun before; the next has not.
+    let enough = polls(scene).await + 2.0;
     until("the change is taken up", async || {
-        self::generation(scene).await > generation
+        polls(scene).await >= enough
     })
     .await;
+}
+
+async fn polls(scene: &Scene) -> f64 {
+    let mut polls = 0.0;
+    for result in ["changed", "unchanged", "failed"] {
+        let series = format!("tollgate_polls_total{{result=\"{result}\"}}");
+        polls += scene.proxy.metric(&series).await.unwrap_or_default();
+    }
+    polls
 }

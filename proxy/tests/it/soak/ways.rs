@@ -77,7 +77,12 @@ impl Way {
                     http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                         .await
                         .unwrap();
-                tokio::spawn(connection);
+                tokio::spawn(async {
+                    // Whoever still asks on it fails; this says why.
+                    if let Err(error) = connection.await {
+                        eprintln!("a client's connection by HTTP/2 ended: {error:?}");
+                    }
+                });
                 Self::EncryptedHttp2(sender)
             }
         }

@@ -92,6 +92,16 @@ impl Store {
         let listen = json!({"listen": [{"address": "127.0.0.1:0"}]});
         self.put(Kind::Proxy, "edge", listen).await;
     }
+
+    /// The same before several targets; `more` is added to the upstream's `spec`.
+    pub(crate) async fn fill_targets<S: AsRef<str>>(&self, targets: &[S], more: Value) {
+        let targets: Vec<_> = targets.iter().map(AsRef::as_ref).collect();
+        self.fill(targets[0]).await;
+        let mut spec = json!({"targets": targets});
+        let fields = spec.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        self.put(Kind::Upstream, "backend", spec).await;
+    }
 }
 
 pub(crate) fn key_id(name: &str) -> KeyId {

@@ -1,0 +1,76 @@
+//! What tells series apart. No label can take a client's words.
+
+use std::collections::HashSet;
+use std::sync::{PoisonError, RwLock};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use tollgate_store::Name;
+
+/// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
+pub(super) const NAMES_MAX: usize = 1_000;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RequestLabels {
+    pub(super) class: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) route: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct UpstreamLabels {
+    pub(super) upstream: String,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusedLabels {
+    pub(super) upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TargetLabels {
+    pub(super) upstream: String,
+    pub(super) target: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PollLabels {
+    pub(super) result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct KindLabels {
+    pub(super) kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RejectedLabels {
+    pub(super) kind: String,
+    pub(super) name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EndLabels {
+    pub(super) kind: &'static str,
+    pub(super) place: String,
+}
+
+/// The names that were counted: documents come and go, and what was counted once stays.
+#[derive(Debug, Default)]
+pub(super) struct Names(RwLock<HashSet<Name>>);
+
+impl Names {
+    pub(super) fn label(&self, name: &Name) -> String {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if seen.contains(name) {
+            return name.as_str().to_owned();
+        }
+        drop(seen);
+        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= NAMES_MAX {
+            return "other".to_owned();
+        }
+        seen.insert(name.clone());
+        name.as_str().to_owned()
+    }
+}

@@ -4,7 +4,7 @@ CARGO ?= cargo
 BINARIES = -p terraform-provider-tollgate -p tollgate-proxy
 DOCUMENT = $(CARGO) run --quiet -p terraform-provider-tollgate --bin tollgate-docs -- .
 # nextest prints one summary for all crates; without it, cargo's own runner does the same work.
-RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast --lib --bins --tests")
+RUNNER = $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo "nextest run --no-fail-fast --failure-output final" || echo "test --no-fail-fast --lib --bins --tests")
 
 # Every terraform that a test runs logs all it has to say, and no log may hold a token.
 TRACED = TOLLGATE_TEST_TRACE=1

@@ -15,6 +15,15 @@ use super::slot::{Found, Seen};
 use crate::backend::StoreError;
 use crate::backend::standing::draw_revision;
 
+/// Where a change was told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// In the index that stood.
+    Here,
+    /// In an index that was made for it.
+    Anew,
+}
+
 impl Store {
     /// Writes a shard in place of what stands; `false` where somebody else was first.
     pub(super) async fn write(
@@ -99,18 +108,25 @@ impl Store {
     /// when they next read everything.
     async fn announce(&self, spot: Spot<'_>, nonce: &str) {
         let tag = tag(spot.board, spot.number, spot.generation, nonce);
-        if let Err(error) = self.set_tags(vec![tag]).await {
+        let told = match self.set_tags(vec![tag]).await {
+            // Somebody removed it: perhaps with the last shard, and this one since.
+            Ok(Told::Anew) => self.remove_unused_index(spot.board).await,
+            Ok(Told::Here) => Ok(()),
+            Err(error) => Err(Stop::Failed(error)),
+        };
+        if let Err(Stop::Failed(error)) = told {
             let shard = spot.number.tag();
             tracing::warn!(%error, shard, "a change was written, but proxies may see it late");
         }
     }
 
     /// Sets tags on the index, and makes it where there is none.
-    pub(super) async fn set_tags(&self, tags: Vec<(String, String)>) -> Result<(), StoreError> {
+    pub(super) async fn set_tags(&self, tags: Vec<(String, String)>) -> Result<Told, StoreError> {
         if self.index.tag(&self.secrets, &tags).await? {
-            return Ok(());
+            return Ok(Told::Here);
         }
-        self.make_index(tags).await
+        self.make_index(tags).await?;
+        Ok(Told::Anew)
     }
 
     /// Makes the index anew, which must tell of every shard that there is: what it does not tell of never moved.
@@ -139,19 +155,21 @@ impl Store {
     }
 
     /// Removes the index where no shard is left. A shard that is made meanwhile is found afterwards, and the index
-    /// made again.
+    /// made again; unless that shard is gone by then, and whoever removed it found no index to remove.
     pub(super) async fn remove_unused_index(&self, board: &Board) -> Result<(), Stop> {
-        if !self.used(board).await?.is_empty() {
-            return Ok(());
+        loop {
+            if !self.used(board).await?.is_empty() {
+                return Ok(());
+            }
+            if let Some(look) = self.look(board).await? {
+                self.secrets.remove(&look.arn).await?;
+            }
+            let tags = self.used(board).await?;
+            if tags.is_empty() {
+                return Ok(());
+            }
+            self.set_tags(tags).await?;
         }
-        if let Some(look) = self.look(board).await? {
-            self.secrets.remove(&look.arn).await?;
-        }
-        let tags = self.used(board).await?;
-        if tags.is_empty() {
-            return Ok(());
-        }
-        Ok(self.set_tags(tags).await?)
     }
 
     /// The tags of the shards that exist; removes what was closed or reserved and then forgotten.

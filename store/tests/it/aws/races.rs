@@ -141,6 +141,53 @@ async fn an_index_that_is_removed_too_late_is_made_again() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_made_again_too_late_goes_with_the_shard_it_was_made_for() {
+    everywhere(async |place| {
+        let calls = Calls::to(&place.endpoint).await;
+        let (slow, quick) = (place.open_at(&calls.endpoint()).await, place.open().await);
+        let revision = create(&quick, "a").await;
+
+        calls.disturb("DeleteSecret", Disturbance::Pass);
+        let removes = calls.hold("DeleteSecret");
+        let closer = tokio::spawn(async move { remove(&slow, "a", &revision).await });
+        removes.arrived().await;
+        let revision = create(&quick, "b").await;
+        let makes = calls.hold("CreateSecret");
+        removes.release();
+        makes.arrived().await;
+        remove(&quick, "b", &revision).await;
+        makes.release();
+        closer.await.unwrap();
+
+        assert_eq!(place.secrets().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_that_a_late_writer_makes_goes_with_the_shard_that_is_gone_by_then() {
+    everywhere(async |place| {
+        let calls = Calls::to(&place.endpoint).await;
+        let (slow, quick) = (place.open_at(&calls.endpoint()).await, place.open().await);
+        let [own, other] = neighbours(2).try_into().unwrap();
+        let first = create(&quick, &other).await;
+
+        let gate = calls.hold("TagResource");
+        let late = own.clone();
+        let writer = tokio::spawn(async move { create(&slow, &late).await });
+        gate.arrived().await;
+        remove(&quick, &other, &first).await;
+        let revision = read(&quick, &own).await.revision.unwrap();
+        remove(&quick, &own, &revision).await;
+        gate.release();
+        writer.await.unwrap();
+
+        assert_eq!(place.secrets().await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_write_whose_answers_are_lost_finds_its_work_done() {
     everywhere(async |place| {
         let calls = Calls::to(&place.endpoint).await;

@@ -118,7 +118,8 @@ async fn serve_http<S: Stream, H: Handler>(
 ) {
     let (peer, pace) = (session.caller.address, Arc::clone(&session.pace));
     let session = Arc::clone(session);
-    let service = service_fn(move |request| respond(Arc::clone(&session), request));
+    // Boxed, as it is large: hyper moves it several times before it begins.
+    let service = service_fn(move |request| Box::pin(respond(Arc::clone(&session), request)));
     let builder = builder(protocol);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

@@ -201,9 +201,9 @@ impl Handler for Gateway {
             None => Err(Refusal::NotReady),
             Some(generation) => {
                 let facts = (&peer, &request_id, now);
-                // Pinned, as it is large: it would be moved with every call that it is handed to.
-                let handle = self.handle(generation, request, facts, &mut record);
-                guarded(std::pin::pin!(handle), &request_id).await
+                // Pinned where it is made, as it is large: each name that it had would be room for another one.
+                let handle = std::pin::pin!(self.handle(generation, request, facts, &mut record));
+                guarded(handle, &request_id).await
             }
         };
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());

@@ -6,6 +6,7 @@
 mod alarm;
 mod answer;
 mod frames;
+mod gather;
 mod stream;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Pace;
 use super::alarm::{Alarm, Patience};
 use super::frames::Frames;
+use super::gather::Gathered;
 use crate::connection::Protocol;
 use crate::cut::Cut;
 
@@ -31,7 +32,7 @@ const HEAD_TIMEOUT_ANSWER: &[u8] =
 /// A client's stream.
 #[derive(Debug)]
 pub(crate) struct Paced<S> {
-    stream: S,
+    stream: Gathered<S>,
     pace: Arc<Pace>,
     spoken: Spoken,
     waiting: Waiting,
@@ -72,8 +73,11 @@ enum What {
 impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     pub(crate) fn new(stream: S, protocol: Protocol, pace: Arc<Pace>) -> Self {
         let now = Instant::now();
-        let is_http2 = protocol == Protocol::Http2;
-        pace.is_http2.store(is_http2, Ordering::Relaxed);
+        let mut stream = Gathered::new(stream);
+        if protocol == Protocol::Http2 {
+            pace.is_http2.store(true, Ordering::Relaxed);
+            stream.gather();
+        }
         Self {
             stream,
             pace,
@@ -95,6 +99,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             if let Spoken::Http2(frames) = &mut self.spoken {
                 frames.skip(seen);
                 self.pace.is_http2.store(true, Ordering::Relaxed);
+                self.stream.gather();
                 // What began was no head.
                 self.waiting.head_of = None;
             }

@@ -8,6 +8,10 @@ use tokio::net::TcpStream;
 use serde_json::json;
 use tollgate_store::document::Kind;
 
+use crate::support::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, PRIORITY, RST_STREAM,
+    SETTINGS, frame,
+};
 use crate::support::{Client, Process, Stage, until};
 
 /// How much more memory a flood may take.
@@ -18,33 +22,13 @@ const FRAMES: u32 = 20_000;
 /// A request for `/` of host `a`, by the static table of HPACK (RFC 7541, appendix A).
 const REQUEST: [u8; 6] = [0x82, 0x86, 0x84, 0x41, 0x01, b'a'];
 
-const DATA: u8 = 0x0;
-const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
-const PRIORITY: u8 = 0x2;
-const SETTINGS: u8 = 0x4;
-const PING: u8 = 0x6;
-const CONTINUATION: u8 = 0x9;
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-
-/// A frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
 /// Sends frames, and tells whether the proxy has ended the connection.
 async fn is_cut_off(stage: &Stage, frames: impl Iterator<Item = Vec<u8>>) -> bool {
     let (mut reader, mut writer) = TcpStream::connect(stage.proxy.address)
         .await
         .unwrap()
         .into_split();
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let preface = PREFACE.to_vec();
     let flood = async {
         for bytes in [preface, frame(SETTINGS, 0, 0, &[])]
             .into_iter()

@@ -3,6 +3,7 @@
 mod authority;
 mod client;
 mod echo;
+pub(crate) mod frames;
 mod process;
 mod secrets;
 mod store;

@@ -47,7 +47,7 @@ soak: ## Kill the provider at every step, load the proxy with everything at once
 	@TOLLGATE_TEST_SOAK=1 acceptance/localstack/with $(MAKE) --no-print-directory build run \
 	  CRATES="-p=tollgate-acceptance -- crash:: interrupted::"
 	@TOLLGATE_TEST_SOAK=1 TOLLGATE_TEST_SOAK_SECONDS=$(SECONDS) $(MAKE) --no-print-directory run \
-	  CRATES="-p=tollgate-proxy -- soak::"
+	  CRATES="-p=tollgate-proxy -- soak:: idle_connections:: a_certificate_is_replaced_under_load"
 
 fuzz: ## Search for SECONDS=60 for what breaks each parser.
 	@scripts/need cargo c++

@@ -15,6 +15,7 @@ mod floods;
 mod forwarding;
 mod http2;
 mod http2_conformance;
+mod idle_connections;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;

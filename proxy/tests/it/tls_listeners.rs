@@ -155,6 +155,14 @@ async fn the_certificate_follows_the_name_that_a_client_asks_for() {
     assert!(client.connect(proxy.address, "c.test").await.is_err());
 }
 
+/// How often a certificate is replaced: `make soak` wants to know it better.
+fn swaps() -> u32 {
+    match std::env::var_os("TOLLGATE_TEST_SOAK") {
+        None => 10,
+        Some(_) => 1_000,
+    }
+}
+
 #[tokio::test]
 async fn a_certificate_is_replaced_under_load_without_a_failed_handshake() {
     let scene = Scene::new().await;
@@ -166,7 +174,7 @@ async fn a_certificate_is_replaced_under_load_without_a_failed_handshake() {
         }
     };
     let replace = async {
-        for _ in 0..10 {
+        for _ in 0..swaps() {
             let pair = scene.authority.server(&["localhost"]);
             scene.files.put("edge.pem", &pair.pem);
             until("the new certificate is shown", async || {

@@ -98,8 +98,8 @@ fn subscriber(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 pub(super) struct Counter {
     counted: Counted<'static>,
-    /// One for each limit. Nearly always there are one or two; the first is found together with the counter.
-    states: SmallVec<[State; 1]>,
+    /// One for each limit. Nearly always there are one or two, which are found together with the counter.
+    states: SmallVec<[State; 2]>,
 }
 
 impl Counter {
@@ -174,7 +174,6 @@ impl Counter {
         let measure = &policy.measure;
         let index = self.states.iter().position(|state| state.is_of(measure));
         let index = index.unwrap_or_else(|| {
-            self.states.reserve_exact(1);
             self.states.push(State::new(measure));
             self.states.len() - 1
         });

@@ -33,13 +33,19 @@ impl Shard {
         (subjects, hasher): (&Subjects, &DefaultHashBuilder),
         now: Now,
     ) -> Result<&mut Counter, Refusal> {
-        let is_it = |counter: &Box<Counter>| counter.counted() == &charge.counted;
-        let is_new = self.counters.find(charge.hash, is_it).is_none();
+        let is_new = self
+            .counters
+            .find(charge.hash, |counter| counter.counted() == &charge.counted)
+            .is_none();
         if is_new && now.monotonic.saturating_sub(self.swept_at) >= SWEEP_INTERVAL {
             self.sweep((subjects, hasher), now);
         }
-        let rehash = |counter: &Box<Counter>| counter.counted().hash(hasher);
-        match self.counters.entry(charge.hash, is_it, rehash) {
+        let entry = self.counters.entry(
+            charge.hash,
+            |counter| counter.counted() == &charge.counted,
+            |counter| counter.counted().hash(hasher),
+        );
+        match entry {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
             Entry::Vacant(_) if !subjects.add(&charge.counted) => Err(Refusal::Overloaded),
             Entry::Vacant(entry) => {
@@ -56,8 +62,10 @@ impl Shard {
         weight: Weight,
         admission: &mut Admission,
     ) {
-        let is_it = |counter: &Box<Counter>| counter.counted() == &charge.counted;
-        if let Some(counter) = self.counters.find_mut(charge.hash, is_it) {
+        let counter = self
+            .counters
+            .find_mut(charge.hash, |counter| counter.counted() == &charge.counted);
+        if let Some(counter) = counter {
             counter.charge(charge.quota, weight, admission);
         }
     }
@@ -73,8 +81,9 @@ impl Shard {
         });
         // What a flood left behind is not kept for the next one.
         if self.counters.capacity() > self.counters.len().saturating_mul(SPARSE) {
-            let rehash = |counter: &Box<Counter>| counter.counted().hash(hasher);
-            self.counters.shrink_to(self.counters.len() * 2, rehash);
+            let room = self.counters.len() * 2;
+            self.counters
+                .shrink_to(room, |counter| counter.counted().hash(hasher));
         }
         self.swept_at = now.monotonic;
     }

@@ -27,7 +27,8 @@ pub(crate) struct Weight {
 /// What one subject has used up of one limit.
 #[derive(Debug)]
 pub(super) enum State {
-    Strict(Ring),
+    /// By itself, as it is several times as large as the others.
+    Strict(Box<Ring>),
     Smooth(Spacing),
     Calendar(Tally),
     Concurrent(Hold),
@@ -47,7 +48,7 @@ pub(super) struct Rest {
 impl State {
     pub(super) fn new(measure: &Measure) -> Self {
         match measure {
-            Measure::Strict { period, .. } => Self::Strict(Ring::new(*period)),
+            Measure::Strict { period, .. } => Self::Strict(Box::new(Ring::new(*period))),
             Measure::Smooth { period, .. } => Self::Smooth(Spacing::new(*period)),
             Measure::Calendar { unit, .. } => Self::Calendar(Tally::new(*unit)),
             Measure::Concurrent { .. } => Self::Concurrent(Hold::default()),

@@ -15,6 +15,7 @@ mod documents;
 mod identify;
 mod imported;
 mod key_sets;
+mod memory;
 mod meter;
 mod obedience;
 mod principals;

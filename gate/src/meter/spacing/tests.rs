@@ -92,7 +92,7 @@ proptest! {
             let mut sum = 0_u64;
             for (last, cost) in &log[index..] {
                 sum += u64::from(*cost);
-                let nanos = (*last - *first).as_nanos() * u128::from(requests);
+                let nanos = last.saturating_sub(*first).as_nanos() * u128::from(requests);
                 let allowed = nanos / period.as_nanos() + u128::from(burst);
                 prop_assert!(u128::from(sum) <= allowed, "{sum} > {allowed}");
             }
@@ -111,7 +111,7 @@ proptest! {
             now += (MINUTE / requests).mul_f64(gap);
             if let Err(wait) = admit(&mut spacing, rate, 1, now) {
                 prop_assert_eq!(spacing.remaining(rate, now), 0);
-                let early = now + wait - Duration::from_nanos(1);
+                let early = (now + wait).saturating_sub(Duration::from_nanos(1));
                 prop_assert!(admit(&mut spacing, rate, 1, early).is_err());
                 now += wait;
                 prop_assert!(admit(&mut spacing, rate, 1, now).is_ok());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use limit::{BURST_MAX, CONCURRENT_MAX, Limit, REQUESTS_MAX, Window};
 
-use super::check::{check_count, is_unset};
+use super::check::check_count;
 use super::{Declaration, Kind, Spec};
 use crate::{Description, Name, Problem, TimeZone};
 
@@ -30,13 +30,13 @@ pub struct Quota {
     #[serde(default)]
     pub each: Each,
     /// Over how many proxies the limits hold.
-    #[serde(default, skip_serializing_if = "Count::is_fleet")]
+    #[serde(default)]
     pub count: Count,
     /// Where days, weeks and months of the calendar begin: UTC where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<TimeZone>,
     /// Whether it only measures: it refuses nothing, and what it would have refused is told.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub shadow: bool,
     /// The limits of single principals, by their names, in place of everybody's: 1 to 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,13 +77,6 @@ pub enum Count {
     Fleet,
     /// Over each process by itself.
     Proxy,
-}
-
-impl Count {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-    fn is_fleet(&self) -> bool {
-        *self == Self::Fleet
-    }
 }
 
 impl Declaration for Quota {

@@ -1,11 +1,13 @@
 //! Why a request goes no further: facts, never a status code, never a token.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_store::{KeyId, Name};
+use tollgate_store::KeyId;
 
 use crate::PATH_BYTES_MAX;
+use crate::meter::{Policy, seconds};
 
 /// Why a request goes no further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -239,17 +241,15 @@ impl CredentialFault {
     }
 }
 
-/// A quota that is used up; nothing was charged, and nothing remains.
+/// A quota that leaves no room for a request; nothing was charged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("quota {quota} allows {limit} requests in {window:?}; the next fits in {retry_after:?}")]
+#[error("quota {} allows {}; the next fits in {retry_after:?}", policy.quota, policy.measure)]
 pub struct OverQuota {
-    /// The quota: of several that are used up, the one to wait for longest.
-    pub quota: Name,
-    /// How many requests it allows in a window.
-    pub limit: u32,
-    /// The length of the window.
-    pub window: Duration,
-    /// The time until one request fits, if no other comes first.
+    /// The limit: of several that leave no room, the one to wait for longest.
+    pub policy: Arc<Policy>,
+    /// How many requests that limit has left, which are fewer than this one counts for.
+    pub remaining: u32,
+    /// The time until such a request fits, if no other comes first. Of a limit of concurrency nobody knows it.
     pub retry_after: Duration,
 }
 
@@ -258,7 +258,6 @@ impl OverQuota {
     /// and at least one.
     #[must_use]
     pub fn retry_after_seconds(&self) -> u64 {
-        let part = u64::from(self.retry_after.subsec_nanos() > 0);
-        (self.retry_after.as_secs() + part).max(1)
+        seconds(self.retry_after).max(1)
     }
 }

@@ -90,7 +90,7 @@ impl Admin {
         // No answer at all is older than any.
         metrics.snapshot_age.set(age.unwrap_or(f64::INFINITY));
         let subjects = self.gateway.meter.subjects_len();
-        metrics.quota_subjects.set(signed(subjects));
+        metrics.quotas.subjects.set(signed(subjects));
         if let Some(generation) = self.gateway.generation.load().as_ref() {
             metrics.targets(generation.targets());
         }

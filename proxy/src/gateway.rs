@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::caller::Caller;
 use crate::connection::Handler;
+use crate::fleet::Fleet;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
 use crate::panics;
@@ -27,7 +28,7 @@ use crate::refusal::Refusal;
 use crate::response_body::{Content, ResponseBody};
 use crate::tunnel::{Check, Handover, Tunnel};
 use crate::upgrade::{self, Upgrade};
-use crate::{credential, filter, problem};
+use crate::{credential, filter, problem, rate_limit};
 
 /// The route no longer allows what a connection turned into.
 const UPGRADE_WITHDRAWN: &str = "upgrade_withdrawn";
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub meter: Meter,
     /// Where requests are written down.
     pub ledger: Arc<Ledger>,
+    /// How many share what quotas allow.
+    pub fleet: Fleet,
 }
 
 impl Gateway {
@@ -51,7 +54,15 @@ impl Gateway {
             generation: Arc::default(),
             meter: Meter::default(),
             ledger,
+            fleet: Fleet::default(),
         }
+    }
+
+    /// From now on, what quotas allow is shared by `proxies`, of which this is one.
+    pub fn share_among(&self, proxies: u32) {
+        self.meter.share_among(proxies);
+        let metrics = &self.ledger.metrics;
+        metrics.quotas.fleet_size.set(proxies.into());
     }
 
     /// The straight line: each step's result is the next one's proof.
@@ -77,6 +88,7 @@ impl Gateway {
         let grant = generation.snapshot.authorize(principal, &target)?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
+        record.admission(&admission);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
@@ -206,10 +218,14 @@ impl Handler for Gateway {
                 guarded(handle, &request_id).await
             }
         };
+        let generation = generation.as_deref();
+        let told = generation.map(Generation::rate_limit_headers);
+        let told = told.unwrap_or_default();
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
         let (mut head, content) = match result {
             Ok((answer, check)) => {
-                let (head, body) = answer.response.into_parts();
+                let (mut head, body) = answer.response.into_parts();
+                rate_limit::add_admitted(&answer.admission, told, &mut head.headers);
                 if let (Some(made), Some(check)) = (answer.switch, check) {
                     let head = (head, answer.admission);
                     return switch(head, made, (record, check), &request_id);
@@ -220,7 +236,10 @@ impl Handler for Gateway {
                 record.refuse(&refusal);
                 let path = credential::redacted(uri.path());
                 let id = request_id.to_str().unwrap_or_default();
-                let (head, body) = problem::response(&refusal, path, id).into_parts();
+                let (mut head, body) = problem::response(&refusal, path, id).into_parts();
+                if let Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) = &refusal {
+                    rate_limit::add_refused(over, told, &mut head.headers);
+                }
                 (head, Content::Problem(without_body(is_head, body)))
             }
         };

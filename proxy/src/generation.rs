@@ -8,6 +8,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use tollgate_gate::{Admission, Snapshot, Target};
+use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
 
 use crate::metrics::Metrics;
@@ -97,6 +98,14 @@ impl Generation {
     #[must_use]
     pub fn trusted_proxies(&self) -> Option<&BTreeSet<Cidr>> {
         self.snapshot.proxy()?.trusted_proxies.as_ref()
+    }
+
+    /// What clients are told of their quotas.
+    #[must_use]
+    pub fn rate_limit_headers(&self) -> RateLimitHeaders {
+        let proxy = self.snapshot.proxy();
+        let declared = proxy.and_then(|proxy| proxy.rate_limit_headers);
+        declared.unwrap_or_default()
     }
 
     /// How the targets of all upstreams are.

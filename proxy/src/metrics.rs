@@ -1,6 +1,7 @@
 //! What is counted, in Prometheus' text format.
 
 mod labels;
+mod quotas;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -24,6 +25,7 @@ use labels::{
     EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
     TargetLabels, UpstreamLabels,
 };
+pub use quotas::QuotaMetrics;
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
@@ -76,8 +78,8 @@ pub struct Metrics {
     pub listeners_failed: Gauge,
     /// Certificates and the like that can't be used.
     pub materials_failed: Gauge,
-    /// What quotas count.
-    pub quota_subjects: Gauge,
+    /// What quotas count and refuse.
+    pub quotas: QuotaMetrics,
 }
 
 impl Default for Metrics {
@@ -109,7 +111,7 @@ impl Default for Metrics {
             listeners: Gauge::default(),
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
-            quota_subjects: Gauge::default(),
+            quotas: QuotaMetrics::default(),
         };
         metrics.register_requests();
         metrics.register_state();
@@ -177,11 +179,7 @@ impl Metrics {
             "Lines of the access log that were dropped",
             self.access_log_dropped.clone(),
         );
-        registry.register(
-            "quota_subjects",
-            "Subjects that quotas count at the moment",
-            self.quota_subjects.clone(),
-        );
+        self.quotas.register(registry);
     }
 
     fn register_state(&mut self) {
@@ -265,6 +263,7 @@ impl Metrics {
         if facts.status != Some(101) {
             self.request_duration.observe(duration.as_secs_f64());
         }
+        self.quotas.request(facts);
         if let (Some(upstream), Some(reason)) = (&facts.upstream, facts.reason)
             && reason.starts_with("upstream_")
         {

@@ -3,18 +3,15 @@
 //! A stranger learns no more than the RFCs demand: every bad credential gets the same answer, to the letter.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
-use tollgate_gate::{CredentialFault, Malformed, OverQuota};
+use tollgate_gate::{CredentialFault, Malformed};
 
 use crate::refusal::{Refusal, UpstreamFault};
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// A snapshot comes with a poll.
 const NOT_READY_RETRY: HeaderValue = HeaderValue::from_static("5");
 const OVERLOADED_RETRY: HeaderValue = HeaderValue::from_static("1");
@@ -146,13 +143,10 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             "the credential does not allow this request".into()
         }
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
-        Refusal::Decision(Decision::OverQuota(over)) => format!(
-            "quota \"{}\" allows {} requests in {} seconds",
-            over.quota,
-            over.limit,
-            over.window.as_secs()
-        )
-        .into(),
+        Refusal::Decision(Decision::OverQuota(over)) => {
+            let (quota, measure) = (&over.policy.quota, &over.policy.measure);
+            format!("quota \"{quota}\" allows {measure}").into()
+        }
         Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
         other => other.to_string().into(),
     }
@@ -177,7 +171,10 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
             let challenge = "Bearer realm=\"tollgate\", error=\"insufficient_scope\"";
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        Refusal::Decision(Decision::OverQuota(over)) => add_rate_limit(over, headers),
+        Refusal::Decision(Decision::OverQuota(over)) => {
+            let wait = over.retry_after_seconds();
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait));
+        }
         Refusal::Decision(Decision::Overloaded) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
@@ -188,32 +185,13 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
     }
 }
 
-/// `RateLimit` and `RateLimit-Policy` as of the IETF's draft-ietf-httpapi-ratelimit-headers, and `Retry-After`.
-fn add_rate_limit(over: &OverQuota, headers: &mut HeaderMap) {
-    let wait = over.retry_after_seconds();
-    let policy = format!(
-        "\"{}\";q={};w={}",
-        over.quota,
-        over.limit,
-        seconds_rounded_up(over.window)
-    );
-    headers.insert(RETRY_AFTER, HeaderValue::from(wait));
-    // A name holds nothing that a header could not.
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(RATE_LIMIT_POLICY, policy);
-    }
-    if let Ok(limit) = HeaderValue::try_from(format!("\"{}\";r=0;t={wait}", over.quota)) {
-        headers.insert(RATE_LIMIT, limit);
-    }
-}
-
-fn seconds_rounded_up(length: Duration) -> u64 {
-    length.as_secs() + u64::from(length.subsec_nanos() > 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use serde_json::{Value, json};
+    use tollgate_gate::{Measure, OverQuota, Policy};
     use tollgate_store::{KeyId, Name};
 
     use super::*;
@@ -236,26 +214,32 @@ mod tests {
         Some(value.to_str().unwrap().to_owned())
     }
 
+    fn over(requests: u32, seconds: u64, retry_after: Duration) -> OverQuota {
+        let name = Name::parse("free").unwrap();
+        let period = Duration::from_secs(seconds);
+        let policy = Policy {
+            name: name.to_string(),
+            quota: Arc::new(name),
+            measure: Measure::Strict { requests, period },
+            header: HeaderValue::from_static("\"free\""),
+        };
+        OverQuota {
+            policy: Arc::new(policy),
+            remaining: 0,
+            retry_after,
+        }
+    }
+
     fn decision(refusal: impl Into<tollgate_gate::Refusal>) -> Refusal {
         Refusal::Decision(refusal.into())
     }
 
     #[test]
     fn a_used_up_quota_says_which_and_when_to_come_back() {
-        let over = OverQuota {
-            quota: Name::parse("free").unwrap(),
-            limit: 10,
-            window: Duration::from_mins(1),
-            retry_after: Duration::from_millis(21_001),
-        };
+        let over = over(10, 60, Duration::from_millis(21_001));
         let response = answer(decision(over.clone()));
 
         assert_eq!(header(&response, "retry-after").unwrap(), "22");
-        assert_eq!(
-            header(&response, "ratelimit-policy").unwrap(),
-            "\"free\";q=10;w=60"
-        );
-        assert_eq!(header(&response, "ratelimit").unwrap(), "\"free\";r=0;t=22");
         assert_eq!(
             body(decision(over)),
             json!({
@@ -271,12 +255,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_at_least_a_second() {
-        let over = OverQuota {
-            quota: Name::parse("free").unwrap(),
-            limit: 1,
-            window: Duration::from_secs(1),
-            retry_after: Duration::ZERO,
-        };
+        let over = over(1, 1, Duration::ZERO);
 
         let response = answer(decision(over));
         assert_eq!(header(&response, "retry-after").unwrap(), "1");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
-use tollgate_gate::{CredentialFault, Grant, Now, Principal, Target};
+use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
@@ -62,6 +62,10 @@ pub(crate) struct Facts {
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
     pub(crate) upstream: Option<Name>,
+    /// The limit that refused it.
+    pub(crate) quota: Option<Arc<Policy>>,
+    /// The limit of a quota that only measures, which would have.
+    pub(crate) quota_shadow: Option<Arc<Policy>>,
 }
 
 /// What is seen of a request's body while the upstream reads it.
@@ -180,6 +184,11 @@ impl Record {
         self.facts.upstream = Some(grant.upstream().name.clone());
     }
 
+    /// Notes what would have refused it.
+    pub fn admission(&mut self, admission: &Admission) {
+        self.facts.quota_shadow = admission.exceeded().cloned();
+    }
+
     /// Notes that the request goes to its upstream now; what is seen of its body is noted in the result.
     pub fn send_on(&mut self) -> Arc<Received> {
         self.sent_on = Some(self.ledger.clock.monotonic());
@@ -197,8 +206,14 @@ impl Record {
     /// Notes why the request goes no further.
     pub fn refuse(&mut self, refusal: &Refusal) {
         self.facts.reason = Some(refusal.code());
-        if let Refusal::Decision(tollgate_gate::Refusal::Unauthenticated(fault)) = refusal {
-            self.facts.key_id = CredentialFault::key(*fault);
+        match refusal {
+            Refusal::Decision(tollgate_gate::Refusal::Unauthenticated(fault)) => {
+                self.facts.key_id = CredentialFault::key(*fault);
+            }
+            Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) => {
+                self.facts.quota = Some(Arc::clone(&over.policy));
+            }
+            _ => {}
         }
     }
 

@@ -23,6 +23,7 @@ use crate::command::VERSION;
 use crate::config::Config;
 use crate::cut::Cuts;
 use crate::failure::Failure;
+use crate::fleet::keep_asking;
 use crate::greeting::Front;
 use crate::listeners::{self, Door, Listeners, Sharing, Socket, Welcome};
 use crate::panics;
@@ -184,6 +185,8 @@ fn listen(
 async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gateway) {
     let hurry = Arc::new(Notify::new());
     let watching = tokio::spawn(watching.run(Arc::clone(&hurry)));
+    let fleet = keep_asking(gateway);
+    let mut fleet = std::pin::pin!(fleet);
     let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     let mut tend = tokio::time::interval(TEND_INTERVAL);
     loop {
@@ -195,6 +198,7 @@ async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gate
                     generation.tend();
                 }
             }
+            () = fleet.as_mut() => {}
             _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
         }
     }

@@ -170,6 +170,9 @@ impl Watching {
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
         let generation = Arc::new(generation);
+        let proxy = generation.snapshot.proxy();
+        let fleet = proxy.and_then(|proxy| proxy.fleet.as_ref());
+        gateway.share_among(gateway.fleet.declare(fleet));
         gateway.generation.store(Some(Arc::clone(&generation)));
         // What is told from here on is true already.
         metrics

@@ -60,7 +60,17 @@ resource "tollgate_scope" "it" {
 resource "tollgate_quota" "it" {
   name        = "free"
   description = "The free plan."
-  limits      = [{ requests = 10, per = "1m" }, { requests = 5000, per = "24h" }]
+  limits = [
+    { requests = 10, per = "1m" },
+    { requests = 60, per = "1m", window = "smooth", burst = 50 },
+    { requests = 5000, per = "day" },
+    { concurrent = 50 },
+  ]
+  count     = "proxy"
+  time_zone = "Europe/Berlin"
+  overrides = {
+    "acme" = { limits = [{ requests = 100, per = "1m" }] }
+  }
 }
 "#,
         changed: r#"
@@ -68,6 +78,7 @@ resource "tollgate_quota" "it" {
   name   = "free"
   limits = [{ requests = 20, per = "60s" }]
   each   = "address"
+  shadow = true
 }
 "#,
     },
@@ -217,6 +228,8 @@ resource "tollgate_proxy" "it" {
   name            = "edge"
   description     = "The edge."
   trusted_proxies = ["10.0.0.0/8"]
+  fleet              = { size = 2, dns = "edge.internal" }
+  rate_limit_headers = "legacy"
   listen = [
     { address = "127.0.0.1:8080" },
     { address = "unix:/run/tollgate.sock", proxy_protocol = ["unix"] },
@@ -254,6 +267,7 @@ resource "tollgate_route" "it" {
   path        = "/v1/orders/**"
   upstream    = tollgate_upstream.it.name
   upgrades    = ["websocket"]
+  cost        = 5
 }
 "#,
         changed: r#"

@@ -27,6 +27,7 @@ mod names;
 #[cfg(target_os = "linux")]
 mod operations;
 mod plugin;
+mod quotas;
 mod scale;
 mod secrecy;
 mod stores;

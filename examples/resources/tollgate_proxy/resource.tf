@@ -3,6 +3,9 @@ resource "tollgate_proxy" "edge" {
   description     = "Everything that enters from outside."
   trusted_proxies = ["10.0.0.0/8"]
 
+  # Each process enforces its share of what quotas allow.
+  fleet = { size = 3, dns = "edge.internal" }
+
   listen = [
     { address = "0.0.0.0:8080" },
     { address = "unix:/run/tollgate/edge.sock" },

@@ -26,3 +26,12 @@ resource "tollgate_route" "order_events" {
   upstream = tollgate_upstream.orders.name
   upgrades = ["websocket"]
 }
+
+# A report is as much work as twenty orders: quotas count it for as many.
+resource "tollgate_route" "reports" {
+  name     = "reports"
+  proxy    = tollgate_proxy.edge.name
+  path     = "/v1/reports/**"
+  upstream = tollgate_upstream.orders.name
+  cost     = 20
+}

@@ -72,6 +72,8 @@ pub(crate) struct RouteRule {
     pub(crate) upstream: Arc<UpstreamRule>,
     /// What its connections may turn into.
     pub(crate) upgrades: BTreeSet<UpgradeProtocol>,
+    /// How many requests each of its requests counts for.
+    pub(crate) cost: u32,
 }
 
 /// Every route of this proxy.
@@ -167,6 +169,11 @@ impl<'s> Grant<'s> {
     #[must_use]
     pub fn upstream(&self) -> &'s Arc<UpstreamRule> {
         &self.route.upstream
+    }
+
+    /// How many requests it counts for.
+    pub(crate) fn cost(&self) -> u32 {
+        self.route.cost
     }
 
     /// The quotas that count it.

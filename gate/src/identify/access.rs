@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tollgate_store::Name;
-use tollgate_store::document::Quota;
+use tollgate_store::document::{Count, Each, Limit, Quota};
+
+use crate::meter::{Policy, Weight, policies};
 
 /// What a key may do; keys with the same principal, scopes and quotas share one.
 #[derive(Debug)]
@@ -30,10 +32,46 @@ pub(crate) struct ScopeRule {
     pub(crate) name: Name,
 }
 
-/// A quota and its name.
+/// A quota, as one principal or everybody is counted by it.
 #[derive(Debug)]
 pub(crate) struct QuotaRule {
     /// Shared with every count of the quota.
     pub(crate) name: Arc<Name>,
-    pub(crate) quota: Quota,
+    pub(crate) each: Each,
+    /// Whether each proxy has all of what it allows, rather than its share.
+    pub(crate) is_per_proxy: bool,
+    /// Whether it only measures.
+    pub(crate) is_shadow: bool,
+    pub(crate) policies: Box<[Arc<Policy>]>,
+}
+
+impl QuotaRule {
+    /// What everybody is counted by who is no exception.
+    pub(crate) fn new(name: &Arc<Name>, quota: &Quota) -> Self {
+        Self::with(name, quota, &quota.limits)
+    }
+
+    /// What the principals are counted by that are exceptions.
+    pub(crate) fn exceptions<'q>(name: &Arc<Name>, quota: &'q Quota) -> Vec<(&'q Name, Self)> {
+        let exceptions = quota.overrides.iter().flatten();
+        let rules = exceptions
+            .map(|(principal, exception)| (principal, Self::with(name, quota, &exception.limits)));
+        rules.collect()
+    }
+
+    fn with(name: &Arc<Name>, quota: &Quota, limits: &[Limit]) -> Self {
+        Self {
+            name: Arc::clone(name),
+            each: quota.each,
+            is_per_proxy: quota.count == Count::Proxy,
+            is_shadow: quota.shadow,
+            policies: policies(name, quota, limits),
+        }
+    }
+
+    /// What a request weighs here.
+    pub(crate) fn weight(&self, weight: Weight) -> Weight {
+        let fleet = if self.is_per_proxy { 1 } else { weight.fleet };
+        Weight { fleet, ..weight }
+    }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
-use tollgate_store::document::{Each, Limit, Quota};
+use tollgate_store::document::Each;
 use tollgate_store::{KeyId, Name};
 
-use super::ring::Ring;
+use super::admission::{Admission, Standing};
+use super::policy::Policy;
+use super::state::{Rest, State, Weight};
 use crate::identify::QuotaRule;
-use crate::{Grant, OverQuota, Principal};
+use crate::{Grant, Now, OverQuota, Principal};
 
 /// The bits of an IPv6 address that tell one subscriber from another: a /64.
 const SUBSCRIBER_BITS: u128 = !(u64::MAX as u128);
@@ -39,7 +41,7 @@ enum Subject<'a> {
 
 impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
-        let subject = match rule.quota.each {
+        let subject = match rule.each {
             Each::Principal => Subject::principal(grant.principal()),
             Each::Key => Subject::Key(grant.principal().key_id()),
             Each::Address => Subject::Address(address.map(subscriber)),
@@ -54,6 +56,11 @@ impl<'a> Counted<'a> {
 
     pub(super) fn hash(&self, hasher: &DefaultHashBuilder) -> u64 {
         hasher.hash_one(self)
+    }
+
+    /// Whether it is of a client's address, of which a stranger may have any number.
+    pub(super) fn is_of_address(&self) -> bool {
+        matches!(self.subject, Subject::Address(_))
     }
 
     fn to_static(&self) -> Counted<'static> {
@@ -87,19 +94,19 @@ fn subscriber(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What one subject has used up of one quota: a ring for each period.
+/// What one subject has used up of one quota.
 #[derive(Debug)]
 pub(super) struct Counter {
     counted: Counted<'static>,
-    /// Nearly always one or two; the first is found together with the counter.
-    rings: SmallVec<[Ring; 1]>,
+    /// One for each limit. Nearly always there are one or two, which are found together with the counter.
+    states: SmallVec<[State; 2]>,
 }
 
 impl Counter {
     pub(super) fn new(counted: &Counted<'_>) -> Self {
         Self {
             counted: counted.to_static(),
-            rings: SmallVec::new(),
+            states: SmallVec::new(),
         }
     }
 
@@ -107,49 +114,95 @@ impl Counter {
         &self.counted
     }
 
-    /// The limit that leaves no room for one more request, of several the one to wait for longest.
-    pub(super) fn over(&mut self, rule: &QuotaRule, now: Duration) -> Option<OverQuota> {
-        for limit in &rule.quota.limits {
-            let period = limit.per.length();
-            if !self.rings.iter().any(|ring| ring.period() == period) {
-                self.rings.reserve_exact(1);
-                self.rings.push(Ring::new(period));
+    /// The limit that leaves no room for a request of that weight, of several the one to wait for longest.
+    pub(super) fn over(&mut self, rule: &QuotaRule, weight: Weight) -> Option<OverQuota> {
+        let weight = rule.weight(weight);
+        let mut longest: Option<(&Arc<Policy>, Duration, u32)> = None;
+        for policy in &rule.policies {
+            let Some(state) = self.state(policy) else {
+                continue;
+            };
+            let Some(wait) = state.wait(&policy.measure, weight) else {
+                continue;
+            };
+            if longest.is_none_or(|(_, longest, _)| wait >= longest) {
+                let rest = state.rest(&policy.measure, weight);
+                longest = Some((policy, wait, rest.map_or(0, |rest| rest.remaining)));
             }
         }
-        let over = |ring: &mut Ring| {
-            let limit = limit(&rule.quota, ring)?;
-            ring.advance(now);
-            let retry_after = ring.wait(limit.requests, now)?;
-            Some((limit, retry_after))
-        };
-        let longest = self.rings.iter_mut().filter_map(over);
-        let (limit, retry_after) = longest.max_by_key(|(_, retry_after)| *retry_after)?;
+        let (policy, retry_after, remaining) = longest?;
         Some(OverQuota {
-            quota: Name::clone(&rule.name),
-            limit: limit.requests,
-            window: limit.per.length(),
+            policy: Arc::clone(policy),
+            remaining,
             retry_after,
         })
     }
 
-    /// Charges one request to every limit.
-    pub(super) fn charge(&mut self, rule: &QuotaRule) {
-        for ring in &mut self.rings {
-            if limit(&rule.quota, ring).is_some() {
-                ring.charge();
+    /// Charges a request to every limit, and notes in its admission what that means for it.
+    pub(super) fn charge(&mut self, rule: &QuotaRule, weight: Weight, admission: &mut Admission) {
+        let weight = rule.weight(weight);
+        let mut tightest: Option<(&Arc<Policy>, Rest)> = None;
+        for policy in &rule.policies {
+            let Some(state) = self.state(policy) else {
+                continue;
+            };
+            admission
+                .held
+                .0
+                .extend(state.charge(&policy.measure, weight));
+            if let Some(rest) = state.rest(&policy.measure, weight)
+                && tightest.is_none_or(|(_, tightest)| rest.is_tighter(tightest, weight.cost))
+            {
+                tightest = Some((policy, rest));
             }
+        }
+        let Some((policy, rest)) = tightest.filter(|_| !rule.is_shadow) else {
+            return;
+        };
+        let standing = admission.standing.as_ref();
+        if standing.is_none_or(|other| rest.is_tighter(other.into(), weight.cost)) {
+            admission.standing = Some(Standing {
+                policy: Arc::clone(policy),
+                remaining: rest.remaining,
+                more_in: rest.more_in,
+            });
         }
     }
 
-    /// Drops the counts whose windows have passed; whether none is left.
-    pub(super) fn forget(&mut self, now: Duration) -> bool {
-        self.rings.retain(|ring| !ring.is_idle(now));
-        self.rings.is_empty()
+    /// What was counted of a limit; it is made where there is nothing yet, and so there always is something.
+    fn state(&mut self, policy: &Policy) -> Option<&mut State> {
+        let measure = &policy.measure;
+        let index = self.states.iter().position(|state| state.is_of(measure));
+        let index = index.unwrap_or_else(|| {
+            self.states.push(State::new(measure));
+            self.states.len() - 1
+        });
+        self.states.get_mut(index)
+    }
+
+    /// Drops the counts whose time has passed; whether none is left.
+    pub(super) fn forget(&mut self, now: Now) -> bool {
+        self.states.retain(|state| !state.is_idle(now));
+        self.states.is_empty()
     }
 }
 
-/// The limit that a ring counts for; `None` once the quota has no limit of that period any more.
-fn limit<'q>(quota: &'q Quota, ring: &Ring) -> Option<&'q Limit> {
-    let mut limits = quota.limits.iter();
-    limits.find(|limit| limit.per.length() == ring.period())
+impl Rest {
+    /// Whether it ends before `other` does for requests of that cost.
+    fn is_tighter(self, other: Self, cost: u32) -> bool {
+        match (self.remaining < cost, other.remaining < cost) {
+            (true, true) => self.more_in > other.more_in,
+            (false, false) => self.remaining < other.remaining,
+            (is_out, _) => is_out,
+        }
+    }
+}
+
+impl From<&Standing> for Rest {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            remaining: standing.remaining,
+            more_in: standing.more_in,
+        }
+    }
 }

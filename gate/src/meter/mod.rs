@@ -1,21 +1,32 @@
 //! Quotas: what each subject has used up.
 
+mod admission;
 mod counter;
+mod policy;
 mod ring;
 mod shard;
+mod spacing;
+mod state;
+mod subjects;
+mod tally;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
+pub use admission::{Admission, Standing};
+pub use policy::{Measure, Policy};
+pub(crate) use policy::{policies, seconds};
+pub(crate) use state::Weight;
+
 use crate::identify::QuotaRule;
-use crate::{Grant, Now, OverQuota, Refusal, UpstreamRule};
+use crate::{Grant, Now, OverQuota, Refusal};
 use counter::Counted;
 use shard::Shard;
+use subjects::Subjects;
 
 /// The most subjects that a [`Meter`] counts where it is not told otherwise.
 pub const SUBJECTS_MAX: usize = 1_000_000;
@@ -23,34 +34,15 @@ const SHARDS: usize = 64;
 
 /// The state of every quota, beside the snapshots and across their swaps.
 ///
-/// Counts are kept by quota, subject and period, so that a changed number of requests applies to what was counted
+/// Counts are kept by quota, subject and limit, so that a changed number of requests applies to what was counted
 /// already. A subject is forgotten once its windows have passed.
 #[derive(Debug)]
 pub struct Meter {
     shards: [Mutex<Shard>; SHARDS],
     subjects: Subjects,
     hasher: DefaultHashBuilder,
-}
-
-/// How many subjects there are, and how many there may be.
-#[derive(Debug)]
-struct Subjects {
-    len: AtomicUsize,
-    max: usize,
-}
-
-/// Proof that a request is within its quotas and was charged to them. Only [`Meter::admit`] makes one.
-#[derive(Debug)]
-pub struct Admission {
-    upstream: Arc<UpstreamRule>,
-}
-
-impl Admission {
-    /// The upstream that answers.
-    #[must_use]
-    pub fn upstream(&self) -> &Arc<UpstreamRule> {
-        &self.upstream
-    }
+    /// How many proxies share what quotas allow a fleet: each enforces its part.
+    fleet: AtomicU32,
 }
 
 impl Default for Meter {
@@ -65,22 +57,29 @@ struct Charge<'a> {
     counted: Counted<'a>,
     hash: u64,
     shard: usize,
+    /// What would refuse the request if the quota did not only measure.
+    exceeded: Option<Arc<Policy>>,
 }
 
 impl Meter {
-    /// A meter that counts at most `subjects_max` subjects at once, one that two quotas count twice.
+    /// A meter that counts at most `subjects_max` subjects at once, one that two quotas count twice. At most half of
+    /// them are clients' addresses.
     ///
-    /// A subject takes some 400 bytes, and 264 more for each limit of the quota beyond the first.
+    /// A subject takes some 350 bytes, and 160 more for each limit of the quota beyond the first; where a window holds
+    /// more than 65,535 requests, 250 more for that.
     #[must_use]
     pub fn new(subjects_max: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
-            subjects: Subjects {
-                len: AtomicUsize::new(0),
-                max: subjects_max,
-            },
+            subjects: Subjects::new(subjects_max),
             hasher: DefaultHashBuilder::default(),
+            fleet: AtomicU32::new(1),
         }
+    }
+
+    /// From now on, what quotas allow a fleet is shared by `proxies`, of which this is one; none counts as one.
+    pub fn share_among(&self, proxies: u32) {
+        self.fleet.store(proxies.max(1), Ordering::Relaxed);
     }
 
     /// Checks every limit of every quota of the principal, then charges all of them: a refused request costs nothing.
@@ -91,16 +90,25 @@ impl Meter {
         address: impl Into<Option<IpAddr>>,
         now: Now,
     ) -> Result<Admission, Refusal> {
+        let mut admission = Admission::new(grant.upstream());
+        if grant.quotas().is_empty() {
+            return Ok(admission);
+        }
         let address = address.into();
+        let weight = Weight {
+            cost: grant.cost(),
+            fleet: self.fleet.load(Ordering::Relaxed),
+            now,
+        };
         let quotas = grant.quotas().iter();
         let mut charges: SmallVec<[_; 2]> = quotas
             .map(|quota| self.charge(quota, Counted::new(quota, grant, address)))
             .collect();
         charges.sort_unstable_by_key(|charge| charge.shard);
-        self.settle(&charges, None, now.monotonic)?;
-        Ok(Admission {
-            upstream: Arc::clone(grant.upstream()),
-        })
+        self.settle(&mut charges, None, (weight, &mut admission))?;
+        let told = grant.quotas().iter().filter(|quota| !quota.is_shadow);
+        admission.quotas.extend(told.cloned());
+        Ok(admission)
     }
 
     fn charge<'a>(&self, quota: &'a QuotaRule, counted: Counted<'a>) -> Charge<'a> {
@@ -112,6 +120,7 @@ impl Meter {
             counted,
             hash,
             shard,
+            exceeded: None,
         }
     }
 
@@ -121,29 +130,43 @@ impl Meter {
     /// request locks in the same order and each shard once, so that no two ever wait for each other.
     fn settle(
         &self,
-        charges: &[Charge<'_>],
+        charges: &mut [Charge<'_>],
         mut over: Option<OverQuota>,
-        now: Duration,
+        (weight, admission): (Weight, &mut Admission),
     ) -> Result<(), Refusal> {
         let Some(first) = charges.first() else {
             return over.map_or(Ok(()), |over| Err(over.into()));
         };
-        let (here, beyond) =
-            charges.split_at(charges.partition_point(|charge| charge.shard == first.shard));
         // A shard's number is below the number of shards; were it not, nothing would be let through.
         let shard = self.shards.get(first.shard).ok_or(Refusal::Overloaded)?;
+        let number = first.shard;
+        let (here, beyond) =
+            charges.split_at_mut(charges.partition_point(|charge| charge.shard == number));
         let mut shard = lock(shard);
-        for charge in here {
-            let counter = shard.counter(charge, (&self.subjects, &self.hasher), now)?;
-            let both = [over, counter.over(charge.quota, now)];
-            over = both
+        for charge in here.iter_mut() {
+            let counter = shard.counter(charge, (&self.subjects, &self.hasher), weight.now);
+            let found = match counter {
+                Ok(counter) => counter.over(charge.quota, weight),
+                // What only measures refuses nothing, whatever it has no room for.
+                Err(_) if charge.quota.is_shadow => continue,
+                Err(full) => return Err(full),
+            };
+            if charge.quota.is_shadow {
+                charge.exceeded = found.map(|over| over.policy);
+                continue;
+            }
+            over = [over, found]
                 .into_iter()
                 .flatten()
                 .max_by_key(|over| over.retry_after);
         }
-        self.settle(beyond, over, now)?;
+        self.settle(beyond, over, (weight, admission))?;
         for charge in here {
-            shard.charge(charge);
+            if charge.exceeded.is_some() {
+                admission.exceeded = charge.exceeded.take();
+            } else {
+                shard.charge(charge, weight, admission);
+            }
         }
         Ok(())
     }
@@ -152,32 +175,18 @@ impl Meter {
     /// that memory returns also where none come.
     pub fn sweep(&self, now: Now) {
         for shard in &self.shards {
-            lock(shard).sweep(&self.subjects, now.monotonic);
+            lock(shard).sweep((&self.subjects, &self.hasher), now);
         }
     }
 
     /// How many subjects are counted.
     #[must_use]
     pub fn subjects_len(&self) -> usize {
-        self.subjects.len.load(Ordering::Relaxed)
+        self.subjects.len()
     }
 }
 
 /// A panic elsewhere leaves counts as good as they were.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Subjects {
-    /// Makes room for one more; whether there was any.
-    fn add(&self) -> bool {
-        let next = |len: usize| (len < self.max).then_some(len + 1);
-        self.len
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .is_ok()
-    }
-
-    fn remove(&self, count: usize) {
-        self.len.fetch_sub(count, Ordering::Relaxed);
-    }
 }

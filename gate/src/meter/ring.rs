@@ -14,27 +14,34 @@ const SLOTS: usize = 61;
 /// period's length ever holds more than a limit allows. The price: under steady load, 60 of 61 allowed requests pass.
 #[derive(Debug)]
 pub(super) struct Ring {
-    period: Duration,
+    period_nanos: u64,
     /// The number of the newest cell, counted from the start of time.
     newest: u64,
     /// The sum of all cells.
     total: u32,
-    /// The cell of number `n` is in slot `n % CELLS`.
-    cells: [u32; SLOTS],
+    cells: Cells,
+}
+
+/// The cell of number `n` is in slot `n % CELLS`.
+#[derive(Debug)]
+enum Cells {
+    /// While they hold few, which is what most windows ever hold.
+    Few([u16; SLOTS]),
+    Many(Box<[u32; SLOTS]>),
 }
 
 impl Ring {
     pub(super) fn new(period: Duration) -> Self {
         Self {
-            period,
+            period_nanos: nanos(period),
             newest: 0,
             total: 0,
-            cells: [0; SLOTS],
+            cells: Cells::Few([0; SLOTS]),
         }
     }
 
-    pub(super) fn period(&self) -> Duration {
-        self.period
+    pub(super) fn is_of(&self, period: Duration) -> bool {
+        self.period_nanos == nanos(period)
     }
 
     /// Forgets the cells that left the window. A time before one that was seen already counts as that one: two threads
@@ -43,35 +50,39 @@ impl Ring {
         let newest = self.number(now);
         let passed = newest.saturating_sub(self.newest);
         for number in (self.newest + 1..=newest).take(SLOTS) {
-            if let Some(cell) = self.cells.get_mut(slot(number)) {
-                self.total -= std::mem::take(cell);
-            }
+            self.total -= self.cells.take(slot(number));
         }
         self.newest += passed;
     }
 
-    /// How long until one more request fits a limit of `requests`; `None`: it fits at once.
-    pub(super) fn wait(&self, requests: u32, now: Duration) -> Option<Duration> {
-        if self.total < requests {
+    /// How long until `cost` more requests fit a limit of `requests`; `None`: they fit at once. What costs more than
+    /// the limit counts for all of it.
+    pub(super) fn wait(&self, requests: u32, cost: u32, now: Duration) -> Option<Duration> {
+        let room = requests.saturating_sub(cost);
+        if self.total <= room {
             return None;
         }
         let oldest = (self.newest + 1).saturating_sub(CELLS);
         let mut left = self.total;
         let last_to_go = (oldest..=self.newest).find(|number| {
-            left -= self.cells.get(slot(*number)).copied().unwrap_or_default();
-            left < requests
+            left -= self.cells.count(slot(*number));
+            left <= room
         });
         let free_at = last_to_go.unwrap_or(self.newest) + CELLS;
         let free_at = Duration::from_nanos(free_at.saturating_mul(self.cell_nanos()));
         Some(free_at.saturating_sub(now))
     }
 
-    /// Counts one request, in the newest cell.
-    pub(super) fn charge(&mut self) {
-        if let Some(cell) = self.cells.get_mut(slot(self.newest)) {
-            *cell += 1;
-            self.total += 1;
-        }
+    /// Counts `cost` requests of a limit of `requests`, in the newest cell.
+    pub(super) fn charge(&mut self, requests: u32, cost: u32) {
+        let cost = cost.min(requests);
+        self.total += cost;
+        self.cells.add(slot(self.newest), cost, self.total);
+    }
+
+    /// How many requests are left of a limit of `requests`.
+    pub(super) fn remaining(&self, requests: u32) -> u32 {
+        requests.saturating_sub(self.total)
     }
 
     /// Whether everything that was counted has left the window.
@@ -85,7 +96,44 @@ impl Ring {
 
     /// Rounded up, so that the cells never span less than the window.
     fn cell_nanos(&self) -> u64 {
-        nanos(self.period).div_ceil(CELLS_PER_WINDOW).max(1)
+        self.period_nanos.div_ceil(CELLS_PER_WINDOW).max(1)
+    }
+}
+
+impl Cells {
+    fn count(&self, slot: usize) -> u32 {
+        match self {
+            Self::Few(cells) => cells.get(slot).copied().unwrap_or_default().into(),
+            Self::Many(cells) => cells.get(slot).copied().unwrap_or_default(),
+        }
+    }
+
+    fn take(&mut self, slot: usize) -> u32 {
+        match self {
+            Self::Few(cells) => cells.get_mut(slot).map_or(0, std::mem::take).into(),
+            Self::Many(cells) => cells.get_mut(slot).map_or(0, std::mem::take),
+        }
+    }
+
+    /// `total` is what all of them hold then.
+    fn add(&mut self, slot: usize, cost: u32, total: u32) {
+        if let Self::Few(few) = self
+            && u16::try_from(total).is_err()
+        {
+            *self = Self::Many(Box::new(few.map(u32::from)));
+        }
+        match self {
+            Self::Few(cells) => {
+                if let (Some(cell), Ok(cost)) = (cells.get_mut(slot), u16::try_from(cost)) {
+                    *cell += cost;
+                }
+            }
+            Self::Many(cells) => {
+                if let Some(cell) = cells.get_mut(slot) {
+                    *cell += cost;
+                }
+            }
+        }
     }
 }
 
@@ -94,7 +142,7 @@ fn slot(number: u64) -> usize {
 }
 
 /// Nanoseconds, enough for 584 years.
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

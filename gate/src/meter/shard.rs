@@ -5,17 +5,23 @@ use std::time::Duration;
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::Charge;
+use super::admission::Admission;
 use super::counter::Counter;
-use super::{Charge, Subjects};
-use crate::Refusal;
+use super::state::Weight;
+use super::subjects::Subjects;
+use crate::{Now, Refusal};
 
 /// How long a shard keeps idle counters at least: a crowd of new subjects must not search it over and over.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// A table with so many times the places that it needs is made smaller.
+const SPARSE: usize = 8;
 
 /// A part of the counters, under one lock.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    counters: HashTable<Counter>,
+    /// Each by itself, as half of the table's places are empty.
+    counters: HashTable<Box<Counter>>,
     swept_at: Duration,
 }
 
@@ -25,34 +31,60 @@ impl Shard {
         &mut self,
         charge: &Charge<'_>,
         (subjects, hasher): (&Subjects, &DefaultHashBuilder),
-        now: Duration,
+        now: Now,
     ) -> Result<&mut Counter, Refusal> {
-        let is_it = |counter: &Counter| counter.counted() == &charge.counted;
-        let is_new = self.counters.find(charge.hash, is_it).is_none();
-        if is_new && now.saturating_sub(self.swept_at) >= SWEEP_INTERVAL {
-            self.sweep(subjects, now);
+        let is_new = self
+            .counters
+            .find(charge.hash, |counter| counter.counted() == &charge.counted)
+            .is_none();
+        if is_new && now.monotonic.saturating_sub(self.swept_at) >= SWEEP_INTERVAL {
+            self.sweep((subjects, hasher), now);
         }
-        let rehash = |counter: &Counter| counter.counted().hash(hasher);
-        match self.counters.entry(charge.hash, is_it, rehash) {
+        let entry = self.counters.entry(
+            charge.hash,
+            |counter| counter.counted() == &charge.counted,
+            |counter| counter.counted().hash(hasher),
+        );
+        match entry {
             Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(_) if !subjects.add() => Err(Refusal::Overloaded),
-            Entry::Vacant(entry) => Ok(entry.insert(Counter::new(&charge.counted)).into_mut()),
+            Entry::Vacant(_) if !subjects.add(&charge.counted) => Err(Refusal::Overloaded),
+            Entry::Vacant(entry) => {
+                let counter = Box::new(Counter::new(&charge.counted));
+                Ok(entry.insert(counter).into_mut())
+            }
         }
     }
 
     /// Charges a counter that was checked.
-    pub(super) fn charge(&mut self, charge: &Charge<'_>) {
-        let is_it = |counter: &Counter| counter.counted() == &charge.counted;
-        if let Some(counter) = self.counters.find_mut(charge.hash, is_it) {
-            counter.charge(charge.quota);
+    pub(super) fn charge(
+        &mut self,
+        charge: &Charge<'_>,
+        weight: Weight,
+        admission: &mut Admission,
+    ) {
+        let counter = self
+            .counters
+            .find_mut(charge.hash, |counter| counter.counted() == &charge.counted);
+        if let Some(counter) = counter {
+            counter.charge(charge.quota, weight, admission);
         }
     }
 
     /// Forgets the counters whose windows have passed.
-    pub(super) fn sweep(&mut self, subjects: &Subjects, now: Duration) {
-        let before = self.counters.len();
-        self.counters.retain(|counter| !counter.forget(now));
-        subjects.remove(before - self.counters.len());
-        self.swept_at = now;
+    pub(super) fn sweep(&mut self, (subjects, hasher): (&Subjects, &DefaultHashBuilder), now: Now) {
+        self.counters.retain(|counter| {
+            let is_idle = counter.forget(now);
+            if is_idle {
+                subjects.remove(counter.counted());
+            }
+            !is_idle
+        });
+        // What a flood left behind is not kept for the next one.
+        if self.counters.capacity() > self.counters.len().saturating_mul(SPARSE) {
+            let room = self.counters.len() * 2;
+            self.counters
+                .shrink_to(room, |counter| counter.counted().hash(hasher));
+        }
+        self.swept_at = now.monotonic;
     }
 }

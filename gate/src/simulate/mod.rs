@@ -10,7 +10,8 @@ use tollgate_store::{KeyId, Name};
 
 use crate::identify::KeyRule;
 use crate::{
-    Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal, Rejected, Snapshot, Target,
+    Admission, Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal, Rejected, Snapshot,
+    Target,
 };
 
 /// The most requests that one question may be about.
@@ -72,6 +73,8 @@ pub struct Decision {
     pub quotas: Vec<String>,
     /// The quota that is used up.
     pub quota: Option<String>,
+    /// The limit of that quota that does not admit it, in words.
+    pub limit: Option<String>,
     /// How long to wait until that quota has room for one more, rounded up.
     pub retry_after_seconds: Option<u64>,
 }
@@ -139,7 +142,8 @@ impl Snapshot {
             allowed: outcome.is_ok(),
             code: outcome.as_ref().err().map_or("allowed", Stop::code),
             reason,
-            quota: over.map(|over| over.quota.to_string()),
+            quota: over.map(|over| over.policy.quota.to_string()),
+            limit: over.map(|over| over.policy.measure.to_string()),
             retry_after_seconds: over.map(OverQuota::retry_after_seconds),
             key: progress.key,
             principal: progress.principal,
@@ -181,7 +185,9 @@ impl Snapshot {
         let grant = self.authorize(principal, &target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
-        admit(&grant, question.requests, (address, now)).map_err(Stop::from)
+        let meter = Meter::default();
+        meter.share_among(self.fleet_size());
+        admit(&meter, &grant, question.requests, (address, now)).map_err(Stop::from)
     }
 }
 
@@ -196,12 +202,19 @@ fn target(question: &Question<'_>) -> Result<Target, Refusal> {
 }
 
 /// What becomes of the last of `requests`.
-fn admit(grant: &Grant<'_>, requests: u32, (address, now): (IpAddr, Now)) -> Result<(), Refusal> {
-    let meter = Meter::default();
-    let admit = || meter.admit(grant, address, now).map(drop);
+fn admit(
+    meter: &Meter,
+    grant: &Grant<'_>,
+    requests: u32,
+    (address, now): (IpAddr, Now),
+) -> Result<(), Refusal> {
+    let admit = || meter.admit(grant, address, now);
     let earlier = requests.clamp(1, SIMULATED_REQUESTS_MAX) - 1;
-    let _ = (0..earlier).try_for_each(|_| admit());
-    admit()
+    // At one moment, all of them are under way.
+    let under_way: Vec<Admission> = (0..earlier).map_while(|_| admit().ok()).collect();
+    let last = admit().map(drop);
+    drop(under_way);
+    last
 }
 
 impl Progress {

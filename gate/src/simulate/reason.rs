@@ -101,18 +101,12 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
 }
 
 fn over_quota(question: &Question<'_>, who: &str, over: &OverQuota) -> String {
-    let OverQuota {
-        quota,
-        limit,
-        window,
-        retry_after: _,
-    } = over;
+    let nth = question.requests;
+    let (quota, measure) = (over.policy.quota.as_str(), &over.policy.measure);
+    let wait = over.retry_after_seconds();
     format!(
-        "quota {:?} allows {limit} requests in {window:?}, which request {} of {who} at one moment exceeds; there is \
-         room for one more after {} s",
-        quota.as_str(),
-        question.requests,
-        over.retry_after_seconds()
+        "quota {quota:?} allows {measure}, which request {nth} of {who} at one moment exceeds; there is room for one \
+         more after {wait} s"
     )
 }
 

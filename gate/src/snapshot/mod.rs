@@ -48,6 +48,13 @@ impl Snapshot {
         self.proxy.as_ref()
     }
 
+    /// How many processes are declared to serve the deployment: one where nothing is.
+    #[must_use]
+    pub fn fleet_size(&self) -> u32 {
+        let fleet = self.proxy.as_ref().and_then(|proxy| proxy.fleet.as_ref());
+        fleet.and_then(|fleet| fleet.size).unwrap_or(1)
+    }
+
     /// The upstreams that a route of this proxy names, in the order of their names.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamRule>> {
         self.upstreams.values()

@@ -3,12 +3,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_gate::{Meter, OverQuota, Refusal, Snapshot};
+use tollgate_gate::{Meter, Refusal, Snapshot};
 use tollgate_store::document::Entry;
 
 use crate::documents::*;
-
-const MINUTE: u64 = 60_000;
 
 pub(crate) fn quota(name: &str, each: &str, limits: &[(u32, &str)]) -> Entry {
     let limits: Vec<Value> = limits
@@ -50,13 +48,16 @@ impl Client<'_> {
     }
 }
 
-fn over(quota: &str, limit: u32, window_seconds: u64, retry_after_milliseconds: u64) -> Refusal {
-    Refusal::OverQuota(OverQuota {
-        quota: name(quota),
-        limit,
-        window: Duration::from_secs(window_seconds),
-        retry_after: Duration::from_millis(retry_after_milliseconds),
-    })
+/// What refuses: its policy as clients are told of it, and how long it asks them to wait.
+fn refusal(outcome: Result<(), Refusal>) -> (String, Duration) {
+    match outcome {
+        Err(Refusal::OverQuota(over)) => {
+            let policy = over.policy.header.to_str().unwrap().to_owned();
+            assert!(policy.contains(over.policy.quota.as_str()));
+            (policy, over.retry_after)
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -73,7 +74,11 @@ fn the_eleventh_request_of_a_minute_is_told_when_to_come_back() {
         assert_eq!(client.get(second * 1000), Ok(()));
     }
 
-    assert_eq!(client.get(10_500), Err(over("free", 10, 60, 50_500)));
+    let expected = (
+        "\"free\";q=10;w=60".to_owned(),
+        Duration::from_millis(50_500),
+    );
+    assert_eq!(refusal(client.get(10_500)), expected);
     assert!(client.get(60_999).is_err());
     assert_eq!(client.get(61_000), Ok(()));
     assert!(client.get(61_000).is_err());
@@ -138,7 +143,8 @@ fn of_several_quotas_that_are_used_up_the_longest_wait_is_told() {
     };
     assert_eq!(client.get(0), Ok(()));
 
-    assert_eq!(client.get(0), Err(over("hour", 1, 3600, 61 * MINUTE)));
+    let expected = ("\"hour:1h\";q=1;w=3600".to_owned(), Duration::from_mins(61));
+    assert_eq!(refusal(client.get(0)), expected);
 }
 
 #[test]

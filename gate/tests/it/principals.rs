@@ -195,7 +195,7 @@ fn a_keys_own_quota_counts_beside_its_principals() {
     let snapshot = build(&entries);
     let meter = Meter::default();
     let quota = |caller| match get(&meter, &snapshot, caller) {
-        Err(Refusal::OverQuota(over)) => Some(over.quota.to_string()),
+        Err(Refusal::OverQuota(over)) => Some(over.policy.quota.to_string()),
         _ => None,
     };
 

@@ -63,6 +63,7 @@ fn an_allowed_request_names_everything_that_lets_it_through() {
             upstream: Some("orders".to_owned()),
             quotas: vec!["free".to_owned()],
             quota: None,
+            limit: None,
             retry_after_seconds: None,
         }
     );
@@ -134,7 +135,7 @@ fn of_many_requests_at_one_moment_the_last_is_decided() {
     assert_eq!(decision.route.as_deref(), Some("orders"));
     assert_eq!(
         decision.reason,
-        "quota \"free\" allows 10 requests in 60s, which request 11 of key \"acme-ci\" of principal \"acme\" at one \
+        "quota \"free\" allows 10 requests in 60 seconds, which request 11 of key \"acme-ci\" of principal \"acme\" at one \
          moment exceeds; there is room for one more after 61 s"
     );
 }

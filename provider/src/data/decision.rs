@@ -140,7 +140,7 @@ fn request() -> [Attribute; 10] {
 }
 
 /// The decision.
-fn decision() -> [Attribute; 11] {
+fn decision() -> [Attribute; 12] {
     let text = |name| Attribute::computed(name, Type::String);
     [
         Attribute::computed("allowed", Type::Bool).describe("Whether it would be sent on."),
@@ -158,6 +158,7 @@ fn decision() -> [Attribute; 11] {
         Attribute::computed("quotas", Type::list_of_strings())
             .describe("The quotas that count it, in the order of their names."),
         text("quota").describe("The quota that refuses it."),
+        text("limit").describe("The limit of that quota that does, like `10 requests in 60 seconds`."),
         Attribute::computed("retry_after_seconds", Type::Number)
             .describe("After how many seconds that quota has room for one more."),
     ]
@@ -248,6 +249,7 @@ fn told(decided: Decided) -> Fields {
         upstream,
         quotas,
         quota,
+        limit,
         retry_after_seconds,
     } = decided;
     let answers = [
@@ -261,6 +263,7 @@ fn told(decided: Decided) -> Fields {
         ("upstream", json!(upstream)),
         ("quotas", json!(quotas)),
         ("quota", json!(quota)),
+        ("limit", json!(limit)),
         ("retry_after_seconds", json!(retry_after_seconds)),
     ];
     let named = answers.map(|(name, answer)| (name.to_owned(), answer));

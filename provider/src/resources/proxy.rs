@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
-    TRUSTED_PROXIES_MAX, TlsVersion,
+    CERTIFICATES_MAX, ClientCertificates, FLEET_SIZE_MAX, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
+    RateLimitHeaders, TRUSTED_PROXIES_MAX, TlsVersion,
 };
-use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender};
+use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender, ServerName};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -62,10 +62,36 @@ impl Resource for Proxy {
                         "The networks of load balancers whose word about a client is taken: its address \
                          (`X-Forwarded-For`), its request id and its trace. Nobody's where left out.",
                     ),
+                Attribute::optional("fleet", Shape::single(fleet())).describe(
+                    "How many processes serve it: each enforces its share of what quotas that count over the fleet \
+                     allow, rounded down, and at least 1. One process, which enforces all of it, where left out.",
+                ),
+                Attribute::optional("rate_limit_headers", Type::String)
+                    .check(parse_rate_limit_headers)
+                    .describe(
+                        "What clients are told of their quotas with every answer. `standard`: `RateLimit` and \
+                         `RateLimit-Policy`, as the IETF's draft has them. `legacy`: these, and `X-RateLimit-Limit`, \
+                         `X-RateLimit-Remaining` and `X-RateLimit-Reset` (in seconds from now). `none`: `Retry-After` of \
+                         refusals alone, which is always told. `standard` where left out.",
+                    ),
                 force_destroy(),
             ],
         }
     }
+}
+
+fn fleet() -> [Attribute; 2] {
+    [
+        Attribute::optional("size", Type::Number)
+            .bounds(1..=FLEET_SIZE_MAX)
+            .describe("The number, 1 to 1000. Beside `dns`, what it is taken for until that is answered."),
+        Attribute::optional("dns", Type::String)
+            .check(ServerName::parse)
+            .describe(
+                "A name that DNS has an address of each process for, as service discovery keeps it, like \
+                 `edge.internal`. It is asked for every minute, and its last answer stays where there is none.",
+            ),
+    ]
 }
 
 fn tls() -> [Attribute; 5] {
@@ -105,6 +131,10 @@ fn material(name: &'static str) -> Attribute {
 
 fn parse_client_certificates(text: &str) -> Result<ClientCertificates, String> {
     parse(text).ok_or_else(|| format!("{text:?} is none of \"required\" and \"optional\""))
+}
+
+fn parse_rate_limit_headers(text: &str) -> Result<RateLimitHeaders, String> {
+    parse(text).ok_or_else(|| format!("{text:?} is none of \"standard\", \"legacy\" and \"none\""))
 }
 
 fn parse_version(text: &str) -> Result<TlsVersion, String> {

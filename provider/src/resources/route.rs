@@ -1,6 +1,6 @@
 //! `tollgate_route`.
 
-use tollgate_store::document::{Kind, UPGRADES_MAX};
+use tollgate_store::document::{COST_MAX, Kind, UPGRADES_MAX};
 use tollgate_store::{Name, PathPattern, UpgradeProtocol};
 
 use super::{description, hosts, methods, name};
@@ -45,6 +45,12 @@ impl Resource for Route {
                         "What a client's connection may turn into by HTTP/1.1's `Upgrade`, like `websocket`: at most 8. \
                          Nothing where left out: `Upgrade` does not reach the upstream then, nor where that is spoken \
                          to by `h2` only.",
+                    ),
+                Attribute::optional("cost", Type::Number)
+                    .bounds(1..=COST_MAX)
+                    .describe(
+                        "How many requests each of its requests counts for in quotas, 1 to 1000: 1 where left out. One \
+                         that counts for more than a limit admits takes all of it.",
                     ),
             ],
         }

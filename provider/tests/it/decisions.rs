@@ -99,7 +99,13 @@ async fn a_request_that_is_let_through_is_told_with_what_lets_it() {
     for (name, value) in expected {
         assert_eq!(decision[name], value, "{name}");
     }
-    for name in ["at", "quota", "retry_after_seconds", "principal_name"] {
+    for name in [
+        "at",
+        "quota",
+        "limit",
+        "retry_after_seconds",
+        "principal_name",
+    ] {
         assert_eq!(decision.get(name), None, "{name}");
     }
 }
@@ -141,6 +147,7 @@ async fn a_used_up_quota_says_when_it_has_room_again() {
 
     assert_eq!(tenth["allowed"], true);
     assert_eq!(eleventh["quota"], "free");
+    assert_eq!(eleventh["limit"], "10 requests in 60 seconds");
     let seconds = eleventh["retry_after_seconds"].as_u64().unwrap();
     assert!((60..=61).contains(&seconds), "{seconds}");
 }

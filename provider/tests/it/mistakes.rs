@@ -79,6 +79,32 @@ fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
                 .collect(),
         ),
         ("each", json!("user")),
+        limits(json!({})),
+        limits(json!({"requests": 1})),
+        limits(json!({"per": "1m"})),
+        limits(json!({"concurrent": 0})),
+        limits(json!({"concurrent": 1_000_001})),
+        limits(json!({"concurrent": 1, "requests": 1, "per": "1m"})),
+        limits(json!({"concurrent": 1, "burst": 1})),
+        ("limits", json!([{"concurrent": 1}, {"concurrent": 2}])),
+        limits(json!({"requests": 1, "per": "1m", "window": "fixed"})),
+        limits(json!({"requests": 1, "per": "1m", "window": "smooth"})),
+        limits(json!({"requests": 1, "per": "1m", "window": "smooth", "burst": 0})),
+        limits(json!({"requests": 1, "per": "1m", "burst": 5})),
+        limits(json!({"requests": 1, "per": "day", "window": "strict"})),
+        ("time_zone", json!("Berlin")),
+        limits(json!({"requests": 1, "per": "1m"})),
+        ("count", json!("all")),
+        ("overrides", json!({})),
+        (
+            "overrides",
+            json!({"a name": {"limits": [{"concurrent": 1}]}}),
+        ),
+        ("overrides", json!({"acme": {"limits": []}})),
+        (
+            "overrides",
+            json!({"acme": {"limits": [{"requests": 1, "per": "1m", "burst": 5}]}}),
+        ),
     ];
     (samples::quota(), mistakes)
 }
@@ -215,6 +241,11 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
                 .collect(),
         ),
         ("trusted_proxies", json!(["10.0.0.0/33"])),
+        ("fleet", json!({})),
+        ("fleet", json!({"size": 0})),
+        ("fleet", json!({"size": 1_001})),
+        ("fleet", json!({"dns": "edge.internal:8080"})),
+        ("rate_limit_headers", json!("all")),
         (
             "listen",
             json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),
@@ -368,6 +399,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("token_wo_version too")
                     || detail.contains("give token_wo too")
                     || detail.contains("one of Tollgate's own")
+                    || is_of_several_quota_fields(detail)
             );
             for other in terraform.attributes(sample.resource) {
                 let is_given = other.required || other.optional;
@@ -386,6 +418,24 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
             assert_eq!(problems, expected, "{} {attribute}", sample.resource);
         }
     }
+}
+
+/// What a quota's or a fleet's fields say only together.
+fn is_of_several_quota_fields(detail: &str) -> bool {
+    [
+        "give requests and per",
+        "give the time that the requests",
+        "is a limit of its own",
+        "no meaning beside concurrent",
+        "is concurrent, too",
+        "of the calendar has a fixed beginning",
+        "which a smooth window needs",
+        "needs window = \"smooth\"",
+        "No limit is per",
+        "Give size, dns or both",
+    ]
+    .iter()
+    .any(|words| detail.contains(words))
 }
 
 #[tokio::test]

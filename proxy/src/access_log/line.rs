@@ -67,6 +67,15 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     text(line, facts.route.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"upstream\":");
     text(line, facts.upstream.as_ref().map(Name::as_str));
+    // Most requests are within their quotas.
+    if let Some(policy) = &facts.quota {
+        line.extend_from_slice(b",\"quota\":");
+        text(line, Some(&policy.name));
+    }
+    if let Some(policy) = &facts.quota_shadow {
+        line.extend_from_slice(b",\"quota_shadow\":");
+        text(line, Some(&policy.name));
+    }
     line.extend_from_slice(b"}\n");
 }
 

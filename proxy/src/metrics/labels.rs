@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
 use tollgate_store::Name;
 
-/// The most routes, and the most upstreams, that have series of their own; those that come later share `other`.
+/// The most routes, upstreams and quotas that have series of their own; those that come later share `other`.
 pub(super) const NAMES_MAX: usize = 1_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +53,12 @@ pub(super) struct RejectedLabels {
 pub(super) struct EndLabels {
     pub(super) kind: &'static str,
     pub(super) place: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct QuotaLabels {
+    pub(super) quota: String,
+    pub(super) mode: &'static str,
 }
 
 /// The names that were counted: documents come and go, and what was counted once stays.

@@ -19,6 +19,7 @@ mod idle_connections;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;
+mod quotas;
 mod replacement;
 mod retries;
 mod soak;

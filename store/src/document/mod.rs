@@ -40,11 +40,14 @@ pub use listen::{
 };
 pub use owner::{Origin, Owner};
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
-pub use proxy::{LISTEN_MAX, Proxy, TRUSTED_PROXIES_MAX};
-pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
+pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
+pub use quota::{
+    BURST_MAX, CONCURRENT_MAX, Count, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
+    REQUESTS_MAX, Window,
+};
 pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
-pub use route::{Route, UPGRADES_MAX};
+pub use route::{COST_MAX, Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
 pub use upstream::{
     ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,

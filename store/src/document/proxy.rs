@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::check_count;
+use super::check::{check_count, check_number};
 use super::{Declaration, Kind, Listen, Spec, listen};
-use crate::{Cidr, Description, Problem};
+use crate::{Cidr, Description, Problem, ServerName};
 
 /// The most addresses that one proxy listens on.
 pub const LISTEN_MAX: usize = 16;
 /// The most blocks of trusted proxies.
 pub const TRUSTED_PROXIES_MAX: usize = 64;
+/// The most processes of a fleet.
+pub const FLEET_SIZE_MAX: u32 = 1_000;
 
 /// A deployment of proxies: any number of processes that serve the same routes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,50 @@ pub struct Proxy {
     /// The networks whose word about a client is taken: its address (`X-Forwarded-For`), its request id and its trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<BTreeSet<Cidr>>,
+    /// How many processes serve it: each enforces its share of what quotas allow the fleet. One where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Fleet>,
+    /// What clients are told of their quotas: [`RateLimitHeaders::Standard`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit_headers: Option<RateLimitHeaders>,
+}
+
+/// How many processes serve a deployment: a number, a name that DNS has an address of each for, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fleet {
+    /// The number, 1 to 1,000; beside `dns`, what is taken until that is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// The name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<ServerName>,
+}
+
+/// What clients are told of their quotas, beside `Retry-After`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateLimitHeaders {
+    /// `RateLimit` and `RateLimit-Policy`, as the IETF's draft-ietf-httpapi-ratelimit-headers has them.
+    #[default]
+    Standard,
+    /// These, and `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`.
+    Legacy,
+    /// Nothing.
+    None,
+}
+
+impl Fleet {
+    fn check(&self) -> Result<(), Problem> {
+        if let Some(size) = self.size {
+            return check_number("size", size, FLEET_SIZE_MAX)
+                .map_err(|problem| problem.under("fleet"));
+        }
+        if self.dns.is_none() {
+            return Err(Problem::field("fleet", "give size, dns or both"));
+        }
+        Ok(())
+    }
 }
 
 impl Declaration for Proxy {
@@ -37,6 +83,7 @@ impl Declaration for Proxy {
             self.trusted_proxies.as_ref().map(BTreeSet::len),
             TRUSTED_PROXIES_MAX,
         )?;
+        self.fleet.as_ref().map_or(Ok(()), Fleet::check)?;
         listen::check(&self.listen)
     }
 }

@@ -1,15 +1,21 @@
-//! Quotas: how many requests over what time.
+//! Quotas: how many requests over what time, and how many at once.
+
+mod limit;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use limit::{BURST_MAX, CONCURRENT_MAX, Limit, REQUESTS_MAX, Window};
+
 use super::check::check_count;
 use super::{Declaration, Kind, Spec};
-use crate::{Description, Period, Problem};
+use crate::{Description, Name, Problem, TimeZone};
 
 /// The most limits of one quota.
 pub const LIMITS_MAX: usize = 8;
-/// The most requests that a limit may name.
-pub const REQUESTS_MAX: u32 = 1_000_000_000;
+/// The most principals that one quota has limits of their own for.
+pub const OVERRIDES_MAX: usize = 1_000;
 
 /// Limits on requests. A request must be within all of them, and is charged to all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,21 +24,31 @@ pub struct Quota {
     /// What it is for, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// 1 to 8 limits, each with a period of its own.
+    /// 1 to 8 limits, each counting over another time or in another way.
     pub limits: Vec<Limit>,
     /// What has its own count.
     #[serde(default)]
     pub each: Each,
+    /// Over how many proxies the limits hold.
+    #[serde(default)]
+    pub count: Count,
+    /// Where days, weeks and months of the calendar begin: UTC where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+    /// Whether it only measures: it refuses nothing, and what it would have refused is told.
+    #[serde(default)]
+    pub shadow: bool,
+    /// The limits of single principals, by their names, in place of everybody's: 1 to 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<BTreeMap<Name, Override>>,
 }
 
-/// At most `requests` in any window of the length `per`.
+/// The limits of one principal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// How many requests: 1 to 1,000,000,000.
-    pub requests: u32,
-    /// The length of the window.
-    pub per: Period,
+pub struct Override {
+    /// 1 to 8 limits, in place of all of the quota's own.
+    pub limits: Vec<Limit>,
 }
 
 /// What has a count of its own.
@@ -48,7 +64,18 @@ pub enum Each {
     Address,
     /// Every route.
     Route,
-    /// Every proxy: one count for all its requests.
+    /// Every deployment of proxies: one count for all its requests.
+    Proxy,
+}
+
+/// Over how many proxies a quota's limits hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// Over all of a deployment: each process enforces its share of the declared fleet.
+    #[default]
+    Fleet,
+    /// Over each process by itself.
     Proxy,
 }
 
@@ -56,30 +83,42 @@ impl Declaration for Quota {
     const KIND: Kind = Kind::Quota;
 
     fn check(&self) -> Result<(), Problem> {
-        check_count("limits", Some(self.limits.len()), LIMITS_MAX)?;
-        for (index, limit) in self.limits.iter().enumerate() {
-            if !(1..=REQUESTS_MAX).contains(&limit.requests) {
-                let message = format!(
-                    "{} is out of bounds: it must be 1 to {REQUESTS_MAX}",
-                    limit.requests
-                );
-                return Err(Problem::field("requests", message).within("limits", index));
-            }
-            let twin = self
-                .limits
-                .iter()
-                .take(index)
-                .any(|other| other.per.length() == limit.per.length());
-            if twin {
-                let message = format!(
-                    "{} is the period of an earlier limit: keep the smaller of the two",
-                    limit.per
-                );
-                return Err(Problem::field("per", message).within("limits", index));
-            }
+        check_limits(&self.limits)?;
+        let overrides = self.overrides.as_ref();
+        check_count("overrides", overrides.map(BTreeMap::len), OVERRIDES_MAX)?;
+        for (name, exception) in overrides.into_iter().flatten() {
+            check_limits(&exception.limits)
+                .map_err(|problem| problem.within_entry("overrides", name.as_str()))?;
+        }
+        if overrides.is_some() && !matches!(self.each, Each::Principal | Each::Key) {
+            let message = "they need each = \"principal\" or \"key\": what several principals share has one limit";
+            return Err(Problem::field("overrides", message));
+        }
+        if self.time_zone.is_some() && !self.all_limits().any(Limit::is_by_calendar) {
+            let message = "no limit is per \"day\", \"week\" or \"month\": leave it out";
+            return Err(Problem::field("time_zone", message));
         }
         Ok(())
     }
+}
+
+impl Quota {
+    fn all_limits(&self) -> impl Iterator<Item = &Limit> {
+        let overrides = self.overrides.iter().flat_map(BTreeMap::values);
+        let exceptions = overrides.flat_map(|exception| &exception.limits);
+        self.limits.iter().chain(exceptions)
+    }
+}
+
+fn check_limits(limits: &[Limit]) -> Result<(), Problem> {
+    check_count("limits", Some(limits.len()), LIMITS_MAX)?;
+    for (index, limit) in limits.iter().enumerate() {
+        let earlier = limits.get(..index).unwrap_or_default();
+        limit
+            .check(earlier)
+            .map_err(|problem| problem.within("limits", index))?;
+    }
+    Ok(())
 }
 
 impl From<Quota> for Spec {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_set};
+use super::check::{check_count, check_number, check_set};
 use super::scope::MATCHERS_MAX;
 use super::{Declaration, Kind, Spec};
 use crate::{Description, HostPattern, Method, Name, PathPattern, Problem, UpgradeProtocol};
 
 /// The most protocols that one route may be upgraded to.
 pub const UPGRADES_MAX: usize = 8;
+/// The most requests that one may count for.
+pub const COST_MAX: u32 = 1_000;
 
 /// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct Route {
     /// What its connections may turn into; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrades: Option<BTreeSet<UpgradeProtocol>>,
+    /// How many requests each of its requests counts for in quotas, 1 to 1,000: 1 where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u32>,
 }
 
 impl Declaration for Route {
@@ -50,7 +55,9 @@ impl Declaration for Route {
             self.methods.as_ref().map(BTreeSet::len),
             MATCHERS_MAX,
         )?;
-        check_set("upgrades", self.upgrades.as_ref(), UPGRADES_MAX)
+        check_set("upgrades", self.upgrades.as_ref(), UPGRADES_MAX)?;
+        self.cost
+            .map_or(Ok(()), |cost| check_number("cost", cost, COST_MAX))
     }
 }
 

@@ -7,9 +7,13 @@ use super::*;
 const MINUTE: Duration = Duration::from_mins(1);
 
 fn admit(ring: &mut Ring, requests: u32, now: Duration) -> Result<(), Duration> {
+    admit_at(1, ring, requests, now)
+}
+
+fn admit_at(cost: u32, ring: &mut Ring, requests: u32, now: Duration) -> Result<(), Duration> {
     ring.advance(now);
-    ring.wait(requests, now).map_or(Ok(()), Err)?;
-    ring.charge();
+    ring.wait(requests, cost, now).map_or(Ok(()), Err)?;
+    ring.charge(requests, cost);
     Ok(())
 }
 
@@ -28,6 +32,46 @@ fn the_tenth_request_of_a_minute_fits_and_the_eleventh_waits_for_the_first_to_le
     let now = Duration::from_secs(10);
     assert_eq!(admit(&mut ring, 10, now), Err(Duration::from_secs(51)));
     assert_eq!(admit(&mut ring, 10, now + Duration::from_secs(51)), Ok(()));
+}
+
+#[test]
+fn a_request_that_counts_for_five_waits_until_five_have_left() {
+    let mut ring = Ring::new(MINUTE);
+    for second in 0..10 {
+        assert_eq!(admit(&mut ring, 10, Duration::from_secs(second)), Ok(()));
+    }
+
+    let wait = admit_at(5, &mut ring, 10, Duration::from_secs(10)).unwrap_err();
+    assert_eq!(wait, Duration::from_secs(4 + 61 - 10));
+    let now = Duration::from_secs(4 + 61);
+    assert_eq!(admit_at(5, &mut ring, 10, now), Ok(()));
+    assert_eq!(ring.remaining(10), 0);
+}
+
+#[test]
+fn a_request_that_counts_for_more_than_the_limit_takes_all_of_it() {
+    let mut ring = Ring::new(MINUTE);
+
+    assert_eq!(admit_at(1_000, &mut ring, 10, Duration::ZERO), Ok(()));
+    assert_eq!(ring.remaining(10), 0);
+    let wait = admit_at(1_000, &mut ring, 10, Duration::ZERO).unwrap_err();
+    assert_eq!(wait, Duration::from_secs(61));
+}
+
+#[test]
+fn more_than_small_cells_hold_is_counted_as_well() {
+    const REQUESTS: u32 = 200_000;
+    let mut ring = Ring::new(MINUTE);
+    for request in 0..REQUESTS {
+        let now = Duration::from_micros(request.into()) * 100;
+        assert_eq!(admit(&mut ring, REQUESTS, now), Ok(()));
+    }
+
+    assert!(admit(&mut ring, REQUESTS, Duration::from_secs(20)).is_err());
+    assert!(admit(&mut ring, REQUESTS + 1, Duration::from_secs(20)).is_ok());
+    ring.advance(Duration::from_secs(61));
+    assert_eq!(ring.remaining(REQUESTS), 9_999);
+    assert!(ring.is_idle(Duration::from_secs(122)));
 }
 
 #[test]
@@ -106,6 +150,28 @@ proptest! {
                 window.pop_front();
             }
             prop_assert!(window.len() <= requests as usize, "{} in {period:?}", window.len());
+        }
+    }
+
+    #[test]
+    fn what_requests_count_for_is_never_more_than_the_limit_either(
+        (period, requests, gaps) in cases(),
+        costs in prop::collection::vec(1_u32..60, 400),
+    ) {
+        let mut ring = Ring::new(period);
+        let mut window: VecDeque<(Duration, u32)> = VecDeque::new();
+        let mut now = Duration::ZERO;
+        for (gap, cost) in gaps.into_iter().zip(costs) {
+            now += gap;
+            while window.front().is_some_and(|(first, _)| *first + period < now) {
+                window.pop_front();
+            }
+            let held: u32 = window.iter().map(|(_, cost)| cost).sum();
+            let cost_here = cost.min(requests);
+            if admit_at(cost, &mut ring, requests, now).is_ok() {
+                window.push_back((now, cost_here));
+                prop_assert!(held + cost_here <= requests);
+            }
         }
     }
 

@@ -18,6 +18,8 @@ type Quotas = BTreeMap<Arc<Name>, Arc<QuotaRule>>;
 pub(super) struct Rules<'e> {
     pub(super) scopes: BTreeMap<&'e Name, Arc<ScopeRule>>,
     quotas: BTreeMap<&'e Name, Arc<QuotaRule>>,
+    /// The quotas of principals that are exceptions, by quota and principal.
+    exceptions: BTreeMap<(&'e Name, &'e Name), Arc<QuotaRule>>,
     roles: BTreeMap<&'e Name, Scopes>,
     pub(super) principals: BTreeMap<&'e Name, Standing>,
 }
@@ -33,9 +35,11 @@ impl<'e> Rules<'e> {
     /// Resolves what stands below keys. A role that names what is missing is left out, and so is a principal: without
     /// a scope it would open less than its author meant, without a quota it would be unlimited.
     pub(super) fn new(documents: &mut Documents<'e>) -> Self {
+        let quotas = quotas(&documents.quotas);
         let mut rules = Self {
             scopes: scopes(&documents.scopes),
-            quotas: quotas(&documents.quotas),
+            exceptions: exceptions(&documents.quotas, &quotas),
+            quotas,
             roles: BTreeMap::new(),
             principals: BTreeMap::new(),
         };
@@ -67,7 +71,7 @@ impl<'e> Rules<'e> {
         Ok(Standing {
             rule: Arc::new(rule),
             scopes: self.scopes_of_roles(principal.roles.as_ref(), documents)?,
-            quotas: self.named_quotas(principal.quotas.as_ref(), documents)?,
+            quotas: self.named_quotas(principal.quotas.as_ref(), Some(name), documents)?,
         })
     }
 
@@ -81,7 +85,7 @@ impl<'e> Rules<'e> {
             .check()
             .map_err(|problem| format!("says too little or too much: {}", problem.message))?;
         let mut scopes = self.named_scopes(claim.scopes, documents)?;
-        let mut quotas = self.named_quotas(claim.quotas, documents)?;
+        let mut quotas = self.named_quotas(claim.quotas, claim.principal, documents)?;
         let Some(name) = claim.principal else {
             scopes.extend(self.scopes_of_roles(claim.roles, documents)?);
             return Ok(access(None, &scopes, &quotas));
@@ -107,7 +111,7 @@ impl<'e> Rules<'e> {
         }
         self.named_scopes(claim.scopes, documents)?;
         self.scopes_of_roles(claim.roles, documents)?;
-        self.named_quotas(claim.quotas, documents)?;
+        self.named_quotas(claim.quotas, None, documents)?;
         Ok(())
     }
 
@@ -126,13 +130,22 @@ impl<'e> Rules<'e> {
         Ok(rules.into_iter().map(numbered).collect())
     }
 
+    /// What `principal` is counted by: exactly for it, or else what everybody is.
     fn named_quotas(
         &self,
         names: Option<&BTreeSet<Name>>,
+        principal: Option<&Name>,
         documents: &Documents<'_>,
     ) -> Result<Quotas, String> {
         let rules = named((Kind::Quota, names), &self.quotas, documents)?;
-        let by_name = |rule: &Arc<QuotaRule>| (Arc::clone(&rule.name), Arc::clone(rule));
+        let by_name = |rule: &Arc<QuotaRule>| {
+            let exception = principal.and_then(|principal| {
+                let place = (rule.name.as_ref(), principal);
+                self.exceptions.get(&place)
+            });
+            let rule = exception.unwrap_or(rule);
+            (Arc::clone(&rule.name), Arc::clone(rule))
+        };
         Ok(rules.into_iter().map(by_name).collect())
     }
 
@@ -182,11 +195,21 @@ fn scopes<'e>(documents: &BTreeMap<&'e Name, &Scope>) -> BTreeMap<&'e Name, Arc<
 
 fn quotas<'e>(documents: &BTreeMap<&'e Name, &Quota>) -> BTreeMap<&'e Name, Arc<QuotaRule>> {
     let rule = |(name, quota): (&&'e Name, &&Quota)| {
-        let rule = QuotaRule {
-            name: Arc::new(Name::clone(name)),
-            quota: Quota::clone(quota),
-        };
+        let rule = QuotaRule::new(&Arc::new(Name::clone(name)), quota);
         (*name, Arc::new(rule))
     };
     documents.iter().map(rule).collect()
+}
+
+fn exceptions<'e>(
+    documents: &BTreeMap<&'e Name, &'e Quota>,
+    rules: &BTreeMap<&'e Name, Arc<QuotaRule>>,
+) -> BTreeMap<(&'e Name, &'e Name), Arc<QuotaRule>> {
+    let mut exceptions = BTreeMap::new();
+    for ((name, quota), rule) in documents.iter().zip(rules.values()) {
+        for (principal, exception) in QuotaRule::exceptions(&rule.name, quota) {
+            exceptions.insert((*name, principal), Arc::new(exception));
+        }
+    }
+    exceptions
 }

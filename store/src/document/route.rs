@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_set};
 use super::scope::MATCHERS_MAX;
-use super::{Declaration, Kind, Spec};
+use super::{Declaration, Kind, Priority, Spec};
 use crate::{Description, HostPattern, Method, Name, PathPattern, Problem, UpgradeProtocol};
 
 /// The most protocols that one route may be upgraded to.
@@ -34,6 +34,10 @@ pub struct Route {
     /// What its connections may turn into; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrades: Option<BTreeSet<UpgradeProtocol>>,
+    /// How soon its requests are shed where its upstream is throttled, unless their principal says so:
+    /// [`Priority::Default`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
 }
 
 impl Declaration for Route {

@@ -44,6 +44,7 @@ pub(super) fn rules(
             name: Name::clone(name),
             upstream: Arc::clone(upstream),
             upgrades: route.upgrades.clone().unwrap_or_default(),
+            priority: route.priority.unwrap_or_default(),
         };
         routes.insert(route, rule);
     }

@@ -4,11 +4,14 @@
 //!
 //! ```text
 //! limit := limit * gradient * (1 - failures) + headroom
-//! gradient = tolerance * baseline / latency, 0.5 to 1     failures: their share, 0 to 0.5     headroom = sqrt(limit)
+//!
+//! gradient = tolerance * baseline / latency, from 0.5 to 1
+//! failures = the share of requests that failed, up to 0.5
+//! headroom = sqrt(limit) where the limit is used; less below a gradient of 0.9, none below 0.6
 //! ```
 //!
 //! The form is that of Netflix's Gradient2 and of Envoy. By Little's law, an upstream with a queue has a latency in
-//! proportion to what is in flight, so that this comes to rest where latency is a little above the baseline. Failures
+//! proportion to what is in flight, so that this stays where latency is a little above the baseline. Failures
 //! take more the more of them there are, so that a few that have nothing to do with load cost little: with a share f of
 //! them, growth and loss even out no lower than at 1/f² requests at once.
 //!
@@ -17,7 +20,8 @@
 //! tells of the same drift in its [auto-tuner](https://www.uber.com/blog/cinnamon-auto-tuner-adaptive-concurrency-in-the-wild/)).
 //! Here it falls quickly, and rises only where the limit can't be the reason: slowly while less than half of the limit is
 //! used; where the limit was halved and that shortened nothing, so that no queue is the cause; and at the least limit,
-//! below which nothing can be learned.
+//! below which nothing can be learned. Between 1 and 1.5 baselines, a limit may rest without being halved, and a proxy
+//! among others can't tell by itself whether the queue is theirs: there the baseline gives way very slowly, by 15 % at most.
 
 use std::time::Duration;
 
@@ -40,16 +44,27 @@ const SAMPLES_MIN: u32 = 20;
 const TOLERANCE: f64 = 1.25;
 /// The least that a window leaves of a limit by either cause.
 const GRADIENT_MIN: f64 = 0.5;
+/// The gradients between which headroom goes from nothing to all of it.
+const GROWTH_GRADIENTS: (f64, f64) = (0.6, 0.9);
 /// How much of the way to a lower latency the baseline goes in a window.
 const BASELINE_FALL: f64 = 0.25;
 /// How much of the way to a higher one, where the limit can't be the reason for it.
 const BASELINE_RISE: f64 = 0.05;
 /// The same at the least limit.
-const BASELINE_RISE_AT_MIN: f64 = 0.25;
+const BASELINE_RISE_AT_MIN: f64 = 0.5;
+/// How much the baseline grows in a window where nobody can tell a queue from an upstream that is a little slower: half
+/// a thousandth, and so that it takes a minute or more.
+const BASELINE_DRIFT: f64 = 1.000_5;
+/// How far it gets by that from what was learned.
+const BASELINE_DRIFT_MAX: f64 = 1.15;
 /// How much must be left of a latency after its limit was halved, if no queue is the reason for it.
 const UNQUEUED: f64 = 0.85;
-/// After so many windows, a descent that does not get anywhere begins anew.
-const DESCENT_WINDOWS_MAX: u32 = 8;
+/// A limit that takes more windows than that to be halved shows nothing by it: too much else may have changed.
+const DESCENT_WINDOWS_MAX: u32 = 12;
+/// How much of a limit must be used for it to have an effect: less moves it by failures alone.
+const USED_MIN: f64 = 0.5;
+/// How much of a limit must be used for it to grow: less than batch may use.
+const WANTED_MIN: f64 = 0.7;
 
 /// How many requests may be in flight, and why.
 #[derive(Debug)]
@@ -60,6 +75,8 @@ pub(super) struct Limiter {
     is_shadow: bool,
     /// In seconds.
     baseline: Option<f64>,
+    /// The same without what it grew by where nobody can tell.
+    learned: f64,
     /// Whether nothing ever went wrong: the limit is only a guess.
     is_starting: bool,
     descent: Option<Descent>,
@@ -71,8 +88,8 @@ pub(super) struct Limiter {
 struct Descent {
     /// Where it began.
     limit: f64,
-    /// The highest latency since.
-    latency: f64,
+    /// The highest latency since then; `None` in its first window, within which something changed.
+    latency: Option<f64>,
     windows: u32,
 }
 
@@ -96,6 +113,7 @@ impl Limiter {
             percentile: rule.percentile,
             is_shadow: rule.is_shadow,
             baseline: None,
+            learned: 0.0,
             is_starting: true,
             descent: None,
             window: Window::new(now),
@@ -158,21 +176,21 @@ impl Limiter {
 
     /// Moves the limit by what the window saw.
     fn adjust(&mut self) {
-        // What is not used has no effect, and shows none.
-        let is_used = f64::from(self.window.in_flight_max) * 2.0 >= self.limit;
+        let used = f64::from(self.window.in_flight_max) / self.limit;
         let failures = f64::from(self.window.failures) / f64::from(self.window.len());
         let latencies = &self.window.latencies;
         let latency = latencies.percentile(self.percentile);
         let latency = latency.filter(|_| latencies.len() * 2 >= SAMPLES_MIN);
         let gradient = match latency {
-            Some(latency) => self.gradient(latency, is_used),
+            Some(latency) => self.gradient(latency, used >= USED_MIN),
             None => 1.0,
         };
         let kept = gradient * (1.0 - failures).max(GRADIENT_MIN);
-        self.is_starting &= kept > 0.9;
-        let headroom = match is_used && latency.is_some() {
+        let is_wanted = used >= WANTED_MIN;
+        self.is_starting &= is_wanted && kept >= 1.0;
+        let headroom = match is_wanted && latency.is_some() {
             true if self.is_starting => self.limit,
-            true => self.limit.sqrt(),
+            true => self.limit.sqrt() * growth(gradient),
             false => 0.0,
         };
         let (least, most) = self.bounds;
@@ -188,37 +206,63 @@ impl Limiter {
             () => 0.0,
         };
         let usual = usual + (latency - usual) * rise;
-        self.baseline = Some(usual);
+        self.learn(usual, rise > 0.0 || self.baseline.is_none());
         if !is_used || latency <= TOLERANCE * usual {
             self.descent = None;
             return 1.0;
         }
         if self.shows_no_queue(latency) {
-            self.baseline = Some(latency);
+            self.learn(latency, true);
             return 1.0;
         }
+        let usual = (usual * BASELINE_DRIFT).min(self.learned * BASELINE_DRIFT_MAX);
+        self.learn(usual, false);
         (TOLERANCE * usual / latency).max(GRADIENT_MIN)
+    }
+
+    fn learn(&mut self, baseline: f64, is_certain: bool) {
+        self.baseline = Some(baseline);
+        if is_certain {
+            self.learned = baseline;
+        }
     }
 
     /// Whether the limit was halved and latency is nearly what it was: a queue would have been halved too.
     fn shows_no_queue(&mut self, latency: f64) -> bool {
-        let begun = Descent {
+        let here = |latency| Descent {
             limit: self.limit,
             latency,
             windows: 0,
         };
-        let descent = self.descent.get_or_insert(begun);
+        let Some(descent) = &mut self.descent else {
+            self.descent = Some(here(None));
+            return false;
+        };
+        let Some(before) = descent.latency else {
+            *descent = here(Some(latency));
+            return false;
+        };
         descent.windows += 1;
-        if self.limit * 2.0 > descent.limit && descent.windows <= DESCENT_WINDOWS_MAX {
-            descent.latency = descent.latency.max(latency);
+        if descent.windows > DESCENT_WINDOWS_MAX {
+            *descent = here(Some(latency));
             return false;
         }
-        let is_halved = self.limit * 2.0 <= descent.limit;
+        if self.limit * 2.0 > descent.limit {
+            descent.latency = Some(before.max(latency));
+            return false;
+        }
         // A shadow's limit does nothing that could show in a latency.
-        let shows = is_halved && latency >= descent.latency * UNQUEUED && !self.is_shadow;
-        self.descent = (!shows).then_some(begun);
+        let shows = latency >= before * UNQUEUED && !self.is_shadow;
+        self.descent = (!shows).then_some(here(Some(latency)));
         shows
     }
+}
+
+/// The part of its headroom that a limit gets. It fades out, so that of proxies which share an upstream none loses to
+/// another that sees a slightly lower latency.
+fn growth(gradient: f64) -> f64 {
+    let (none, all) = GROWTH_GRADIENTS;
+    ((gradient - none) / (all - none)).clamp(0.0, 1.0)
 }
 
 impl Window {

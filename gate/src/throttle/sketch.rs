@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Cells for each doubling: what is read is off by at most 1/32.
+/// Cells for each doubling: what is read is off by less than 1/16, and by less than 1/32 where there is one latency.
 const CELLS: usize = 1 << CELL_BITS;
 const CELL_BITS: u32 = 4;
 /// Doublings of a microsecond beyond the first [`CELLS`]: up to 134 s, where whatever is longer counts too.
@@ -42,12 +42,17 @@ impl Sketch {
     /// The latency that `percentile` % of them don't exceed, in seconds; `None` of nothing.
     pub(super) fn percentile(&self, percentile: u32) -> Option<f64> {
         let rank = (u64::from(self.len) * u64::from(percentile)).div_ceil(100);
-        let mut seen = 0;
-        let reaches = |count: &u32| {
-            seen += u64::from(*count);
-            seen >= rank.max(1)
-        };
-        self.cells.iter().position(reaches).map(middle)
+        let mut left = u32::try_from(rank).unwrap_or(u32::MAX).max(1);
+        for (number, count) in self.cells.iter().enumerate() {
+            if left <= *count {
+                let (start, width) = extent(number);
+                // As if those of a cell were spread over it evenly.
+                let part = (f64::from(left) - 0.5) / f64::from(*count);
+                return Some((start + width * part) / 1e6);
+            }
+            left -= count;
+        }
+        None
     }
 
     pub(super) fn clear(&mut self) {
@@ -68,14 +73,14 @@ fn cell(microseconds: u64) -> usize {
     (doubling as usize + 1) * CELLS + place
 }
 
-/// The middle of a cell, in seconds.
-fn middle(cell: usize) -> f64 {
+/// Where a cell starts and how wide it is, in microseconds.
+fn extent(cell: usize) -> (f64, f64) {
     let place = f64::from(u32::try_from(cell % CELLS).unwrap_or_default());
     let Some(doubling) = (cell / CELLS).checked_sub(1) else {
-        return place / 1e6;
+        return (place, 0.0);
     };
     let width = f64::from(1_u32 << doubling.min(DOUBLINGS));
-    (f64::from(1_u32 << CELL_BITS) + place + 0.5) * width / 1e6
+    ((f64::from(1_u32 << CELL_BITS) + place) * width, width)
 }
 
 #[cfg(test)]

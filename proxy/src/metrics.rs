@@ -1,6 +1,7 @@
 //! What is counted, in Prometheus' text format.
 
 mod labels;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -24,6 +25,7 @@ use labels::{
     EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
     TargetLabels, UpstreamLabels,
 };
+use throttle::Throttles;
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
@@ -78,6 +80,8 @@ pub struct Metrics {
     pub materials_failed: Gauge,
     /// What quotas count.
     pub quota_subjects: Gauge,
+    /// What throttled upstreams do.
+    pub throttles: Throttles,
 }
 
 impl Default for Metrics {
@@ -110,10 +114,12 @@ impl Default for Metrics {
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
             quota_subjects: Gauge::default(),
+            throttles: Throttles::default(),
         };
         metrics.register_requests();
         metrics.register_state();
         metrics.register_listeners();
+        metrics.throttles.register(&mut metrics.registry);
         metrics
     }
 }

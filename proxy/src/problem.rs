@@ -106,6 +106,11 @@ fn kind(refusal: &Refusal) -> Kind {
             "Insufficient scope",
         ),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        Refusal::Throttled => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream-busy",
+            "Upstream busy",
+        ),
         Refusal::Upstream(
             UpstreamFault::Connect
             | UpstreamFault::Tls
@@ -178,7 +183,7 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         Refusal::Decision(Decision::OverQuota(over)) => add_rate_limit(over, headers),
-        Refusal::Decision(Decision::Overloaded) => {
+        Refusal::Decision(Decision::Overloaded) | Refusal::Throttled => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
         Refusal::NotReady => {
@@ -356,6 +361,7 @@ mod tests {
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),
+            (Refusal::Throttled, 503),
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
@@ -371,7 +377,11 @@ mod tests {
 
     #[test]
     fn a_503_says_when_to_come_back() {
-        for refusal in [tollgate_gate::Refusal::Overloaded.into(), Refusal::NotReady] {
+        for refusal in [
+            tollgate_gate::Refusal::Overloaded.into(),
+            Refusal::NotReady,
+            Refusal::Throttled,
+        ] {
             assert!(header(&answer(refusal), "retry-after").is_some());
         }
     }

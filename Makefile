@@ -16,7 +16,7 @@ COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares
 
-.PHONY: help demo build test unit testacc soak lint fmt generate bench bench-provider bench-proxy fuzz clean
+.PHONY: help demo build test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy fuzz clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ fmt: ## Format everything.
 
 generate: ## Write docs/ from the provider's schema and the examples.
 	$(DOCUMENT)
+
+plots: ## Draw docs/guides/throttling/ from the simulation of the throttle.
+	@TOLLGATE_TEST_PLOTS=1 $(CARGO) test --quiet -p tollgate-gate --test it plots_show
 
 bench: ## How long a decision takes.
 	$(CARGO) bench -p tollgate-gate

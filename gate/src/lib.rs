@@ -11,6 +11,7 @@ mod refusal;
 mod simulate;
 mod snapshot;
 mod target;
+mod throttle;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};
 pub use target::{PATH_BYTES_MAX, Target};
+pub use throttle::{Granted, Outcome, Throttle, ThrottleRule, ThrottleState, Ticket, Verdict};
 
 /// When a request is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,6 +93,7 @@ impl Admin {
         metrics.quotas.subjects.set(signed(subjects));
         if let Some(generation) = self.gateway.generation.load().as_ref() {
             metrics.targets(generation.targets());
+            metrics.throttles.show(generation.throttles());
         }
         Page {
             status: StatusCode::OK,

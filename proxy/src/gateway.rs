@@ -107,6 +107,7 @@ impl Gateway {
         let asked = Asked {
             target: &target,
             caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            priority: grant.priority(),
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
-use tollgate_gate::{Admission, Snapshot, Target};
-use tollgate_store::document::RateLimitHeaders;
+use tollgate_gate::{Admission, Snapshot, Target, ThrottleState};
+use tollgate_store::document::{Priority, RateLimitHeaders};
 use tollgate_store::{Cidr, Name};
 
 use crate::metrics::Metrics;
@@ -58,6 +58,8 @@ pub struct Asked<'a> {
     pub target: &'a Target,
     /// Who asks: the principal, or else the key.
     pub caller: &'a str,
+    /// How soon it is shed where its upstream is throttled.
+    pub priority: Priority,
     /// Where to count what becomes of it.
     pub metrics: &'a Metrics,
 }
@@ -74,16 +76,18 @@ impl Asked<'_> {
 }
 
 impl Generation {
-    /// The generation after `previous`. An upstream that did not change keeps its connections.
+    /// The generation after `previous`. An upstream that did not change keeps its connections, and a throttle that did
+    /// not what it has learned.
     #[must_use]
     pub fn next(snapshot: Snapshot, previous: Option<&Self>, trust: &SystemTrust) -> Self {
         let kept = |name: &Name| previous.and_then(|previous| previous.upstreams.get(name));
         let upstreams = snapshot
             .upstreams()
             .map(|rule| {
-                let upstream = kept(&rule.name)
+                let kept = kept(&rule.name);
+                let upstream = kept
                     .filter(|upstream| upstream.rule() == rule)
-                    .map_or_else(|| Upstream::new(rule, trust), Arc::clone);
+                    .map_or_else(|| Upstream::new(rule, kept, trust), Arc::clone);
                 (rule.name.clone(), upstream)
             })
             .collect();
@@ -114,6 +118,12 @@ impl Generation {
         upstreams.flat_map(|(name, upstream)| upstream.targets().map(move |state| (name, state)))
     }
 
+    /// How the throttles of all upstreams are that have one.
+    pub fn throttles(&self) -> impl Iterator<Item = (&Name, ThrottleState)> {
+        let upstreams = self.upstreams.iter();
+        upstreams.filter_map(|(name, upstream)| Some((name, upstream.throttle()?)))
+    }
+
     /// Looks after the connections to upstreams: call it every second.
     pub fn tend(&self) {
         self.upstreams.values().for_each(Upstream::tend);
@@ -129,7 +139,8 @@ impl Generation {
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let result = upstream.send(request, &asked.errand(record)).await;
+        let permit = upstream.admit(asked.priority, asked.metrics).await?;
+        let result = upstream.send(request, permit, &asked.errand(record)).await;
         record.answered();
         result.map(|response| Answer {
             response,
@@ -148,8 +159,10 @@ impl Generation {
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
+        let permit = upstream.admit(asked.priority, asked.metrics).await?;
         let errand = asked.errand(record);
-        let result = upstream.send_upgrade(request, &errand, &upgrade).await;
+        let what = (&errand, &upgrade);
+        let result = upstream.send_upgrade(request, permit, what).await;
         record.answered();
         let upstream_idle = upstream.idle_max();
         let (response, switch) = match result? {

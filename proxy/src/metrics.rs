@@ -2,6 +2,7 @@
 
 mod labels;
 mod quotas;
+mod throttle;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -26,6 +27,7 @@ use labels::{
     TargetLabels, UpstreamLabels,
 };
 pub use quotas::QuotaMetrics;
+use throttle::Throttles;
 
 /// The most rejected documents that have a series of their own.
 pub const REJECTED_SERIES_MAX: usize = 100;
@@ -80,6 +82,8 @@ pub struct Metrics {
     pub materials_failed: Gauge,
     /// What quotas count and refuse.
     pub quotas: QuotaMetrics,
+    /// What throttled upstreams do.
+    pub throttles: Throttles,
 }
 
 impl Default for Metrics {
@@ -112,10 +116,12 @@ impl Default for Metrics {
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
             quotas: QuotaMetrics::default(),
+            throttles: Throttles::default(),
         };
         metrics.register_requests();
         metrics.register_state();
         metrics.register_listeners();
+        metrics.throttles.register(&mut metrics.registry);
         metrics
     }
 }

@@ -103,6 +103,11 @@ fn kind(refusal: &Refusal) -> Kind {
             "Insufficient scope",
         ),
         Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
+        Refusal::Throttled => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream-busy",
+            "Upstream busy",
+        ),
         Refusal::Upstream(
             UpstreamFault::Connect
             | UpstreamFault::Tls
@@ -175,7 +180,7 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded) => {
+        Refusal::Decision(Decision::Overloaded) | Refusal::Throttled => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
         Refusal::NotReady => {
@@ -335,6 +340,7 @@ mod tests {
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),
+            (Refusal::Throttled, 503),
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
@@ -350,7 +356,11 @@ mod tests {
 
     #[test]
     fn a_503_says_when_to_come_back() {
-        for refusal in [tollgate_gate::Refusal::Overloaded.into(), Refusal::NotReady] {
+        for refusal in [
+            tollgate_gate::Refusal::Overloaded.into(),
+            Refusal::NotReady,
+            Refusal::Throttled,
+        ] {
             assert!(header(&answer(refusal), "retry-after").is_some());
         }
     }

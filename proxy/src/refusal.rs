@@ -22,6 +22,9 @@ pub enum Refusal {
     /// There is no snapshot to decide by, or it does not know this proxy.
     #[error("the proxy does not know yet what to let through")]
     NotReady,
+    /// The upstream has as much to do as it can, or more.
+    #[error("the upstream has too much to do: try again")]
+    Throttled,
     /// The upstream gave no answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),
@@ -66,6 +69,7 @@ impl Refusal {
             Self::BodyBroken => "body_broken",
             Self::BodyStalled => "body_stalled",
             Self::NotReady => "not_ready",
+            Self::Throttled => "throttled",
             Self::Upstream(fault) => fault.code(),
             Self::Internal => "internal",
         }

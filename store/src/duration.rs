@@ -14,6 +14,8 @@ pub(crate) const TIMEOUT_BOUNDS: (Duration, Duration) =
 /// The shortest and the longest pause between two checks of a target.
 const CHECK_INTERVAL_BOUNDS: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_hours(1));
+/// How long a request may wait for room at a throttled upstream.
+const THROTTLE_WAIT_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(1));
 /// How often a key's token may be replaced by itself.
 const ROTATION_BOUNDS: (Duration, Duration) =
     (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
@@ -61,6 +63,10 @@ length! {
 length! {
     /// The pause between two checks of a target: 100 ms to 1 h, written like `500ms`, `5s` or `1m`.
     CheckInterval, CHECK_INTERVAL_BOUNDS, "100ms to 1h"
+}
+length! {
+    /// How long a request may wait for room at a throttled upstream: 0 ms to 1 s, written like `10ms`.
+    ThrottleWait, THROTTLE_WAIT_BOUNDS, "0ms to 1s"
 }
 length! {
     /// The age at which a key's token is replaced: 1 h to 3650 d, written like `24h` or `30d`.

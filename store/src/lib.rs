@@ -24,7 +24,9 @@ pub mod token;
 mod upgrade;
 
 pub use authorities::Authorities;
-pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
+pub use duration::{
+    CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
+};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};

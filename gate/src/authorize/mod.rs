@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tollgate_store::document;
+use tollgate_store::document::{self, Priority};
 use tollgate_store::{Name, UpgradeProtocol};
 
 use crate::identify::{QuotaRule, ScopeRule};
@@ -74,6 +74,8 @@ pub(crate) struct RouteRule {
     pub(crate) upgrades: BTreeSet<UpgradeProtocol>,
     /// How many requests each of its requests counts for.
     pub(crate) cost: u32,
+    /// How soon its requests are shed, unless their principal says so.
+    pub(crate) priority: Priority,
 }
 
 /// Every route of this proxy.
@@ -163,6 +165,14 @@ impl<'s> Grant<'s> {
     pub fn allows_upgrade(&self, protocol: &str) -> bool {
         let mut upgrades = self.route.upgrades.iter();
         upgrades.any(|upgrade| upgrade.as_str().eq_ignore_ascii_case(protocol))
+    }
+
+    /// How soon it is shed where its upstream is throttled: what the principal says, or else the route.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        let principal = self.principal.access().principal.as_ref();
+        let own = principal.and_then(|principal| principal.priority);
+        own.unwrap_or(self.route.priority)
     }
 
     /// The upstream that answers.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_store::Name;
-use tollgate_store::document::{Count, Each, Limit, Quota};
+use tollgate_store::document::{Count, Each, Limit, Priority, Quota};
 
 use crate::meter::{Policy, Weight, policies};
 
@@ -23,6 +23,8 @@ pub(crate) struct PrincipalRule {
     /// Shared with every count of the principal.
     pub(crate) name: Arc<Name>,
     pub(crate) enabled: bool,
+    /// How soon its requests are shed; `None`: as their routes say.
+    pub(crate) priority: Option<Priority>,
 }
 
 /// A scope, by the number that its grants are filed under.

@@ -23,4 +23,5 @@ mod quotas;
 mod simulate;
 mod snapshot;
 mod target;
+mod throttle;
 mod traversal;

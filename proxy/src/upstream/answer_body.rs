@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::pool::Lease;
+use super::throttle::Permit;
 use crate::idle::{IDLE_MAX, Idle, Stalled};
 
 /// The body of an upstream's answer. Dropped before its end, it closes the connection that it came by.
@@ -17,6 +18,8 @@ use crate::idle::{IDLE_MAX, Idle, Stalled};
 pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease>,
+    /// Its room at a throttled upstream.
+    permit: Option<Permit>,
     idle: Idle,
     /// When it must have ended.
     deadline: Option<Pin<Box<Sleep>>>,
@@ -53,6 +56,7 @@ impl AnswerBody {
         let mut body = Self {
             incoming,
             lease,
+            permit: None,
             idle: Idle::new(IDLE_MAX),
             deadline: None,
         };
@@ -68,6 +72,12 @@ impl AnswerBody {
         self
     }
 
+    /// The same, which gives its room back when it ends.
+    pub(super) fn hold(mut self, permit: Option<Permit>) -> Self {
+        self.permit = permit.filter(|_| !self.is_end_stream());
+        self
+    }
+
     /// The same, which must have ended by then.
     pub(super) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
@@ -75,6 +85,7 @@ impl AnswerBody {
     }
 
     fn end(&mut self) {
+        self.permit = None;
         if let Some(lease) = self.lease.take() {
             lease.end();
         }
@@ -109,7 +120,10 @@ impl Body for AnswerBody {
         let frame = std::task::ready!(self.poll(context));
         match &frame {
             // It is of no use any more.
-            Some(Err(_)) => self.lease = None,
+            Some(Err(_)) => {
+                self.lease = None;
+                self.permit = None;
+            }
             Some(Ok(_)) if !self.is_end_stream() => {}
             _ => self.end(),
         }

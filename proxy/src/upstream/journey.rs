@@ -12,6 +12,7 @@ use super::fault::SendFault;
 use super::request_body::{RequestBody, Sent};
 use super::retry::Template;
 use super::target::Place;
+use super::throttle::Permit;
 use super::{Errand, Upstream};
 use crate::refusal::Refusal;
 
@@ -31,6 +32,8 @@ pub(super) struct Journey<'a> {
     /// How many targets could not be connected to.
     unconnected: usize,
     retries: u32,
+    /// What is told how it goes, where the upstream is throttled.
+    permit: Option<&'a mut Permit>,
 }
 
 impl<'a> Journey<'a> {
@@ -38,6 +41,7 @@ impl<'a> Journey<'a> {
         upstream: &'a Upstream,
         errand: &'a Errand<'a>,
         request: Request<Incoming>,
+        permit: Option<&'a mut Permit>,
     ) -> Self {
         let (head, body) = request.into_parts();
         let received = Arc::clone(&errand.received);
@@ -51,6 +55,7 @@ impl<'a> Journey<'a> {
             tried: Places::default(),
             unconnected: 0,
             retries: 0,
+            permit,
         }
     }
 
@@ -62,21 +67,39 @@ impl<'a> Journey<'a> {
             match self.attempt(place).await {
                 Ok(response) => {
                     self.upstream.note_answer(number);
+                    self.tell(|permit| permit.answered(response.status()));
                     let rules = self.upstream.retries.as_ref();
                     let cause = rules.and_then(|rules| rules.cause_of_status(response.status()));
                     if !cause.is_some_and(|cause| self.goes_again(cause)) {
                         return Ok(response);
                     }
                 }
-                Err(_) if self.errand.received.is_stalled() => return Err(Refusal::BodyStalled),
-                Err(_) if self.errand.received.is_broken() => return Err(Refusal::BodyBroken),
+                Err(_) if self.errand.received.is_stalled() => {
+                    self.tell(Permit::ignore);
+                    return Err(Refusal::BodyStalled);
+                }
+                Err(_) if self.errand.received.is_broken() => {
+                    self.tell(Permit::ignore);
+                    return Err(Refusal::BodyBroken);
+                }
                 Err(fault) => {
                     self.upstream.note_failure(number, &fault);
-                    if !self.goes_on(&fault) {
+                    let goes_on = self.goes_on(&fault);
+                    // A target that can't be reached while others can is no sign of load.
+                    if !goes_on || !fault.is_connect() {
+                        self.tell(Permit::failed);
+                    }
+                    if !goes_on {
                         return Err(self.upstream.complain(&fault).into());
                     }
                 }
             }
+        }
+    }
+
+    fn tell(&mut self, what: impl FnOnce(&mut Permit)) {
+        if let Some(permit) = self.permit.as_deref_mut() {
+            what(permit);
         }
     }
 
@@ -99,8 +122,12 @@ impl<'a> Journey<'a> {
 
     async fn attempt(&mut self, place: &Arc<Place>) -> Result<Response<AnswerBody>, SendFault> {
         let limits = self.upstream.limits;
+        let permit = self.permit.as_deref_mut();
         let too_late = async {
             self.sent.wait().await;
+            if let Some(permit) = permit {
+                permit.depart();
+            }
             tokio::time::sleep(limits.response).await;
         };
         let answer = exchange(place, &mut self.request, self.errand.target);

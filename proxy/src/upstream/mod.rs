@@ -15,6 +15,7 @@ mod request_body;
 mod retry;
 mod security;
 mod target;
+mod throttle;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +26,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
-use tollgate_gate::{Target, UpstreamRule};
-use tollgate_store::document;
+use tollgate_gate::{Target, ThrottleState, UpstreamRule};
+use tollgate_store::document::{self, Priority};
 use tollgate_store::{TargetUrl, Timeout};
 
 use crate::idle::IDLE_MAX;
@@ -48,6 +49,7 @@ use security::Security;
 pub use security::SystemTrust;
 pub use target::Flight;
 use target::Place;
+use throttle::{Permit, Throttle};
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the log tells why an upstream gives no answer.
@@ -65,6 +67,7 @@ pub struct Upstream {
     limits: Limits,
     retries: Option<RetryRules>,
     budget: Budget,
+    throttle: Option<Arc<Throttle>>,
     is_renewing: AtomicBool,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
@@ -115,14 +118,20 @@ pub struct TargetState<'a> {
 }
 
 impl Upstream {
-    /// An upstream without connections yet.
+    /// An upstream without connections yet. What its throttle has learned is taken from `previous`.
     #[must_use]
-    pub fn new(rule: &Arc<UpstreamRule>, trust: &SystemTrust) -> Arc<Self> {
+    pub fn new(
+        rule: &Arc<UpstreamRule>,
+        previous: Option<&Arc<Self>>,
+        trust: &SystemTrust,
+    ) -> Arc<Self> {
         let upstream = &rule.upstream;
         let is_encrypted = upstream.targets.iter().any(TargetUrl::encrypted);
         let security = is_encrypted
             .then(|| Security::new(upstream.tls.as_ref(), upstream.protocol, trust))
             .map(Arc::new);
+        let learned = previous.and_then(|previous| previous.throttle.as_ref());
+        let declared = upstream.throttle.as_ref();
         let upstream = Arc::new(Self {
             places: places(upstream, security.as_ref()),
             rule: Arc::clone(rule),
@@ -132,6 +141,7 @@ impl Upstream {
             limits: Limits::new(upstream),
             retries: upstream.retries.as_ref().map(RetryRules::new),
             budget: Budget::default(),
+            throttle: declared.map(|declared| Throttle::next(declared, learned)),
             is_renewing: AtomicBool::new(false),
             told: Mutex::default(),
         });
@@ -162,29 +172,55 @@ impl Upstream {
         })
     }
 
+    /// How its throttle is, where it has one.
+    #[must_use]
+    pub fn throttle(&self) -> Option<ThrottleState> {
+        self.throttle.as_ref().map(|throttle| throttle.seen())
+    }
+
+    /// Finds room for a request, where there may be too many.
+    pub async fn admit(
+        &self,
+        priority: Priority,
+        metrics: &Metrics,
+    ) -> Result<Option<Permit>, Refusal> {
+        match &self.throttle {
+            None => Ok(None),
+            Some(throttle) => {
+                let permit = Throttle::admit(throttle, priority, (&self.rule.name, metrics));
+                permit.await.map(Some)
+            }
+        }
+    }
+
     /// Sends a request to a target, and waits for the head of its answer. Where there is no connection to one, another
     /// is tried; what else is tried again is declared.
     pub async fn send(
         &self,
         request: Request<Incoming>,
+        mut permit: Option<Permit>,
         errand: &Errand<'_>,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let journey = Journey::new(self, errand, request);
+        let journey = Journey::new(self, errand, request, permit.as_mut());
         let Some(limit) = self.limits.request else {
-            return journey.run().await;
+            let answer = journey.run().await?;
+            return Ok(answer.map(|body| body.hold(permit)));
         };
         let deadline = Instant::now() + limit;
         let answer = tokio::time::timeout_at(deadline, journey.run()).await;
-        let answer = answer.unwrap_or_else(|_| Err(UpstreamFault::Deadline.into()))?;
-        Ok(answer.map(|body| body.until(deadline)))
+        let answer = answer.unwrap_or_else(|_| {
+            permit.as_mut().map(Permit::failed);
+            Err(UpstreamFault::Deadline.into())
+        })?;
+        Ok(answer.map(|body| body.hold(permit).until(deadline)))
     }
 
     /// Sends a request whose answer may make something else of the connection, on one of its own.
     pub async fn send_upgrade(
         &self,
         request: Request<Incoming>,
-        errand: &Errand<'_>,
-        upgrade: &Upgrade,
+        mut permit: Option<Permit>,
+        (errand, upgrade): (&Errand<'_>, &Upgrade),
     ) -> Result<Switched, Refusal> {
         let number = self.choose(errand, Places::default());
         let number = number.ok_or(Refusal::Internal)?;
@@ -196,9 +232,16 @@ impl Upstream {
         match outcome.unwrap_or(Err(SendFault::TooLate)) {
             Ok(switched) => {
                 self.note_answer(number);
-                Ok(switched)
+                Ok(match switched {
+                    Switched::Answer(answer) => {
+                        Switched::Answer(answer.map(|body| body.hold(permit)))
+                    }
+                    // It may last for hours, and tells nothing of how busy its upstream is.
+                    tunnel @ Switched::Tunnel(..) => tunnel,
+                })
             }
             Err(fault) => {
+                permit.as_mut().map(Permit::failed);
                 self.note_failure(number, &fault);
                 Err(self.complain(&fault).into())
             }

@@ -19,6 +19,7 @@ mod reference;
 mod role;
 mod route;
 mod scope;
+mod throttle;
 mod upstream;
 
 use serde::Serialize;
@@ -49,6 +50,10 @@ pub use reference::Reference;
 pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{COST_MAX, Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
+pub use throttle::{
+    Priority, THROTTLE_LIMIT_BOUNDS, THROTTLE_LIMIT_MAX, THROTTLE_LIMIT_MIN, THROTTLE_PERCENTILE,
+    THROTTLE_PERCENTILE_BOUNDS, Throttle,
+};
 pub use upstream::{
     ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
     Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_metadata, check_set, enabled};
-use super::{Declaration, Kind, Spec};
+use super::{Declaration, Kind, Priority, Spec};
 use crate::{Description, Name, Problem};
 
 /// The most roles of one principal.
@@ -29,6 +29,10 @@ pub struct Principal {
     /// The quotas that all its credentials are counted by: 1 to 8; none where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<BTreeSet<Name>>,
+    /// How soon its requests are shed where an upstream is throttled, whatever their routes say; as those say where
+    /// left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
     /// Whether its credentials open anything.
     #[serde(default = "enabled")]
     pub enabled: bool,

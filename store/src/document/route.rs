@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number, check_set};
 use super::scope::MATCHERS_MAX;
-use super::{Declaration, Kind, Spec};
+use super::{Declaration, Kind, Priority, Spec};
 use crate::{Description, HostPattern, Method, Name, PathPattern, Problem, UpgradeProtocol};
 
 /// The most protocols that one route may be upgraded to.
@@ -39,6 +39,10 @@ pub struct Route {
     /// How many requests each of its requests counts for in quotas, 1 to 1,000: 1 where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<u32>,
+    /// How soon its requests are shed where its upstream is throttled, unless their principal says so:
+    /// [`Priority::Default`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
 }
 
 impl Declaration for Route {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number, check_set};
-use super::{Declaration, Kind, Spec};
+use super::{Declaration, Kind, Spec, Throttle};
 use crate::{
     Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
     TargetUrl, Timeout,
@@ -54,6 +54,9 @@ pub struct Upstream {
     /// What is sent again after it failed; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retries: Option<Retries>,
+    /// How many requests at once it is given; any number where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Throttle>,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -189,7 +192,9 @@ impl Declaration for Upstream {
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
         health.map_err(|problem| problem.under("health"))?;
         let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
-        retries.map_err(|problem| problem.under("retries"))
+        retries.map_err(|problem| problem.under("retries"))?;
+        let throttle = self.throttle.as_ref().map_or(Ok(()), Throttle::check);
+        throttle.map_err(|problem| problem.under("throttle"))
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn rules(
             upstream: Arc::clone(upstream),
             upgrades: route.upgrades.clone().unwrap_or_default(),
             cost: route.cost.unwrap_or(1),
+            priority: route.priority.unwrap_or_default(),
         };
         routes.insert(route, rule);
     }

@@ -67,6 +67,7 @@ impl<'e> Rules<'e> {
         let rule = PrincipalRule {
             name: Arc::new(name.clone()),
             enabled: principal.enabled,
+            priority: principal.priority,
         };
         Ok(Standing {
             rule: Arc::new(rule),

@@ -1,0 +1,183 @@
+//! What the throttle is for, in simulated time.
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "counts here are small, and zero is zero"
+)]
+
+mod plot;
+mod scenarios;
+mod simulation;
+
+use std::ops::Range;
+use std::path::Path;
+
+use simulation::{Second, World};
+
+/// The least part of what could be answered that is.
+const GOODPUT_MIN: f64 = 0.9;
+/// The most times that an answer may take as long as by itself.
+const LATENCY_MAX: f64 = 2.0;
+
+#[test]
+fn a_latency_step_keeps_goodput_and_latency() {
+    let world = scenarios::latency_step();
+    let seconds = world.run();
+
+    assert_served(&world, &seconds, 10..30);
+    assert_served(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 90..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn half_of_the_capacity_is_found_and_the_rest_again() {
+    let world = scenarios::capacity_halved();
+    let seconds = world.run();
+
+    assert_served(&world, &seconds, 10..30);
+    assert_served(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 90..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn timeouts_that_are_not_for_load_do_not_close_the_door() {
+    let world = scenarios::steady_timeouts();
+    let seconds = world.run();
+
+    assert_served(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 110..120);
+}
+
+#[test]
+fn fast_and_slow_routes_side_by_side_are_no_congestion() {
+    let world = scenarios::bimodal_routes();
+    let seconds = world.run();
+
+    for range in [10..30, 40..80, 110..120] {
+        assert_goodput(&world, &seconds, range);
+    }
+    assert_nothing_shed(&seconds, 10..30);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn what_was_learned_outlasts_idleness() {
+    let world = scenarios::idle_restart();
+    let seconds = world.run();
+
+    assert_eq!(answered(&seconds[35..80]), 0.0);
+    assert_nothing_shed(&seconds, 80..120);
+    assert_served(&world, &seconds, 81..120);
+}
+
+#[test]
+fn ten_proxies_share_a_backend_without_a_word() {
+    let world = scenarios::ten_proxies();
+    let seconds = world.run();
+
+    assert_served(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 110..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn the_lowest_are_shed_first() {
+    let world = scenarios::priorities();
+    let seconds = world.run();
+    assert_served(&world, &seconds, 40..80);
+
+    let share = |place: usize| {
+        let sum = |counts: fn(&Second) -> [u32; 3]| -> f64 {
+            let counts = seconds[40..80].iter().map(|it| counts(it)[place]);
+            counts.sum::<u32>().into()
+        };
+        sum(|second| second.shed) / sum(|second| second.offered)
+    };
+    let [critical, default, batch] = [0, 1, 2].map(share);
+    assert!(critical < 0.01, "critical {critical}");
+    assert!(default < 0.6, "default {default}");
+    assert!(batch > 0.9, "batch {batch}");
+}
+
+#[test]
+fn a_somewhat_slower_upstream_is_taken_as_it_is() {
+    let mut world = scenarios::latency_step();
+    for phase in &mut world.phases {
+        phase.rate = 1_000.0;
+    }
+    world.phases[1].service = world.phases[0].service.mul_f64(1.35);
+    let seconds = world.run();
+
+    for range in [10..30, 70..80, 110..120] {
+        assert_nothing_shed(&seconds, range);
+    }
+}
+
+/// `make plots` writes them.
+#[test]
+fn plots_show_what_is_simulated() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides/throttling");
+    let writes = std::env::var_os("TOLLGATE_TEST_PLOTS").is_some();
+    for scenario in scenarios::all() {
+        let svg = plot::svg(&scenario, &scenario.2.run());
+        let path = folder.join(format!("{}.svg", scenario.0));
+        if writes {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, svg).unwrap();
+        } else {
+            let drawn = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(drawn == svg, "{} is stale: make plots", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let world = scenarios::priorities();
+    let limits = |seconds: Vec<Second>| -> Vec<_> { seconds.iter().map(|it| it.limit).collect() };
+    assert_eq!(limits(world.run()), limits(world.run()));
+}
+
+fn assert_served(world: &World, seconds: &[Second], range: Range<usize>) {
+    assert_goodput(world, seconds, range.clone());
+    let alone = phase(world, &range).mean().as_secs_f64();
+    let p99 = percentile(&seconds[range.clone()], 0.99);
+    assert!(
+        p99 <= alone * LATENCY_MAX,
+        "{range:?}: p99 of {p99} s, where one alone takes {alone} s"
+    );
+}
+
+fn assert_goodput(world: &World, seconds: &[Second], range: Range<usize>) {
+    let phase = phase(world, &range);
+    let most = phase.capacity().min(phase.rate * (1.0 - phase.lost));
+    let goodput = answered(&seconds[range.clone()]) / range.len() as f64;
+    assert!(
+        goodput >= most * GOODPUT_MIN,
+        "{range:?}: {goodput} a second of {most}"
+    );
+}
+
+fn assert_nothing_shed(seconds: &[Second], range: Range<usize>) {
+    let shed = seconds[range.clone()].iter().flat_map(|second| second.shed);
+    assert_eq!(shed.sum::<u32>(), 0, "{range:?}");
+}
+
+/// The phase that a range of seconds is in.
+fn phase<'w>(world: &'w World, range: &Range<usize>) -> &'w simulation::Phase {
+    let begun = |phase: &&simulation::Phase| phase.from_second as usize <= range.start;
+    world.phases.iter().rfind(begun).unwrap()
+}
+
+fn answered(seconds: &[Second]) -> f64 {
+    f64::from(seconds.iter().map(|second| second.answered).sum::<u32>())
+}
+
+fn percentile(seconds: &[Second], share: f64) -> f64 {
+    let mut latencies: Vec<_> = seconds.iter().flat_map(|it| &it.latencies).collect();
+    latencies.sort_by(|a, b| a.total_cmp(b));
+    let last = (latencies.len() - 1) as f64;
+    *latencies[(last * share) as usize]
+}

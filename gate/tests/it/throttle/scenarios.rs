@@ -1,0 +1,128 @@
+//! What is simulated: each is a backend that can answer 2,000 requests a second at first, by 100 at once in 50 ms.
+
+use std::time::Duration;
+
+use super::simulation::{Phase, World};
+
+const SERVICE: Duration = Duration::from_millis(50);
+const SERVERS: usize = 100;
+const SECONDS: u32 = 120;
+
+/// Everything well, at 70 % of what the backend can do.
+const USUAL: Phase = Phase {
+    from_second: 0,
+    rate: 1_400.0,
+    service: SERVICE,
+    servers: SERVERS,
+    slow: 0.0,
+    lost: 0.0,
+};
+
+/// A scenario: its file's name, its title, and what is simulated.
+pub(crate) type Scenario = (&'static str, &'static str, World);
+
+/// Latency is five times as long from 30 s to 80 s.
+pub(crate) fn latency_step() -> World {
+    let slow = Phase {
+        service: SERVICE * 5,
+        ..USUAL
+    };
+    world(11, [USUAL, slow, USUAL])
+}
+
+/// Half of the backend is gone from 30 s to 80 s, under 90 % of the load that all of it could take.
+pub(crate) fn capacity_halved() -> World {
+    let usual = Phase {
+        rate: 1_800.0,
+        ..USUAL
+    };
+    let half = Phase {
+        servers: SERVERS / 2,
+        ..usual
+    };
+    world(12, [usual, half, usual])
+}
+
+/// One request in twenty is never answered from 30 s to 80 s.
+pub(crate) fn steady_timeouts() -> World {
+    let lossy = Phase {
+        lost: 0.05,
+        ..USUAL
+    };
+    world(13, [USUAL, lossy, USUAL])
+}
+
+/// A fifth of all requests takes ten times as long as the others; too many come from 30 s to 80 s.
+pub(crate) fn bimodal_routes() -> World {
+    let usual = Phase {
+        service: SERVICE / 5,
+        slow: 0.2,
+        rate: 2_500.0,
+        ..USUAL
+    };
+    let rush = Phase {
+        rate: 7_000.0,
+        ..usual
+    };
+    world(14, [usual, rush, usual])
+}
+
+/// Nobody asks from 30 s to 80 s.
+pub(crate) fn idle_restart() -> World {
+    let idle = Phase { rate: 0.0, ..USUAL };
+    world(15, [USUAL, idle, USUAL])
+}
+
+/// Ten proxies, each for itself, before a backend of twice the size; too many requests come from 30 s to 80 s.
+pub(crate) fn ten_proxies() -> World {
+    let usual = Phase {
+        servers: SERVERS * 2,
+        rate: 2_800.0,
+        ..USUAL
+    };
+    let rush = Phase {
+        rate: 8_000.0,
+        ..usual
+    };
+    let mut world = world(16, [usual, rush, usual]);
+    world.proxies = 10;
+    world
+}
+
+/// Twice what the backend can do from 30 s to 80 s, a fifth of it critical and a fifth batch.
+pub(crate) fn priorities() -> World {
+    let rush = Phase {
+        rate: 4_000.0,
+        ..USUAL
+    };
+    let mut world = world(17, [USUAL, rush, USUAL]);
+    world.is_mixed = true;
+    world
+}
+
+/// All of them.
+pub(crate) fn all() -> [Scenario; 7] {
+    [
+        ("latency-step", "Latency x 5", latency_step()),
+        ("capacity-halved", "Capacity halved", capacity_halved()),
+        ("steady-timeouts", "5 % never answered", steady_timeouts()),
+        ("bimodal-routes", "Fast and slow routes", bimodal_routes()),
+        ("idle-restart", "Idle, then as before", idle_restart()),
+        ("ten-proxies", "Ten proxies", ten_proxies()),
+        ("priorities", "Twice too many", priorities()),
+    ]
+}
+
+fn world(seed: u64, [before, meanwhile, after]: [Phase; 3]) -> World {
+    let from = |from_second, phase| Phase {
+        from_second,
+        ..phase
+    };
+    World {
+        seed,
+        seconds: SECONDS,
+        proxies: 1,
+        phases: vec![before, from(30, meanwhile), from(80, after)],
+        is_mixed: false,
+    }
+}

@@ -17,6 +17,7 @@ mod http2;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;
+mod reasons;
 mod replacement;
 mod retries;
 mod soak;

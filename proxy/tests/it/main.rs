@@ -11,6 +11,7 @@ mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
+mod explain;
 mod floods;
 mod forwarding;
 mod http2;

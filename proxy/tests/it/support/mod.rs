@@ -12,7 +12,7 @@ mod upstream;
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Body, Client, Reply};
 pub(crate) use echo::{Echo, GRANTED, read_head};
-pub(crate) use process::{Process, run_command, run_to_end};
+pub(crate) use process::{Process, run_command, run_command_with, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use tls::{Files, TlsClient, ask};

@@ -43,6 +43,14 @@ pub struct Gateway {
     pub ledger: Arc<Ledger>,
 }
 
+/// What becomes of a request that is not refused.
+enum Reply {
+    /// The upstream answers, and what decides whether a connection that turned into something else may go on.
+    Upstream(Answer, Option<Check>),
+    /// The proxy answers by itself.
+    Page(Response<Bytes>),
+}
+
 impl Gateway {
     /// A gateway that refuses everything until it is given a generation.
     #[must_use]
@@ -61,7 +69,7 @@ impl Gateway {
         mut request: Request<Incoming>,
         (peer, request_id, now): (&Peer, &HeaderValue, Now),
         record: &mut Record,
-    ) -> Result<(Answer, Option<Check>), Refusal> {
+    ) -> Result<Reply, Refusal> {
         #[cfg(test)]
         assert!(!request.headers().contains_key("x-test-panic"), "a bug");
         let authority = filter::check(&request)?;
@@ -70,11 +78,16 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
+        if let Some(page) = generation.well_known.find(&target) {
+            return Ok(Reply::Page(page));
+        }
         let principal = generation
             .snapshot
             .identify(request.headers(), peer.client, now)?;
         record.principal(principal);
-        let grant = generation.snapshot.authorize(principal, &target)?;
+        let grant = generation.snapshot.authorize(principal, &target);
+        let grant =
+            grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
         let authority = authority.map(ToOwned::to_owned);
@@ -110,7 +123,7 @@ impl Gateway {
                 Box::pin(generation.forward_upgrade(request, what, admission, record)).await?
             }
         };
-        Ok((answer, check))
+        Ok(Reply::Upstream(answer, check))
     }
 
     /// Whether a client may go on with what its connection turned into, by what decides at that time.
@@ -208,7 +221,7 @@ impl Handler for Gateway {
         };
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
         let (mut head, content) = match result {
-            Ok((answer, check)) => {
+            Ok(Reply::Upstream(answer, check)) => {
                 let (head, body) = answer.response.into_parts();
                 if let (Some(made), Some(check)) = (answer.switch, check) {
                     let head = (head, answer.admission);
@@ -216,12 +229,24 @@ impl Handler for Gateway {
                 }
                 (head, Content::Upstream(body, answer.admission))
             }
+            Ok(Reply::Page(page)) => {
+                let (head, body) = page.into_parts();
+                (head, Content::Own(without_body(is_head, body)))
+            }
             Err(refusal) => {
                 record.refuse(&refusal);
                 let path = credential::redacted(uri.path());
                 let id = request_id.to_str().unwrap_or_default();
-                let (head, body) = problem::response(&refusal, path, id).into_parts();
-                (head, Content::Problem(without_body(is_head, body)))
+                let metadata = generation
+                    .as_deref()
+                    .and_then(|generation| generation.well_known.resource_metadata());
+                let asked = problem::Asked {
+                    path,
+                    request_id: id,
+                    resource_metadata: metadata,
+                };
+                let (head, body) = problem::response(&refusal, &asked).into_parts();
+                (head, Content::Own(without_body(is_head, body)))
             }
         };
         headers::to_client(&mut head.headers, &request_id);

@@ -15,6 +15,7 @@ use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
 use crate::upstream::{AnswerBody, Errand, Flight, Switched, SystemTrust, TargetState, Upstream};
+use crate::well_known::WellKnown;
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Generation {
     pub number: u64,
     /// What decides.
     pub snapshot: Snapshot,
+    /// What is answered without asking who asks.
+    pub well_known: WellKnown,
     upstreams: HashMap<Name, Arc<Upstream>>,
 }
 
@@ -88,6 +91,7 @@ impl Generation {
             .collect();
         Self {
             number: previous.map_or(0, |previous| previous.number) + 1,
+            well_known: WellKnown::of(snapshot.proxy()),
             snapshot,
             upstreams,
         }

@@ -10,6 +10,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use tollgate_gate::{CredentialFault, Malformed, OverQuota};
+use tollgate_store::Name;
 
 use crate::refusal::{Refusal, UpstreamFault};
 
@@ -36,17 +37,28 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
-/// The answer to a request that was refused. `path` is the request's, without the query.
+/// What was asked, as far as an answer repeats it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Where the proxy says who hands out tokens (RFC 9728).
+    pub resource_metadata: Option<&'a str>,
+}
+
+/// The answer to a request that was refused.
 #[must_use]
-pub fn response(refusal: &Refusal, path: &str, request_id: &str) -> Response<Bytes> {
+pub fn response(refusal: &Refusal, asked: &Asked<'_>) -> Response<Bytes> {
     let kind = kind(refusal);
     let problem = Problem {
         r#type: format!("urn:tollgate:problem:{}", kind.code),
         title: kind.title,
         status: kind.status.as_u16(),
         detail: &detail(refusal),
-        instance: path,
-        request_id,
+        instance: asked.path,
+        request_id: asked.request_id,
     };
     // Texts and a number: JSON can hold them all.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -57,7 +69,7 @@ pub fn response(refusal: &Refusal, path: &str, request_id: &str) -> Response<Byt
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    add_headers(refusal, headers);
+    add_headers(refusal, asked, headers);
     response
 }
 
@@ -100,7 +112,7 @@ fn kind(refusal: &Refusal) -> Kind {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
         // Also whatever the engine may one day refuse beyond.
-        Refusal::Decision(_) => (
+        Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
             StatusCode::FORBIDDEN,
             "insufficient-scope",
             "Insufficient scope",
@@ -142,7 +154,7 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into()
         }
         Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
-        Refusal::Decision(Decision::OutOfScope { .. }) => {
+        Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
         }
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
@@ -158,7 +170,7 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
     }
 }
 
-fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
+fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
     use tollgate_gate::Refusal as Decision;
 
     match refusal {
@@ -167,15 +179,19 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
-            let challenge = match fault {
-                CredentialFault::Missing => "Bearer realm=\"tollgate\"",
-                _ => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
+            let error = match fault {
+                CredentialFault::Missing => None,
+                _ => Some("invalid_token"),
             };
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
         }
         Refusal::Decision(Decision::OutOfScope { .. }) => {
-            let challenge = "Bearer realm=\"tollgate\", error=\"insufficient_scope\"";
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let error = Some("insufficient_scope");
+            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
+        }
+        Refusal::ScopeMissing { needed, .. } => {
+            let error = Some("insufficient_scope");
+            headers.insert(WWW_AUTHENTICATE, challenge(error, Some(needed), asked));
         }
         Refusal::Decision(Decision::OverQuota(over)) => add_rate_limit(over, headers),
         Refusal::Decision(Decision::Overloaded) => {
@@ -186,6 +202,21 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
         }
         _ => {}
     }
+}
+
+/// How to authenticate: RFC 6750, section 3, and RFC 9728, section 5.1. Names and URLs hold no quotes.
+fn challenge(error: Option<&str>, scope: Option<&Name>, asked: &Asked<'_>) -> HeaderValue {
+    let mut text = "Bearer realm=\"tollgate\"".to_owned();
+    for (name, value) in [
+        ("error", error),
+        ("scope", scope.map(Name::as_str)),
+        ("resource_metadata", asked.resource_metadata),
+    ] {
+        if let Some(value) = value {
+            text.extend([", ", name, "=\"", value, "\""]);
+        }
+    }
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
 }
 
 /// `RateLimit` and `RateLimit-Policy` as of the IETF's draft-ietf-httpapi-ratelimit-headers, and `Retry-After`.
@@ -214,7 +245,7 @@ fn seconds_rounded_up(length: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use tollgate_store::{KeyId, Name};
+    use tollgate_store::KeyId;
 
     use super::*;
     use crate::filter::Fault;
@@ -224,7 +255,12 @@ mod tests {
     }
 
     fn answer(refusal: impl Into<Refusal>) -> Response<Bytes> {
-        response(&refusal.into(), "/v1/orders", "r-1")
+        let asked = Asked {
+            path: "/v1/orders",
+            request_id: "r-1",
+            resource_metadata: None,
+        };
+        response(&refusal.into(), &asked)
     }
 
     fn body(refusal: impl Into<Refusal>) -> Value {

@@ -17,6 +17,7 @@ mod path;
 mod problem;
 mod secret;
 mod server;
+mod service_url;
 mod timestamp;
 pub mod token;
 mod upgrade;
@@ -32,6 +33,7 @@ pub use path::{PathPattern, Segment};
 pub use problem::{Problem, Step};
 pub use secret::Secret;
 pub use server::{CheckPath, ServerName};
+pub use service_url::ServiceUrl;
 pub use timestamp::Timestamp;
 pub use upgrade::UpgradeProtocol;
 

@@ -3,6 +3,13 @@ resource "tollgate_proxy" "edge" {
   description     = "Everything that enters from outside."
   trusted_proxies = ["10.0.0.0/8"]
 
+  # Refusals tell clients of OAuth 2.0 where to get a token.
+  resource_metadata = {
+    resource              = "https://api.example.com"
+    authorization_servers = ["https://login.example.com"]
+    scopes                = ["orders:read"]
+  }
+
   listen = [
     { address = "0.0.0.0:8080" },
     { address = "unix:/run/tollgate/edge.sock" },

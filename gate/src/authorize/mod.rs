@@ -1,5 +1,6 @@
 //! What a principal may do, and where it goes.
 
+mod needed;
 mod path_trie;
 mod request_table;
 

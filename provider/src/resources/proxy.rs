@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
-    TRUSTED_PROXIES_MAX, TlsVersion,
+    AUTHORIZATION_SERVERS_MAX, CERTIFICATES_MAX, ClientCertificates, Kind, LISTEN_MAX,
+    PROXY_PROTOCOL_MAX, SCOPES_SUPPORTED_MAX, TRUSTED_PROXIES_MAX, TlsVersion,
 };
-use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender};
+use tollgate_store::{Cidr, ListenAddress, MaterialReference, Name, ProxySender, ServiceUrl};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -62,10 +62,35 @@ impl Resource for Proxy {
                         "The networks of load balancers whose word about a client is taken: its address \
                          (`X-Forwarded-For`), its request id and its trace. Nobody's where left out.",
                     ),
+                Attribute::optional("resource_metadata", Shape::single(resource_metadata()))
+                    .describe(
+                        "What each proxy tells clients of OAuth 2.0 of itself (RFC 9728): at \
+                         `/.well-known/oauth-protected-resource`, followed by the resource's path, to whoever asks, and \
+                         by its URL in `WWW-Authenticate` of refusals. Nothing where left out.",
+                    ),
                 force_destroy(),
             ],
         }
     }
+}
+
+fn resource_metadata() -> [Attribute; 3] {
+    [
+        Attribute::required("resource", Type::String)
+            .check(ServiceUrl::parse)
+            .describe(
+                "What clients call it, which is what tokens are made out to: an `https` URL without a query, like \
+                 `https://api.example.com`.",
+            ),
+        Attribute::required("authorization_servers", Type::list_of_strings())
+            .check(ServiceUrl::parse)
+            .at_most(AUTHORIZATION_SERVERS_MAX)
+            .describe("Who hands out tokens: 1 to 16 issuers, like `https://login.example.com`."),
+        Attribute::optional("scopes", Type::set_of_strings())
+            .check(Name::parse)
+            .at_most(SCOPES_SUPPORTED_MAX)
+            .describe("The scopes that clients may ask for, 1 to 100. They are not told where left out."),
+    ]
 }
 
 fn tls() -> [Attribute; 5] {

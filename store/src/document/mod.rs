@@ -16,6 +16,7 @@ mod principal;
 mod proxy;
 mod quota;
 mod reference;
+mod resource_metadata;
 mod role;
 mod route;
 mod scope;
@@ -43,6 +44,7 @@ pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, Princi
 pub use proxy::{LISTEN_MAX, Proxy, TRUSTED_PROXIES_MAX};
 pub use quota::{Each, LIMITS_MAX, Limit, Quota, REQUESTS_MAX};
 pub use reference::Reference;
+pub use resource_metadata::{AUTHORIZATION_SERVERS_MAX, ResourceMetadata, SCOPES_SUPPORTED_MAX};
 pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};

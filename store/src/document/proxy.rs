@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::check_count;
-use super::{Declaration, Kind, Listen, Spec, listen};
+use super::{Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
 use crate::{Cidr, Description, Problem};
 
 /// The most addresses that one proxy listens on.
@@ -25,6 +25,9 @@ pub struct Proxy {
     /// The networks whose word about a client is taken: its address (`X-Forwarded-For`), its request id and its trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<BTreeSet<Cidr>>,
+    /// What it says of itself to clients of OAuth 2.0 (RFC 9728); nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_metadata: Option<ResourceMetadata>,
 }
 
 impl Declaration for Proxy {
@@ -37,6 +40,9 @@ impl Declaration for Proxy {
             self.trusted_proxies.as_ref().map(BTreeSet::len),
             TRUSTED_PROXIES_MAX,
         )?;
+        let metadata = self.resource_metadata.as_ref();
+        let metadata = metadata.map_or(Ok(()), ResourceMetadata::check);
+        metadata.map_err(|problem| problem.under("resource_metadata"))?;
         listen::check(&self.listen)
     }
 }

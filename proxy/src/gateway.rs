@@ -104,10 +104,15 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
+        let forwards = grant.upstream().upstream.forward_credential;
+        let own = forwards.then(|| headers::credentials(request.headers()));
         let mut request = vouched(request, &voucher);
+        request.headers_mut().extend(own.unwrap_or_default());
         let asked = Asked {
             target: &target,
             caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            grant: &grant,
+            now: now.wall,
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {

@@ -1,13 +1,13 @@
 //! What requests are decided and carried by: a snapshot and its upstreams, swapped together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
-use tollgate_gate::{Admission, Snapshot, Target};
+use tollgate_gate::{Admission, Grant, Snapshot, Target};
 use tollgate_store::{Cidr, Name};
 
 use crate::metrics::Metrics;
@@ -60,6 +60,10 @@ pub struct Asked<'a> {
     pub target: &'a Target,
     /// Who asks: the principal, or else the key.
     pub caller: &'a str,
+    /// What lets it through.
+    pub grant: &'a Grant<'a>,
+    /// When it came.
+    pub now: jiff::Timestamp,
     /// Where to count what becomes of it.
     pub metrics: &'a Metrics,
 }
@@ -69,6 +73,8 @@ impl Asked<'_> {
         Errand {
             target: self.target,
             caller: self.caller,
+            grant: self.grant,
+            now: self.now,
             received: record.send_on(),
             metrics: self.metrics,
         }
@@ -107,6 +113,15 @@ impl Generation {
     pub fn targets(&self) -> impl Iterator<Item = (&Name, TargetState<'_>)> {
         let upstreams = self.upstreams.iter();
         upstreams.flat_map(|(name, upstream)| upstream.targets().map(move |state| (name, state)))
+    }
+
+    /// The public keys that verify what upstreams are told, as a set (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        let keys = self.upstreams.values().flat_map(|upstream| upstream.jwks());
+        // Upstreams may share one.
+        let by_id: BTreeMap<_, _> = keys.map(|key| (key["kid"].to_string(), key)).collect();
+        serde_json::json!({"keys": by_id.into_values().collect::<Vec<_>>()})
     }
 
     /// Looks after the connections to upstreams: call it every second.

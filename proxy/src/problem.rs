@@ -122,6 +122,8 @@ fn kind(refusal: &Refusal) -> Kind {
             UpstreamFault::Connect
             | UpstreamFault::Tls
             | UpstreamFault::Reset
+            | UpstreamFault::Identity
+            | UpstreamFault::Credential
             | UpstreamFault::Protocol,
         ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
         Refusal::Upstream(
@@ -395,6 +397,8 @@ mod tests {
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
+            (UpstreamFault::Identity.into(), 502),
+            (UpstreamFault::Credential.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),

@@ -60,6 +60,12 @@ pub enum UpstreamFault {
     /// The connection was cut before an answer came.
     #[error("the upstream closed the connection without an answer")]
     Reset,
+    /// There is no key to sign with who asks.
+    #[error("the upstream can't be told who asks")]
+    Identity,
+    /// There is nothing to show it: a secret that can't be read, or an authorization server that gives no token.
+    #[error("the proxy has no credential for the upstream")]
+    Credential,
     /// What came was no HTTP, or can be read in two ways.
     #[error("the upstream's answer is no valid HTTP")]
     Protocol,
@@ -122,6 +128,8 @@ impl UpstreamFault {
             Self::ResponseTimeout => "upstream_timeout",
             Self::Deadline => "upstream_deadline",
             Self::Reset => "upstream_reset",
+            Self::Identity => "upstream_identity",
+            Self::Credential => "upstream_credential",
             Self::Protocol => "upstream_protocol",
         }
     }

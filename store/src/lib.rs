@@ -8,6 +8,7 @@ mod authorities;
 pub mod backend;
 pub mod document;
 mod duration;
+mod field_name;
 mod key_id;
 mod listen;
 mod material;
@@ -24,6 +25,7 @@ mod upgrade;
 
 pub use authorities::Authorities;
 pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
+pub use field_name::{FieldName, Identifier};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};

@@ -170,6 +170,12 @@ impl<'s> Grant<'s> {
         &self.route.upstream
     }
 
+    /// The scopes that the caller holds, in the order of their names.
+    pub fn scopes(&self) -> impl Iterator<Item = &'s Name> {
+        let scopes = self.principal.access().scopes.iter();
+        scopes.map(|scope| &scope.name)
+    }
+
     /// The quotas that count it.
     pub(crate) fn quotas(&self) -> &'s [Arc<QuotaRule>] {
         &self.principal.access().quotas

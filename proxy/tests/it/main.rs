@@ -22,6 +22,7 @@ mod proxy_protocol;
 mod reasons;
 mod replacement;
 mod retries;
+mod shown;
 mod soak;
 mod streaming;
 mod support;

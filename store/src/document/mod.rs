@@ -21,6 +21,8 @@ mod role;
 mod route;
 mod scope;
 mod upstream;
+mod upstream_credential;
+mod upstream_identity;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +54,11 @@ pub use upstream::{
     ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
     Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
 };
+
+pub use upstream_credential::{
+    BasicCredential, ClientCredentials, HeaderCredential, OAUTH_SCOPES_MAX, UpstreamCredential,
+};
+pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
 
 use crate::{Name, Problem};
 

@@ -7,6 +7,7 @@ mod process;
 mod secrets;
 mod store;
 mod tls;
+mod token_server;
 mod upstream;
 
 pub(crate) use authority::{Authority, Pair};
@@ -16,6 +17,7 @@ pub(crate) use process::{Process, run_command, run_command_with, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use tls::{Files, TlsClient, ask};
+pub(crate) use token_server::TokenServer;
 pub(crate) use upstream::{LARGE_PIECE_BYTES, LARGE_PIECES, Upstream};
 
 use std::time::Duration;

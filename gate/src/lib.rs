@@ -19,7 +19,9 @@ pub use authorize::Grant;
 pub use identify::Principal;
 pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing};
 pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
-pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
+pub use simulate::{
+    Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,
+};
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};
 pub use target::{PATH_BYTES_MAX, Target};
 pub use throttle::{Granted, Outcome, Throttle, ThrottleRule, ThrottleState, Ticket, Verdict};

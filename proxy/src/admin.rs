@@ -62,9 +62,10 @@ impl Admin {
             "/readyz" => self.readiness(),
             "/metrics" => self.metrics(),
             "/documents" => self.documents(),
+            "/jwks" => self.jwks(),
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there is /healthz, /readyz, /metrics and /documents\n",
+                "there is /healthz, /readyz, /metrics, /documents and /jwks\n",
             ),
         }
     }
@@ -100,6 +101,13 @@ impl Admin {
             content_type: OPEN_METRICS,
             text: metrics.text(),
         }
+    }
+
+    /// The public keys that verify what upstreams are told of who asks.
+    fn jwks(&self) -> Page {
+        let generation = self.gateway.generation.load();
+        let keys = generation.as_ref().map(|generation| generation.jwks());
+        self::json(StatusCode::OK, &keys.unwrap_or_else(|| json!({"keys": []})))
     }
 
     fn documents(&self) -> Page {

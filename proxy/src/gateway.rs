@@ -46,6 +46,14 @@ pub struct Gateway {
     pub fleet: Fleet,
 }
 
+/// What becomes of a request that is not refused.
+enum Reply {
+    /// The upstream answers, and what decides whether a connection that turned into something else may go on.
+    Upstream(Answer, Option<Check>),
+    /// The proxy answers by itself.
+    Page(Response<Bytes>),
+}
+
 impl Gateway {
     /// A gateway that refuses everything until it is given a generation.
     #[must_use]
@@ -72,7 +80,7 @@ impl Gateway {
         mut request: Request<Incoming>,
         (peer, request_id, now): (&Peer, &HeaderValue, Now),
         record: &mut Record,
-    ) -> Result<(Answer, Option<Check>), Refusal> {
+    ) -> Result<Reply, Refusal> {
         #[cfg(test)]
         assert!(!request.headers().contains_key("x-test-panic"), "a bug");
         let authority = filter::check(&request)?;
@@ -81,11 +89,16 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
+        if let Some(page) = generation.well_known.find(&target) {
+            return Ok(Reply::Page(page));
+        }
         let principal = generation
             .snapshot
             .identify(request.headers(), peer.client, now)?;
         record.principal(principal);
-        let grant = generation.snapshot.authorize(principal, &target)?;
+        let grant = generation.snapshot.authorize(principal, &target);
+        let grant =
+            grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
         record.admission(&admission);
@@ -103,11 +116,15 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
+        let forwards = grant.upstream().upstream.forward_credential;
+        let own = forwards.then(|| headers::credentials(request.headers()));
         let mut request = vouched(request, &voucher);
+        request.headers_mut().extend(own.unwrap_or_default());
         let asked = Asked {
             target: &target,
             caller: principal.name().map_or(principal.key_name(), Name::as_str),
-            priority: grant.priority(),
+            grant: &grant,
+            now: now.wall,
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {
@@ -123,7 +140,7 @@ impl Gateway {
                 Box::pin(generation.forward_upgrade(request, what, admission, record)).await?
             }
         };
-        Ok((answer, check))
+        Ok(Reply::Upstream(answer, check))
     }
 
     /// Whether a client may go on with what its connection turned into, by what decides at that time.
@@ -224,7 +241,7 @@ impl Handler for Gateway {
         let told = told.unwrap_or_default();
         let ends_connection = matches!(&result, Err(refusal) if refusal.ends_connection());
         let (mut head, content) = match result {
-            Ok((answer, check)) => {
+            Ok(Reply::Upstream(answer, check)) => {
                 let (mut head, body) = answer.response.into_parts();
                 rate_limit::add_admitted(&answer.admission, told, &mut head.headers);
                 if let (Some(made), Some(check)) = (answer.switch, check) {
@@ -233,15 +250,26 @@ impl Handler for Gateway {
                 }
                 (head, Content::Upstream(body, answer.admission))
             }
+            Ok(Reply::Page(page)) => {
+                let (head, body) = page.into_parts();
+                (head, Content::Own(without_body(is_head, body)))
+            }
             Err(refusal) => {
                 record.refuse(&refusal);
                 let path = credential::redacted(uri.path());
                 let id = request_id.to_str().unwrap_or_default();
-                let (mut head, body) = problem::response(&refusal, path, id).into_parts();
+                let metadata =
+                    generation.and_then(|generation| generation.well_known.resource_metadata());
+                let asked = problem::Asked {
+                    path,
+                    request_id: id,
+                    resource_metadata: metadata,
+                };
+                let (mut head, body) = problem::response(&refusal, &asked).into_parts();
                 if let Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) = &refusal {
                     rate_limit::add_refused(over, told, &mut head.headers);
                 }
-                (head, Content::Problem(without_body(is_head, body)))
+                (head, Content::Own(without_body(is_head, body)))
             }
         };
         headers::to_client(&mut head.headers, &request_id);

@@ -1,14 +1,14 @@
 //! What requests are decided and carried by: a snapshot and its upstreams, swapped together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
-use tollgate_gate::{Admission, Snapshot, Target, ThrottleState};
-use tollgate_store::document::{Priority, RateLimitHeaders};
+use tollgate_gate::{Admission, Grant, Snapshot, Target, ThrottleState};
+use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
 
 use crate::metrics::Metrics;
@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
 use crate::upstream::{AnswerBody, Errand, Flight, Switched, SystemTrust, TargetState, Upstream};
+use crate::well_known::WellKnown;
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Generation {
     pub number: u64,
     /// What decides.
     pub snapshot: Snapshot,
+    /// What is answered without asking who asks.
+    pub well_known: WellKnown,
     upstreams: HashMap<Name, Arc<Upstream>>,
 }
 
@@ -58,8 +61,10 @@ pub struct Asked<'a> {
     pub target: &'a Target,
     /// Who asks: the principal, or else the key.
     pub caller: &'a str,
-    /// How soon it is shed where its upstream is throttled.
-    pub priority: Priority,
+    /// What lets it through.
+    pub grant: &'a Grant<'a>,
+    /// When it came.
+    pub now: jiff::Timestamp,
     /// Where to count what becomes of it.
     pub metrics: &'a Metrics,
 }
@@ -69,6 +74,8 @@ impl Asked<'_> {
         Errand {
             target: self.target,
             caller: self.caller,
+            grant: self.grant,
+            now: self.now,
             received: record.send_on(),
             metrics: self.metrics,
         }
@@ -93,6 +100,7 @@ impl Generation {
             .collect();
         Self {
             number: previous.map_or(0, |previous| previous.number) + 1,
+            well_known: WellKnown::of(snapshot.proxy()),
             snapshot,
             upstreams,
         }
@@ -124,6 +132,15 @@ impl Generation {
         upstreams.filter_map(|(name, upstream)| Some((name, upstream.throttle()?)))
     }
 
+    /// The public keys that verify what upstreams are told, as a set (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        let keys = self.upstreams.values().flat_map(|upstream| upstream.jwks());
+        // Upstreams may share one.
+        let by_id: BTreeMap<_, _> = keys.map(|key| (key["kid"].to_string(), key)).collect();
+        serde_json::json!({"keys": by_id.into_values().collect::<Vec<_>>()})
+    }
+
     /// Looks after the connections to upstreams: call it every second.
     pub fn tend(&self) {
         self.upstreams.values().for_each(Upstream::tend);
@@ -139,7 +156,9 @@ impl Generation {
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let permit = upstream.admit(asked.priority, asked.metrics).await?;
+        let permit = upstream
+            .admit(asked.grant.priority(), asked.metrics)
+            .await?;
         let result = upstream.send(request, permit, &asked.errand(record)).await;
         record.answered();
         result.map(|response| Answer {
@@ -159,7 +178,9 @@ impl Generation {
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let permit = upstream.admit(asked.priority, asked.metrics).await?;
+        let permit = upstream
+            .admit(asked.grant.priority(), asked.metrics)
+            .await?;
         let errand = asked.errand(record);
         let what = (&errand, &upgrade);
         let result = upstream.send_upgrade(request, permit, what).await;

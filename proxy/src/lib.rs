@@ -42,6 +42,7 @@ pub mod tunnel;
 pub mod upgrade;
 pub mod upstream;
 pub mod watch;
+pub mod well_known;
 pub mod workers;
 
 pub use gateway::Gateway;

@@ -9,6 +9,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use tollgate_gate::{CredentialFault, Malformed};
+use tollgate_store::Name;
 
 use crate::refusal::{Refusal, UpstreamFault};
 
@@ -33,17 +34,28 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
-/// The answer to a request that was refused. `path` is the request's, without the query.
+/// What was asked, as far as an answer repeats it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The request's id.
+    pub request_id: &'a str,
+    /// Where the proxy says who hands out tokens (RFC 9728).
+    pub resource_metadata: Option<&'a str>,
+}
+
+/// The answer to a request that was refused.
 #[must_use]
-pub fn response(refusal: &Refusal, path: &str, request_id: &str) -> Response<Bytes> {
+pub fn response(refusal: &Refusal, asked: &Asked<'_>) -> Response<Bytes> {
     let kind = kind(refusal);
     let problem = Problem {
         r#type: format!("urn:tollgate:problem:{}", kind.code),
         title: kind.title,
         status: kind.status.as_u16(),
         detail: &detail(refusal),
-        instance: path,
-        request_id,
+        instance: asked.path,
+        request_id: asked.request_id,
     };
     // Texts and a number: JSON can hold them all.
     let body = serde_json::to_vec(&problem).unwrap_or_default();
@@ -54,7 +66,7 @@ pub fn response(refusal: &Refusal, path: &str, request_id: &str) -> Response<Byt
         CONTENT_TYPE,
         HeaderValue::from_static("application/problem+json"),
     );
-    add_headers(refusal, headers);
+    add_headers(refusal, asked, headers);
     response
 }
 
@@ -97,7 +109,7 @@ fn kind(refusal: &Refusal) -> Kind {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
         // Also whatever the engine may one day refuse beyond.
-        Refusal::Decision(_) => (
+        Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
             StatusCode::FORBIDDEN,
             "insufficient-scope",
             "Insufficient scope",
@@ -112,6 +124,8 @@ fn kind(refusal: &Refusal) -> Kind {
             UpstreamFault::Connect
             | UpstreamFault::Tls
             | UpstreamFault::Reset
+            | UpstreamFault::Identity
+            | UpstreamFault::Credential
             | UpstreamFault::Protocol,
         ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
         Refusal::Upstream(
@@ -144,7 +158,7 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into()
         }
         Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
-        Refusal::Decision(Decision::OutOfScope { .. }) => {
+        Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
         }
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
@@ -157,7 +171,7 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
     }
 }
 
-fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
+fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
     use tollgate_gate::Refusal as Decision;
 
     match refusal {
@@ -166,15 +180,19 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
-            let challenge = match fault {
-                CredentialFault::Missing => "Bearer realm=\"tollgate\"",
-                _ => "Bearer realm=\"tollgate\", error=\"invalid_token\"",
+            let error = match fault {
+                CredentialFault::Missing => None,
+                _ => Some("invalid_token"),
             };
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
         }
         Refusal::Decision(Decision::OutOfScope { .. }) => {
-            let challenge = "Bearer realm=\"tollgate\", error=\"insufficient_scope\"";
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let error = Some("insufficient_scope");
+            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
+        }
+        Refusal::ScopeMissing { needed, .. } => {
+            let error = Some("insufficient_scope");
+            headers.insert(WWW_AUTHENTICATE, challenge(error, Some(needed), asked));
         }
         Refusal::Decision(Decision::OverQuota(over)) => {
             let wait = over.retry_after_seconds();
@@ -190,6 +208,21 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
     }
 }
 
+/// How to authenticate: RFC 6750, section 3, and RFC 9728, section 5.1. Names and URLs hold no quotes.
+fn challenge(error: Option<&str>, scope: Option<&Name>, asked: &Asked<'_>) -> HeaderValue {
+    let mut text = "Bearer realm=\"tollgate\"".to_owned();
+    for (name, value) in [
+        ("error", error),
+        ("scope", scope.map(Name::as_str)),
+        ("resource_metadata", asked.resource_metadata),
+    ] {
+        if let Some(value) = value {
+            text.extend([", ", name, "=\"", value, "\""]);
+        }
+    }
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -197,7 +230,7 @@ mod tests {
 
     use serde_json::{Value, json};
     use tollgate_gate::{Measure, OverQuota, Policy};
-    use tollgate_store::{KeyId, Name};
+    use tollgate_store::KeyId;
 
     use super::*;
     use crate::filter::Fault;
@@ -207,7 +240,12 @@ mod tests {
     }
 
     fn answer(refusal: impl Into<Refusal>) -> Response<Bytes> {
-        response(&refusal.into(), "/v1/orders", "r-1")
+        let asked = Asked {
+            path: "/v1/orders",
+            request_id: "r-1",
+            resource_metadata: None,
+        };
+        response(&refusal.into(), &asked)
     }
 
     fn body(refusal: impl Into<Refusal>) -> Value {
@@ -344,6 +382,8 @@ mod tests {
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
+            (UpstreamFault::Identity.into(), 502),
+            (UpstreamFault::Credential.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),

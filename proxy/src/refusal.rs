@@ -1,6 +1,7 @@
 //! Why a request gets another answer than its upstream's: facts, never a status code.
 
-use tollgate_gate::Malformed;
+use tollgate_gate::{Malformed, Snapshot, Target};
+use tollgate_store::Name;
 
 use crate::filter::Fault;
 
@@ -10,6 +11,14 @@ pub enum Refusal {
     /// The engine says no.
     #[error(transparent)]
     Decision(#[from] tollgate_gate::Refusal),
+    /// No scope of the caller allows the request, but one that it lacks would.
+    #[error("{source}")]
+    ScopeMissing {
+        /// What the engine says.
+        source: tollgate_gate::Refusal,
+        /// The scope that would.
+        needed: Name,
+    },
     /// The head can be read in two ways.
     #[error(transparent)]
     Malformed(#[from] Fault),
@@ -54,17 +63,39 @@ pub enum UpstreamFault {
     /// The connection was cut before an answer came.
     #[error("the upstream closed the connection without an answer")]
     Reset,
+    /// There is no key to sign with who asks.
+    #[error("the upstream can't be told who asks")]
+    Identity,
+    /// There is nothing to show it: a secret that can't be read, or an authorization server that gives no token.
+    #[error("the proxy has no credential for the upstream")]
+    Credential,
     /// What came was no HTTP, or can be read in two ways.
     #[error("the upstream's answer is no valid HTTP")]
     Protocol,
 }
 
 impl Refusal {
+    /// What the engine says to a request, with the scope that it would need, if it lacks one.
+    #[must_use]
+    pub fn advised(source: tollgate_gate::Refusal, snapshot: &Snapshot, target: &Target) -> Self {
+        let is_scope = matches!(source, tollgate_gate::Refusal::OutOfScope { .. });
+        match snapshot.scope_needed(target).filter(|_| is_scope) {
+            Some(needed) => Self::ScopeMissing {
+                source,
+                needed: needed.clone(),
+            },
+            None => Self::Decision(source),
+        }
+    }
+
     /// The reason as one stable word, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Decision(refusal) => refusal.code(),
+            Self::Decision(refusal)
+            | Self::ScopeMissing {
+                source: refusal, ..
+            } => refusal.code(),
             Self::Malformed(fault) => fault.code(),
             Self::BodyBroken => "body_broken",
             Self::BodyStalled => "body_stalled",
@@ -101,6 +132,8 @@ impl UpstreamFault {
             Self::ResponseTimeout => "upstream_timeout",
             Self::Deadline => "upstream_deadline",
             Self::Reset => "upstream_reset",
+            Self::Identity => "upstream_identity",
+            Self::Credential => "upstream_credential",
             Self::Protocol => "upstream_protocol",
         }
     }

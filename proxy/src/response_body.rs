@@ -17,7 +17,7 @@ pub enum Content {
     /// What the upstream sends, as it comes. The admission is held until then: a stream counts until it ends.
     Upstream(AnswerBody, Admission),
     /// What the proxy has to say.
-    Problem(Option<Bytes>),
+    Own(Option<Bytes>),
     /// Nothing, as the connection turns into something else, which has the record.
     Switch,
 }
@@ -70,7 +70,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = match &mut self.content {
             Content::Upstream(answer, _) => std::task::ready!(Pin::new(answer).poll_frame(context)),
-            Content::Problem(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Content::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Content::Switch => None,
         };
         let Some(record) = &mut self.record else {
@@ -90,7 +90,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Upstream(answer, _) => answer.is_end_stream(),
-            Content::Problem(bytes) => bytes.is_none(),
+            Content::Own(bytes) => bytes.is_none(),
             Content::Switch => true,
         }
     }
@@ -99,7 +99,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Upstream(answer, _) => answer.size_hint(),
             Content::Switch => SizeHint::with_exact(0),
-            Content::Problem(bytes) => {
+            Content::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }

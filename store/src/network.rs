@@ -203,7 +203,7 @@ impl TargetUrl {
     }
 }
 
-fn names_link_local(host: &url::Host<&str>) -> bool {
+pub(crate) fn names_link_local(host: &url::Host<&str>) -> bool {
     match host {
         url::Host::Domain(_) => false,
         url::Host::Ipv4(address) => is_link_local((*address).into()),

@@ -6,6 +6,13 @@ resource "tollgate_proxy" "edge" {
   # Each process enforces its share of what quotas allow.
   fleet = { size = 3, dns = "edge.internal" }
 
+  # Refusals tell clients of OAuth 2.0 where to get a token.
+  resource_metadata = {
+    resource              = "https://api.example.com"
+    authorization_servers = ["https://login.example.com"]
+    scopes                = ["orders:read"]
+  }
+
   listen = [
     { address = "0.0.0.0:8080" },
     { address = "unix:/run/tollgate/edge.sock" },

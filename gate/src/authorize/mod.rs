@@ -1,5 +1,6 @@
 //! What a principal may do, and where it goes.
 
+mod needed;
 mod path_trie;
 mod request_table;
 
@@ -184,6 +185,12 @@ impl<'s> Grant<'s> {
     /// How many requests it counts for.
     pub(crate) fn cost(&self) -> u32 {
         self.route.cost
+    }
+
+    /// The scopes that the caller holds, in the order of their names.
+    pub fn scopes(&self) -> impl Iterator<Item = &'s Name> {
+        let scopes = self.principal.access().scopes.iter();
+        scopes.map(|scope| &scope.name)
     }
 
     /// The quotas that count it.

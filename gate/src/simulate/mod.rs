@@ -1,18 +1,22 @@
 //! What would become of a request: the same straight line, with a caller who is named rather than proven.
 
+mod explain;
 mod reason;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{HeaderMap, Method, Uri};
-use tollgate_store::{KeyId, Name};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use tollgate_store::{KeyId, Name, Secret};
 
-use crate::identify::KeyRule;
+use crate::identify::{Access, KeyRule};
 use crate::{
-    Admission, Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal, Rejected, Snapshot,
-    Target,
+    Admission, CredentialFault, Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal,
+    Rejected, Snapshot, Target,
 };
+
+pub use explain::{Documents, Explanation, Finding};
 
 /// The most requests that one question may be about.
 pub const SIMULATED_REQUESTS_MAX: u32 = 10_000;
@@ -46,6 +50,8 @@ pub enum Caller<'q> {
     KeyName(&'q str),
     /// Who bears a token of a key of that principal, which narrows nothing and has no quotas of its own.
     Principal(&'q Name),
+    /// Who bears that token, which must be good itself.
+    Token(&'q Secret),
     /// Who bears nothing.
     Nobody,
 }
@@ -108,8 +114,35 @@ impl Stop {
     }
 }
 
+/// What is decided, in that order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Request,
+    Caller,
+    Scope,
+    Route,
+    Quota,
+    End,
+}
+
+impl Stage {
+    /// Where a request stopped.
+    fn reached(outcome: &Result<(), Stop>) -> Self {
+        let Err(stop) = outcome else {
+            return Self::End;
+        };
+        match stop {
+            Stop::Refused(Refusal::Malformed(_)) => Self::Request,
+            Stop::Refused(Refusal::OutOfScope { .. }) => Self::Scope,
+            Stop::Refused(Refusal::NoRoute) => Self::Route,
+            Stop::Refused(Refusal::OverQuota(_) | Refusal::Overloaded) => Self::Quota,
+            _ => Self::Caller,
+        }
+    }
+}
+
 /// What is known of a request so far.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Progress {
     key: Option<String>,
     principal: Option<String>,
@@ -128,6 +161,15 @@ impl Snapshot {
     /// `rejected` is what [`Snapshot::build`] left out: it tells why a key or a principal is not served.
     #[must_use]
     pub fn simulate(&self, question: &Question<'_>, rejected: &[Rejected]) -> Decision {
+        let (decision, _, _) = self.decide(question, rejected);
+        decision
+    }
+
+    fn decide(
+        &self,
+        question: &Question<'_>,
+        rejected: &[Rejected],
+    ) -> (Decision, Progress, Stage) {
         let mut progress = Progress::default();
         let outcome = self.walk(question, &mut progress);
         let reason = match &outcome {
@@ -138,20 +180,22 @@ impl Snapshot {
             Err(Stop::Refused(Refusal::OverQuota(over))) => Some(over),
             _ => None,
         };
-        Decision {
+        let told = progress.clone();
+        let decision = Decision {
             allowed: outcome.is_ok(),
             code: outcome.as_ref().err().map_or("allowed", Stop::code),
             reason,
             quota: over.map(|over| over.policy.quota.to_string()),
             limit: over.map(|over| over.policy.measure.to_string()),
             retry_after_seconds: over.map(OverQuota::retry_after_seconds),
-            key: progress.key,
-            principal: progress.principal,
-            scope: progress.scope,
-            route: progress.route,
-            upstream: progress.upstream,
-            quotas: progress.quotas,
-        }
+            key: told.key,
+            principal: told.principal,
+            scope: told.scope,
+            route: told.route,
+            upstream: told.upstream,
+            quotas: told.quotas,
+        };
+        (decision, progress, Stage::reached(&outcome))
     }
 
     fn walk(&self, question: &Question<'_>, progress: &mut Progress) -> Result<(), Stop> {
@@ -170,6 +214,10 @@ impl Snapshot {
             Caller::Nobody => {
                 return Ok(self.identify(&HeaderMap::new(), address, now).map(drop)?);
             }
+            Caller::Token(token) => {
+                let principal = self.bearer(token, (address, now), progress)?;
+                return self.walk_on(principal, &target, (question, now), progress);
+            }
             Caller::KeyId(id) => self.keys.by_id(id).ok_or(Stop::NoKey)?,
             Caller::KeyName(name) => self.keys.by_name(name).ok_or(Stop::NoKey)?,
             Caller::Principal(name) => {
@@ -178,16 +226,55 @@ impl Snapshot {
                 &key_of_principal
             }
         };
-        progress.caller(key);
+        progress.caller(key.name(), key.access());
         let principal = Principal::assumed(key, Some(address), now)?;
-        let scope = self.grants.find(&principal.access().scopes, &target);
+        self.walk_on(principal, &target, (question, now), progress)
+    }
+
+    /// Who bears that token.
+    fn bearer(
+        &self,
+        token: &Secret,
+        (address, now): (IpAddr, Now),
+        progress: &mut Progress,
+    ) -> Result<Principal<'_>, Refusal> {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+        let mut bearer = bearer.map_err(|_| CredentialFault::Malformed)?;
+        bearer.set_sensitive(true);
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+        match self.identify(&headers, address, now) {
+            Ok(principal) => {
+                progress.caller(principal.key_name(), principal.access());
+                Ok(principal)
+            }
+            Err(refusal) => {
+                if let Refusal::Unauthenticated(fault) = &refusal
+                    && let Some(key) = fault.key().and_then(|id| self.keys.by_id(id))
+                {
+                    progress.caller(key.name(), key.access());
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// What follows once it is known who asks.
+    fn walk_on<'s>(
+        &'s self,
+        principal: Principal<'s>,
+        target: &Target,
+        (question, now): (&Question<'_>, Now),
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
+        let scope = self.grants.find(&principal.access().scopes, target);
         progress.scope = scope.map(|scope| scope.name.to_string());
-        let grant = self.authorize(principal, &target)?;
+        let grant = self.authorize(principal, target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
         let meter = Meter::default();
         meter.share_among(self.fleet_size());
-        admit(&meter, &grant, question.requests, (address, now)).map_err(Stop::from)
+        let asked = (question.address, now);
+        admit(&meter, &grant, question.requests, asked).map_err(Stop::from)
     }
 }
 
@@ -218,10 +305,9 @@ fn admit(
 }
 
 impl Progress {
-    fn caller(&mut self, key: &KeyRule) {
-        let access = key.access();
+    fn caller(&mut self, key_name: &str, access: &Access) {
         // The made-up key of a principal has none.
-        self.key = Some(key.name().to_owned()).filter(|name| !name.is_empty());
+        self.key = Some(key_name.to_owned()).filter(|name| !name.is_empty());
         let principal = access.principal.as_ref();
         self.principal = principal.map(|principal| principal.name.to_string());
         let scopes = access.scopes.iter();

@@ -40,7 +40,9 @@ pub(super) fn stopped(
         Stop::NoKey => match question.caller {
             Caller::KeyName(name) => no_key(name, rejected),
             Caller::KeyId(id) => format!("no key with the id {id} is served"),
-            Caller::Principal(_) | Caller::Nobody => "no such key is served".to_owned(),
+            Caller::Principal(_) | Caller::Token(_) | Caller::Nobody => {
+                "no such key is served".to_owned()
+            }
         },
         Stop::NoPrincipal => match question.caller {
             Caller::Principal(name) => no_principal(name, rejected),
@@ -150,7 +152,7 @@ fn is(rejected: &Rejected, kind: Kind, name: &str) -> bool {
 }
 
 /// The caller: `key "acme-ci" of principal "acme"`.
-fn who(progress: &Progress) -> String {
+pub(super) fn who(progress: &Progress) -> String {
     match (&progress.key, &progress.principal) {
         (Some(key), Some(principal)) => format!("key {key:?} of principal {principal:?}"),
         (Some(key), None) => format!("key {key:?}"),
@@ -160,7 +162,7 @@ fn who(progress: &Progress) -> String {
 }
 
 /// The request without its query, which may hold what is nobody's business.
-fn request(question: &Question<'_>) -> String {
+pub(super) fn request(question: &Question<'_>) -> String {
     let path = question.path.split('?').next().unwrap_or_default();
     format!("{} {}{path}", question.method, question.host)
 }

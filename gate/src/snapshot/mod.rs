@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub(crate) keys: Keys,
     pub(crate) grants: Grants,
     pub(crate) routes: Routes,
+    /// The names of all scopes, by their numbers.
+    pub(crate) scopes: Box<[Name]>,
     /// What each principal may do by a key that narrows nothing.
     pub(crate) principals: BTreeMap<Name, Arc<Access>>,
     proxy: Option<Proxy>,

@@ -4,10 +4,13 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    CERTIFICATES_MAX, ClientCertificates, FLEET_SIZE_MAX, Kind, LISTEN_MAX, PROXY_PROTOCOL_MAX,
-    RateLimitHeaders, TRUSTED_PROXIES_MAX, TlsVersion,
+    AUTHORIZATION_SERVERS_MAX, CERTIFICATES_MAX, ClientCertificates, FLEET_SIZE_MAX, Kind,
+    LISTEN_MAX, PROXY_PROTOCOL_MAX, RateLimitHeaders, SCOPES_SUPPORTED_MAX, TRUSTED_PROXIES_MAX,
+    TlsVersion,
 };
-use tollgate_store::{Cidr, ListenAddress, MaterialReference, ProxySender, ServerName};
+use tollgate_store::{
+    Cidr, ListenAddress, MaterialReference, Name, ProxySender, ServerName, ServiceUrl,
+};
 
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
@@ -74,6 +77,12 @@ impl Resource for Proxy {
                          `X-RateLimit-Remaining` and `X-RateLimit-Reset` (in seconds from now). `none`: `Retry-After` of \
                          refusals alone, which is always told. `standard` where left out.",
                     ),
+                Attribute::optional("resource_metadata", Shape::single(resource_metadata()))
+                    .describe(
+                        "What each proxy tells clients of OAuth 2.0 of itself (RFC 9728): at \
+                         `/.well-known/oauth-protected-resource`, followed by the resource's path, to whoever asks, and \
+                         by its URL in `WWW-Authenticate` of refusals. Nothing where left out.",
+                    ),
                 force_destroy(),
             ],
         }
@@ -91,6 +100,25 @@ fn fleet() -> [Attribute; 2] {
                 "A name that DNS has an address of each process for, as service discovery keeps it, like \
                  `edge.internal`. It is asked for every minute, and its last answer stays where there is none.",
             ),
+    ]
+}
+
+fn resource_metadata() -> [Attribute; 3] {
+    [
+        Attribute::required("resource", Type::String)
+            .check(ServiceUrl::parse)
+            .describe(
+                "What clients call it, which is what tokens are made out to: an `https` URL without a query, like \
+                 `https://api.example.com`.",
+            ),
+        Attribute::required("authorization_servers", Type::list_of_strings())
+            .check(ServiceUrl::parse)
+            .at_most(AUTHORIZATION_SERVERS_MAX)
+            .describe("Who hands out tokens: 1 to 16 issuers, like `https://login.example.com`."),
+        Attribute::optional("scopes", Type::set_of_strings())
+            .check(Name::parse)
+            .at_most(SCOPES_SUPPORTED_MAX)
+            .describe("The scopes that clients may ask for, 1 to 100. They are not told where left out."),
     ]
 }
 

@@ -1,21 +1,14 @@
 //! `tollgate-proxy check`.
 
 use std::io::Write;
-use std::time::Duration;
 
 use tollgate_gate::Snapshot;
-use tollgate_store::backend::{self, Depth};
-use tollgate_store::document::Entry;
 
-use super::Arguments;
+use super::{Arguments, store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::tls::Materials;
-use crate::watch::PollFault;
-
-/// The longest that the store may take.
-const STORE_MAX: Duration = Duration::from_secs(30);
 
 /// Reads the namespace as `serve` would, and tells what it would leave out.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -24,13 +17,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn check(config: &Config) -> Result<(), Failure> {
-    let too_late = |_| PollFault::TooLate {
-        place: config.store.to_string(),
-        limit: STORE_MAX,
-    };
-    let load = tokio::time::timeout(STORE_MAX, load(config)).await;
-    let load = load.map_err(too_late).flatten();
-    let entries = load.map_err(|fault| Failure::Store(fault.to_string()))?;
+    let entries = store::load(config).await?;
     let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
     let head = format!(
         "{}, namespace {:?}: {} documents, {} keys, {} routes",
@@ -71,11 +58,4 @@ async fn check(config: &Config) -> Result<(), Failure> {
             "{count} documents are left out"
         ))),
     }
-}
-
-async fn load(config: &Config) -> Result<Vec<Entry>, PollFault> {
-    let backend = backend::open(&config.store, &config.namespace).await?;
-    // Without a cursor everything is told, or the namespace is missing.
-    let load = backend.poll(None, Depth::Everything).await?;
-    Ok(load.map(|load| load.entries).unwrap_or_default())
 }

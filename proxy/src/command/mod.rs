@@ -1,8 +1,10 @@
 //! The command line: one command, one file.
 
 mod check;
+mod explain;
 mod healthcheck;
 mod serve;
+mod store;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -40,17 +42,26 @@ enum Command {
     /// Read the store as `serve` would with the same settings, tell what would be left out, and end: 0 where nothing
     /// is.
     Check(Box<Arguments>),
+    /// Tell what a proxy would do with a request and everything that decides it, as the store stands, and end: 0 where
+    /// it would be sent on, 1 where it would be refused, more where that can't be told. No request is sent, and no
+    /// quota is charged.
+    Explain(Box<explain::Arguments>),
     /// Ask a running proxy how it is, and end: 0 where it is well. For a container's health check.
     Healthcheck(healthcheck::Arguments),
 }
 
 impl Command {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> Result<ExitCode, Failure> {
         match self {
-            Self::Serve(arguments) => serve::run(*arguments),
-            Self::Check(arguments) => check::run(*arguments),
-            Self::Healthcheck(arguments) => healthcheck::run(&arguments),
+            Self::Serve(arguments) => serve::run(*arguments)?,
+            Self::Check(arguments) => check::run(*arguments)?,
+            Self::Healthcheck(arguments) => healthcheck::run(&arguments)?,
+            Self::Explain(arguments) => {
+                let is_allowed = explain::run(*arguments)?;
+                return Ok(ExitCode::from(u8::from(!is_allowed)));
+            }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -69,10 +80,10 @@ fn in_one_thread<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli.command.run(),
-        Err(error) => misunderstood(&error),
+        Err(error) => misunderstood(&error).map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             complain(&format!("tollgate-proxy: {failure}"));
             ExitCode::from(failure.exit_code())

@@ -26,7 +26,7 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub listen: Vec<String>,
-    /// Where operators connect: /healthz, /readyz, /metrics, /documents [default: 127.0.0.1:9900].
+    /// Where operators connect: /healthz, /readyz, /metrics, /documents, /jwks [default: 127.0.0.1:9900].
     #[arg(long, env = "TOLLGATE_ADMIN", value_name = "ADDRESS:PORT")]
     pub admin: Option<String>,
     /// How often the store is asked for changes, 200ms to 5m [default: 5s].

@@ -14,6 +14,7 @@ mod pool;
 mod request_body;
 mod retry;
 mod security;
+mod shown;
 mod target;
 mod throttle;
 
@@ -26,7 +27,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
-use tollgate_gate::{Target, ThrottleState, UpstreamRule};
+use tollgate_gate::{Grant, Target, ThrottleState, UpstreamRule};
 use tollgate_store::document::{self, Priority};
 use tollgate_store::{TargetUrl, Timeout};
 
@@ -47,6 +48,7 @@ use request_body::RequestBody;
 use retry::{Budget, RetryRules};
 use security::Security;
 pub use security::SystemTrust;
+use shown::Shown;
 pub use target::Flight;
 use target::Place;
 use throttle::{Permit, Throttle};
@@ -62,6 +64,8 @@ pub struct Upstream {
     /// For targets that are spoken to by TLS.
     security: Option<Arc<Security>>,
     places: Vec<Arc<Place>>,
+    /// What it is told and shown, where anything is declared.
+    shown: Option<Box<Shown>>,
     balancer: Balancer,
     standings: Standings,
     limits: Limits,
@@ -91,6 +95,10 @@ pub struct Errand<'a> {
     pub target: &'a Target,
     /// Who asks: the principal, or else the key.
     pub caller: &'a str,
+    /// What lets it through.
+    pub grant: &'a Grant<'a>,
+    /// When it came.
+    pub now: jiff::Timestamp,
     /// Where to note what is seen of its body.
     pub received: Arc<Received>,
     /// Where to count what is tried again.
@@ -134,6 +142,7 @@ impl Upstream {
         let declared = upstream.throttle.as_ref();
         let upstream = Arc::new(Self {
             places: places(upstream, security.as_ref()),
+            shown: Shown::new(rule, trust).map(Box::new),
             rule: Arc::clone(rule),
             security,
             balancer: Balancer::new(upstream.balance.unwrap_or_default()),
@@ -197,10 +206,11 @@ impl Upstream {
     /// is tried; what else is tried again is declared.
     pub async fn send(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         mut permit: Option<Permit>,
         errand: &Errand<'_>,
     ) -> Result<Response<AnswerBody>, Refusal> {
+        self.dress(&mut request, errand).await?;
         let journey = Journey::new(self, errand, request, permit.as_mut());
         let Some(limit) = self.limits.request else {
             let answer = journey.run().await?;
@@ -218,10 +228,11 @@ impl Upstream {
     /// Sends a request whose answer may make something else of the connection, on one of its own.
     pub async fn send_upgrade(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         mut permit: Option<Permit>,
         (errand, upgrade): (&Errand<'_>, &Upgrade),
     ) -> Result<Switched, Refusal> {
+        self.dress(&mut request, errand).await?;
         let number = self.choose(errand, Places::default());
         let number = number.ok_or(Refusal::Internal)?;
         let place = self.places.get(number).ok_or(Refusal::Internal)?;
@@ -246,6 +257,28 @@ impl Upstream {
                 Err(self.complain(&fault).into())
             }
         }
+    }
+
+    /// Writes into a request what the upstream is told and shown.
+    async fn dress(
+        &self,
+        request: &mut Request<Incoming>,
+        errand: &Errand<'_>,
+    ) -> Result<(), UpstreamFault> {
+        match &self.shown {
+            None => Ok(()),
+            // Most have none, and it is large.
+            Some(shown) => {
+                let dressing = shown.dress(request.headers_mut(), errand.grant, errand.now);
+                Box::pin(dressing).await
+            }
+        }
+    }
+
+    /// The public keys that verify what it is told (RFC 7517).
+    pub fn jwks(&self) -> impl Iterator<Item = serde_json::Value> {
+        let keys = self.shown.as_ref().map(|shown| shown.jwks());
+        keys.into_iter().flatten()
     }
 
     fn choose(&self, errand: &Errand<'_>, tried: Places) -> Option<usize> {
@@ -310,7 +343,9 @@ impl Upstream {
             .security
             .as_ref()
             .is_some_and(|security| security.has_files());
-        let is_due = has_files || self.places.iter().any(|place| place.is_renewal_due());
+        let is_due = has_files
+            || self.shown.is_some()
+            || self.places.iter().any(|place| place.is_renewal_due());
         // A name server or a file system that hangs holds up nothing else.
         if is_due && !self.is_renewing.swap(true, Ordering::Relaxed) {
             tokio::spawn(Arc::clone(self).renew());
@@ -326,6 +361,16 @@ impl Upstream {
                 tracing::info!(upstream = %self.rule.name, "certificates changed: new connections are made with them");
                 self.places.iter().for_each(|place| place.pool.begin_anew());
             }
+        }
+        if self.shown.is_some() {
+            let this = Arc::clone(&self);
+            let refresh = tokio::task::spawn_blocking(move || {
+                this.shown.iter().for_each(|shown| shown.refresh());
+            });
+            let _ = refresh.await;
+        }
+        if let Some(shown) = &self.shown {
+            shown.renew().await;
         }
         self.is_renewing.store(false, Ordering::Relaxed);
     }

@@ -293,7 +293,10 @@ impl Drop for Flight {
     }
 }
 
-fn server_name(url: &TargetUrl, declared: Option<&DeclaredName>) -> Option<ServerName<'static>> {
+pub(super) fn server_name(
+    url: &TargetUrl,
+    declared: Option<&DeclaredName>,
+) -> Option<ServerName<'static>> {
     let name = declared.map_or(url.host(), DeclaredName::as_str);
     let bare = name.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {

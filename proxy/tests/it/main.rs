@@ -6,11 +6,13 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod answers;
 mod balance;
 mod client_certificates;
 mod commands;
 mod corpora;
 mod decisions;
+mod explain;
 mod floods;
 mod forwarding;
 mod http2;
@@ -20,8 +22,10 @@ mod lifecycle;
 mod principals;
 mod proxy_protocol;
 mod quotas;
+mod reasons;
 mod replacement;
 mod retries;
+mod shown;
 mod soak;
 mod streaming;
 mod support;

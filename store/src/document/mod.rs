@@ -16,11 +16,14 @@ mod principal;
 mod proxy;
 mod quota;
 mod reference;
+mod resource_metadata;
 mod role;
 mod route;
 mod scope;
 mod throttle;
 mod upstream;
+mod upstream_credential;
+mod upstream_identity;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +50,7 @@ pub use quota::{
     REQUESTS_MAX, Window,
 };
 pub use reference::Reference;
+pub use resource_metadata::{AUTHORIZATION_SERVERS_MAX, ResourceMetadata, SCOPES_SUPPORTED_MAX};
 pub use role::{ROLE_SCOPES_MAX, Role};
 pub use route::{COST_MAX, Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
@@ -58,6 +62,11 @@ pub use upstream::{
     ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
     Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
 };
+
+pub use upstream_credential::{
+    BasicCredential, ClientCredentials, HeaderCredential, OAUTH_SCOPES_MAX, UpstreamCredential,
+};
+pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
 
 use crate::{Name, Problem};
 

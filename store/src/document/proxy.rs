@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number};
-use super::{Declaration, Kind, Listen, Spec, listen};
+use super::{Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
 use crate::{Cidr, Description, Problem, ServerName};
 
 /// The most addresses that one proxy listens on.
@@ -33,6 +33,9 @@ pub struct Proxy {
     /// What clients are told of their quotas: [`RateLimitHeaders::Standard`] where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit_headers: Option<RateLimitHeaders>,
+    /// What it says of itself to clients of OAuth 2.0 (RFC 9728); nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_metadata: Option<ResourceMetadata>,
 }
 
 /// How many processes serve a deployment: a number, a name that DNS has an address of each for, or both.
@@ -84,6 +87,9 @@ impl Declaration for Proxy {
             TRUSTED_PROXIES_MAX,
         )?;
         self.fleet.as_ref().map_or(Ok(()), Fleet::check)?;
+        let metadata = self.resource_metadata.as_ref();
+        let metadata = metadata.map_or(Ok(()), ResourceMetadata::check);
+        metadata.map_err(|problem| problem.under("resource_metadata"))?;
         listen::check(&self.listen)
     }
 }

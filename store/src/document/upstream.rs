@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::is_unset;
 use super::check::{check_count, check_number, check_set};
-use super::{Declaration, Kind, Spec, Throttle};
+use super::{Declaration, Kind, Spec, Throttle, UpstreamCredential, UpstreamIdentity};
 use crate::{
     Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
     TargetUrl, Timeout,
@@ -57,6 +58,15 @@ pub struct Upstream {
     /// How many requests at once it is given; any number where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<Throttle>,
+    /// What it is told of who asks, beside `X-Tollgate-…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<UpstreamIdentity>,
+    /// What the proxy shows it; nothing where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<UpstreamCredential>,
+    /// Whether it gets the client's own credential.
+    #[serde(default, skip_serializing_if = "is_unset")]
+    pub forward_credential: bool,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -189,12 +199,48 @@ impl Declaration for Upstream {
         }
         let tls = self.tls.as_ref().map_or(Ok(()), UpstreamTls::check);
         tls.map_err(|problem| problem.under("tls"))?;
+        let identity = self.identity.as_ref();
+        let identity = identity.map_or(Ok(()), UpstreamIdentity::check);
+        identity.map_err(|problem| problem.under("identity"))?;
+        let credential = self.credential.as_ref();
+        let credential = credential.map_or(Ok(()), UpstreamCredential::check);
+        credential.map_err(|problem| problem.under("credential"))?;
+        self.check_headers()?;
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
         health.map_err(|problem| problem.under("health"))?;
         let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
         retries.map_err(|problem| problem.under("retries"))?;
         let throttle = self.throttle.as_ref().map_or(Ok(()), Throttle::check);
         throttle.map_err(|problem| problem.under("throttle"))
+    }
+}
+
+impl Upstream {
+    /// Whether each header says one thing.
+    fn check_headers(&self) -> Result<(), Problem> {
+        let shown = self
+            .credential
+            .as_ref()
+            .map(|credential| match &credential.header {
+                Some(header) => header.name.as_str(),
+                None => "authorization",
+            });
+        if self.forward_credential && matches!(shown, Some("authorization" | "x-api-key")) {
+            let message = "the proxy shows a credential of its own in a header that a client's stands in: leave out one of both";
+            return Err(Problem::field("forward_credential", message));
+        }
+        let told = self.identity.iter().flat_map(UpstreamIdentity::names);
+        for (field, name) in told {
+            let is_credential = ["authorization", "x-api-key"].contains(&name.as_str());
+            if Some(name.as_str()) == shown || is_credential && self.forward_credential {
+                let message = format!(
+                    "{:?} is where a credential stands: take another",
+                    name.as_str()
+                );
+                return Err(Problem::field(field, message).under("identity"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -8,15 +8,17 @@ mod process;
 mod secrets;
 mod store;
 mod tls;
+mod token_server;
 mod upstream;
 
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Body, Client, Reply};
 pub(crate) use echo::{Echo, GRANTED, read_head};
-pub(crate) use process::{Process, run_command, run_to_end};
+pub(crate) use process::{Process, run_command, run_command_with, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};
 pub(crate) use tls::{Files, TlsClient, ask};
+pub(crate) use token_server::TokenServer;
 pub(crate) use upstream::{LARGE_PIECE_BYTES, LARGE_PIECES, Upstream};
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The built binary as a process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -197,6 +197,21 @@ pub(crate) fn run_to_end(store: &Store, arguments: &[&str]) -> Output {
 /// Runs another command than `serve`, with the settings of a proxy.
 pub(crate) fn run_command(store: &Store, arguments: &[&str]) -> Output {
     settings(store).args(arguments).output().unwrap()
+}
+
+/// The same, with something on its standard input.
+pub(crate) fn run_command_with(store: &Store, arguments: &[&str], input: &str) -> Output {
+    let mut child = settings(store)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
 }
 
 fn command(store: &Store) -> Command {

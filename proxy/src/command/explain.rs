@@ -1,0 +1,226 @@
+//! `tollgate-proxy explain`: what a proxy would do with a request, and everything that decides it.
+
+use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+use tollgate_gate::{Caller, Documents, Explanation, Finding, Question, Snapshot};
+use tollgate_store::{KeyId, Name, Secret, Timestamp};
+use zeroize::Zeroizing;
+
+use super::{in_one_thread, serve, store};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::credential;
+use crate::failure::Failure;
+
+/// The most that is read of standard input: no credential is longer.
+const TOKEN_BYTES_MAX: u64 = 8 * 1024;
+
+/// What `explain` is told, as it is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The method, like GET.
+    method: String,
+    /// The whole address, like <https://api.example.com/v1/orders/7>.
+    url: String,
+    #[command(flatten)]
+    store: store::StoreArguments,
+    #[command(flatten)]
+    caller: CallerArguments,
+    /// The client's address.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// When it would be asked, in RFC 3339, like 2027-01-01T00:00:00Z [default: now].
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+    /// How many such requests at that moment, 1 to 10000: the last is decided.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    requests: u32,
+    /// Tell it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who would ask; nobody in particular where nothing is given.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct CallerArguments {
+    /// Whoever bears a token of the key with that id.
+    #[arg(long, value_name = "ID", value_parser = KeyId::parse)]
+    key_id: Option<KeyId>,
+    /// Whoever bears a token of the key of that name; of a key of a set, SET/NAME.
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// Whoever bears a token of a key of that principal.
+    #[arg(long, value_name = "NAME")]
+    principal: Option<Name>,
+    /// Whoever bears the token on standard input. It is not repeated anywhere.
+    #[arg(long)]
+    token_stdin: bool,
+}
+
+/// Decides and tells; whether the request would be sent on.
+pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
+    let (host, path) = addressed(&arguments.url)?;
+    let token = arguments.caller.token_stdin.then(read_token).transpose()?;
+    let config = Config::try_from(serve::Arguments::from(arguments.store))?;
+    let question = Question {
+        method: &arguments.method,
+        host,
+        path,
+        caller: arguments.caller.caller(token.as_ref()),
+        address: arguments.address,
+        at: arguments
+            .at
+            .as_ref()
+            .map_or_else(|| Clock::start().now().wall, Timestamp::at),
+        requests: arguments.requests,
+    };
+    let entries = in_one_thread(store::load(&config))??;
+    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
+    let documents = Documents {
+        entries: &entries,
+        proxy: &config.proxy,
+        rejected: &rejected,
+    };
+    let explanation = snapshot.explain(&question, &documents);
+    let text = if arguments.json {
+        format!("{:#}\n", as_json(&explanation))
+    } else {
+        as_tree(&explanation)
+    };
+    // Whoever closes the pipe has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(explanation.decision.allowed)
+}
+
+impl CallerArguments {
+    fn caller<'a>(&'a self, token: Option<&'a Secret>) -> Caller<'a> {
+        let token = token.map(Caller::Token);
+        let id = self.key_id.map(Caller::KeyId);
+        let name = self.key.as_deref().map(Caller::KeyName);
+        let principal = self.principal.as_ref().map(Caller::Principal);
+        let caller = token.or(id).or(name).or(principal);
+        caller.unwrap_or(Caller::Nobody)
+    }
+}
+
+/// The host, and the path with its query, as they would stand in the request: nothing of them is made canonical here.
+fn addressed(url: &str) -> Result<(&str, &str), Failure> {
+    let wrong = |problem: &str| Err(Failure::Configuration(problem.to_owned()));
+    if credential::is_in(url.as_bytes()) {
+        return wrong(
+            "the URL holds a token, which a proxy refuses (credential_in_query): give it with --token-stdin",
+        );
+    }
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let Some(rest) = rest else {
+        return wrong("the URL must be a whole one, like \"https://api.example.com/v1/orders\"");
+    };
+    let rest = rest.split('#').next().unwrap_or_default();
+    match rest.find(['/', '?']) {
+        Some(end) if rest.get(end..).is_some_and(|path| path.starts_with('/')) => {
+            Ok(rest.split_at(end))
+        }
+        Some(_) => wrong("the URL has a query but no path: write \"/?\" in place of \"?\""),
+        None => Ok((rest, "/")),
+    }
+}
+
+fn read_token() -> Result<Secret, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    let mut input = std::io::stdin().take(TOKEN_BYTES_MAX + 1);
+    let read = input.read_to_string(&mut text);
+    let length =
+        read.map_err(|_| Failure::Configuration("standard input is no text".to_owned()))?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > TOKEN_BYTES_MAX {
+        return Err(Failure::Configuration(format!(
+            "standard input has more than {TOKEN_BYTES_MAX} bytes, and no token has"
+        )));
+    }
+    match text.trim() {
+        "" => Err(Failure::Configuration(
+            "standard input is empty: --token-stdin reads the token from there".to_owned(),
+        )),
+        token => Ok(Secret::new(token.to_owned())),
+    }
+}
+
+fn as_tree(explanation: &Explanation) -> String {
+    let decision = &explanation.decision;
+    let mut text = if decision.allowed {
+        format!("allowed: {}\n", decision.reason)
+    } else {
+        format!("refused ({}): {}\n", decision.code, decision.reason)
+    };
+    draw(&explanation.findings, "", &mut text);
+    text
+}
+
+fn draw(findings: &[Finding], indent: &str, text: &mut String) {
+    let last = findings.len().saturating_sub(1);
+    for (number, finding) in findings.iter().enumerate() {
+        let (branch, below) = if number == last {
+            ("└─", "   ")
+        } else {
+            ("├─", "│  ")
+        };
+        let mark = match finding.fits {
+            Some(true) => "ok ",
+            Some(false) => "no ",
+            None => "",
+        };
+        text.push_str(&format!("{indent}{branch} {mark}{}\n", finding.says));
+        draw(&finding.findings, &format!("{indent}{below}"), text);
+    }
+}
+
+fn as_json(explanation: &Explanation) -> Value {
+    let decision = &explanation.decision;
+    json!({
+        "allowed": decision.allowed,
+        "code": decision.code,
+        "reason": decision.reason,
+        "key": decision.key,
+        "principal": decision.principal,
+        "scope": decision.scope,
+        "route": decision.route,
+        "upstream": decision.upstream,
+        "quotas": decision.quotas,
+        "quota": decision.quota,
+        "retry_after_seconds": decision.retry_after_seconds,
+        "findings": findings(&explanation.findings),
+    })
+}
+
+fn findings(of: &[Finding]) -> Vec<Value> {
+    let told = of.iter().map(|finding| {
+        json!({
+            "says": finding.says,
+            "fits": finding.fits,
+            "findings": findings(&finding.findings),
+        })
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart_and_left_as_it_is() {
+        for (url, host, path) in [
+            ("https://a.test", "a.test", "/"),
+            ("http://a.test:80/v1/%2E?x=1#y", "a.test:80", "/v1/%2E?x=1"),
+        ] {
+            assert_eq!(addressed(url), Ok((host, path)));
+        }
+        for url in ["a.test/v1", "/v1", "https://a.test?x=1"] {
+            assert!(addressed(url).is_err(), "{url}");
+        }
+    }
+}

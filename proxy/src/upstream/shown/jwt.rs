@@ -1,0 +1,310 @@
+//! Tokens that the proxy signs: JWT (RFC 7519) as JWS (RFC 7515), by ES256 (RFC 7518) or `EdDSA` (RFC 8037).
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use http::{HeaderName, HeaderValue};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tollgate_store::Timeout;
+use tollgate_store::document::IdentityJwt;
+
+use super::file::SecretFile;
+use super::identity::Caller;
+
+const TTL: Duration = Duration::from_mins(1);
+
+/// Signs who asks.
+#[derive(Debug)]
+pub(super) struct Signer {
+    pub(super) header: HeaderName,
+    issuer: String,
+    audience: String,
+    ttl: Duration,
+    key: SecretFile<SigningKey>,
+    /// The public keys that tokens may still be verified by: the one in use, and the one before.
+    published: Mutex<Vec<Value>>,
+}
+
+/// A private key, and what is public of it.
+pub(super) struct SigningKey {
+    pair: Pair,
+    /// The protected header of every token, encoded.
+    head: String,
+    /// The public key as a JWK (RFC 7517).
+    jwk: Value,
+}
+
+enum Pair {
+    P256(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
+    key: &'a str,
+    key_id: &'a str,
+    scope: &'a str,
+}
+
+impl Signer {
+    pub(super) fn new(jwt: &IdentityJwt) -> Option<Self> {
+        let signer = Self {
+            header: HeaderName::try_from(jwt.header.as_str()).ok()?,
+            issuer: jwt.issuer.to_string(),
+            audience: jwt.audience.to_string(),
+            ttl: jwt.ttl.as_ref().map_or(TTL, Timeout::length),
+            key: SecretFile::new(&jwt.key, SigningKey::read),
+            published: Mutex::default(),
+        };
+        signer.publish();
+        Some(signer)
+    }
+
+    /// Reads a key that changed. The one before stays published, as its tokens are still on their way.
+    pub(super) fn refresh(&self) {
+        if self.key.refresh() {
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let Some(key) = self.key.value() else { return };
+        let mut published = self.published();
+        published.retain(|jwk| jwk["kid"] != key.jwk["kid"]);
+        published.insert(0, key.jwk.clone());
+        published.truncate(2);
+    }
+
+    /// The public keys that its tokens are verified by.
+    pub(super) fn jwks(&self) -> Vec<Value> {
+        self.published().clone()
+    }
+
+    fn published(&self) -> std::sync::MutexGuard<'_, Vec<Value>> {
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A token that says who asks; `None` where there is no key to sign it with.
+    pub(super) fn sign(&self, caller: &Caller<'_>, now: jiff::Timestamp) -> Option<HeaderValue> {
+        let key = self.key.value()?;
+        let issued = now.as_second();
+        let ttl = i64::try_from(self.ttl.as_secs()).ok()?;
+        let claims = Claims {
+            iss: &self.issuer,
+            sub: caller.principal.unwrap_or(caller.key),
+            aud: &self.audience,
+            iat: issued,
+            exp: issued.checked_add(ttl)?,
+            principal: caller.principal,
+            key: caller.key,
+            key_id: &caller.key_id,
+            scope: &caller.scopes,
+        };
+        let claims = BASE64.encode(serde_json::to_vec(&claims).ok()?);
+        let mut token = format!("{}.{claims}", key.head);
+        let signature = key.pair.sign(token.as_bytes())?;
+        token.push('.');
+        BASE64.encode_string(signature, &mut token);
+        let mut value = HeaderValue::try_from(token).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl SigningKey {
+    fn read(pem: &[u8]) -> Result<Self, String> {
+        const EXPECTED: &str =
+            "it must be one private key of P-256 or Ed25519 as PEM (PKCS#8, \"BEGIN PRIVATE KEY\")";
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| EXPECTED.to_owned())?;
+        let der = der.secret_pkcs8_der();
+        let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der);
+        let pair = p256.map(Pair::P256);
+        let pair = pair.or_else(|_| Ed25519KeyPair::from_pkcs8(der).map(Pair::Ed25519));
+        let pair = pair.map_err(|_| EXPECTED.to_owned())?;
+        let mut jwk = pair.public().ok_or(EXPECTED)?;
+        let thumbprint = BASE64.encode(Sha256::digest(jwk.to_string()));
+        let head = json!({"alg": pair.algorithm(), "kid": thumbprint, "typ": "JWT"}).to_string();
+        jwk["kid"] = json!(thumbprint);
+        jwk["alg"] = json!(pair.algorithm());
+        jwk["use"] = json!("sig");
+        Ok(Self {
+            pair,
+            head: BASE64.encode(head),
+            jwk,
+        })
+    }
+}
+
+impl Pair {
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Self::P256(_) => "ES256",
+            Self::Ed25519(_) => "EdDSA",
+        }
+    }
+
+    /// The members that a thumbprint is made of, in the order of their names (RFC 7638).
+    fn public(&self) -> Option<Value> {
+        match self {
+            Self::P256(pair) => {
+                // 4, then both coordinates (SEC 1, section 2.3.3).
+                let point = pair.public_key().as_ref().strip_prefix(&[4])?;
+                let (x, y) = point.split_at_checked(32)?;
+                Some(
+                    json!({"crv": "P-256", "kty": "EC", "x": BASE64.encode(x), "y": BASE64.encode(y)}),
+                )
+            }
+            Self::Ed25519(pair) => {
+                let x = BASE64.encode(pair.public_key().as_ref());
+                Some(json!({"crv": "Ed25519", "kty": "OKP", "x": x}))
+            }
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::P256(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), message).ok()?;
+                Some(signature.as_ref().to_vec())
+            }
+            Self::Ed25519(pair) => Some(pair.sign(message).as_ref().to_vec()),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SigningKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
+
+    use super::*;
+
+    fn caller() -> Caller<'static> {
+        Caller {
+            principal: Some("acme"),
+            key: "acme-ci",
+            key_id: "0aB1cD2eF3gH".to_owned(),
+            scopes: "orders:read orders:write".to_owned(),
+        }
+    }
+
+    fn signer(folder: &tempfile::TempDir, pem: &str) -> Signer {
+        let path = folder.path().join("key.pem");
+        std::fs::write(&path, pem).unwrap();
+        let jwt = json!({
+            "header": "x-caller",
+            "issuer": "https://edge.test",
+            "audience": "orders",
+            "key": format!("file:{}", path.display()),
+        });
+        Signer::new(&serde_json::from_value(jwt).unwrap()).unwrap()
+    }
+
+    fn pem(algorithm: &'static rcgen::SignatureAlgorithm) -> String {
+        let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        pair.serialize_pem()
+    }
+
+    fn part(token: &str, number: usize) -> Vec<u8> {
+        BASE64
+            .decode(token.split('.').nth(number).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_token_verifies_by_the_published_key_and_says_who_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519] {
+            let signer = signer(&folder, &pem(algorithm));
+            let token = signer
+                .sign(&caller(), jiff::Timestamp::from_second(1_000).unwrap())
+                .unwrap();
+            let token = token.to_str().unwrap();
+            let jwk = signer.jwks().remove(0);
+            let head: Value = serde_json::from_slice(&part(token, 0)).unwrap();
+            assert_eq!(head["kid"], jwk["kid"]);
+            assert_eq!(head["alg"], jwk["alg"]);
+            let claims: Value = serde_json::from_slice(&part(token, 1)).unwrap();
+            assert_eq!(
+                claims,
+                json!({
+                    "iss": "https://edge.test", "aud": "orders", "sub": "acme", "principal": "acme",
+                    "key": "acme-ci", "key_id": "0aB1cD2eF3gH", "scope": "orders:read orders:write",
+                    "iat": 1_000, "exp": 1_060,
+                })
+            );
+            let (signed, _) = token.rsplit_once('.').unwrap();
+            let coordinate = |name: &str| BASE64.decode(jwk[name].as_str().unwrap()).unwrap();
+            let verified = if head["alg"] == "ES256" {
+                let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                    .verify(signed.as_bytes(), &part(token, 2))
+            } else {
+                UnparsedPublicKey::new(&ED25519, coordinate("x"))
+                    .verify(signed.as_bytes(), &part(token, 2))
+            };
+            assert!(verified.is_ok(), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_used_at_once_and_the_one_before_stays_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = signer(&folder, &pem(&rcgen::PKCS_ED25519));
+        let first = signer.jwks().remove(0);
+
+        std::fs::write(
+            folder.path().join("key.pem"),
+            pem(&rcgen::PKCS_ECDSA_P256_SHA256),
+        )
+        .unwrap();
+        signer.refresh();
+
+        let jwks = signer.jwks();
+        assert_eq!((jwks.len(), &jwks[1]), (2, &first));
+        assert_eq!(jwks[0]["alg"], "ES256");
+    }
+
+    #[test]
+    fn a_thumbprint_is_that_of_the_rfc() {
+        // RFC 8037, appendix A.3.
+        let jwk = json!({
+            "crv": "Ed25519", "kty": "OKP", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        });
+        let thumbprint = BASE64.encode(Sha256::digest(jwk.to_string()));
+        assert_eq!(thumbprint, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_without_being_shown() {
+        let fault =
+            SigningKey::read(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+        let fault = fault.err().unwrap();
+        assert!(fault.starts_with("it must be one private key"), "{fault}");
+    }
+}

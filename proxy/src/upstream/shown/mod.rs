@@ -1,0 +1,113 @@
+//! What an upstream is told of who asks, and shown of the proxy itself. Most upstreams declare nothing of it.
+
+mod credential;
+mod file;
+mod identity;
+mod jwt;
+mod oauth;
+
+use http::{HeaderMap, HeaderName};
+use serde_json::Value;
+use tollgate_gate::{Grant, UpstreamRule};
+use tollgate_store::document::UpstreamIdentity;
+
+use super::SystemTrust;
+use crate::refusal::UpstreamFault;
+use credential::Credential;
+use identity::{Caller, IdentityHeaders};
+use jwt::Signer;
+
+/// What an upstream is told and shown.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// The headers that it is told and shown by, which no client may write.
+    names: Vec<HeaderName>,
+    identity: Option<IdentityHeaders>,
+    signer: Option<Signer>,
+    credential: Option<Credential>,
+}
+
+impl Shown {
+    /// `None` where nothing is declared.
+    pub(super) fn new(rule: &UpstreamRule, trust: &SystemTrust) -> Option<Self> {
+        let declared = &rule.upstream;
+        if declared.identity.is_none() && declared.credential.is_none() {
+            return None;
+        }
+        let told = declared.identity.as_ref();
+        let jwt = told.and_then(|told| told.jwt.as_ref());
+        let credential = declared.credential.as_ref();
+        let credential = credential.and_then(|it| Credential::new(it, &rule.name, trust));
+        let fields = told.into_iter().flat_map(UpstreamIdentity::names);
+        let names = fields.filter_map(|(_, name)| HeaderName::try_from(name.as_str()).ok());
+        let shown = credential.as_ref().map(Credential::name).cloned();
+        Some(Self {
+            names: names.chain(shown).collect(),
+            identity: told.map(IdentityHeaders::new),
+            signer: jwt.and_then(Signer::new),
+            credential,
+        })
+    }
+
+    /// Writes it all into a request. Without what is declared, the request must not be sent.
+    pub(super) async fn dress(
+        &self,
+        headers: &mut HeaderMap,
+        grant: &Grant<'_>,
+        now: jiff::Timestamp,
+    ) -> Result<(), UpstreamFault> {
+        self.strip(headers);
+        if let Some(identity) = &self.identity {
+            let caller = Caller::of(grant);
+            identity.write(&caller, headers);
+            if let Some(signer) = &self.signer {
+                let token = signer.sign(&caller, now).ok_or(UpstreamFault::Identity)?;
+                headers.insert(&signer.header, token);
+            }
+        }
+        if let Some(credential) = &self.credential {
+            let value = credential.value().await;
+            let value = value.ok_or(UpstreamFault::Credential)?;
+            headers.insert(credential.name(), value);
+        }
+        Ok(())
+    }
+
+    /// Takes away what a client wrote there, also where `_` stands for `-`, which many servers take for the same.
+    fn strip(&self, headers: &mut HeaderMap) {
+        let is_ours = |name: &HeaderName| {
+            let respelled = name.as_str().replace('_', "-");
+            self.names.iter().any(|ours| ours.as_str() == respelled)
+        };
+        let forged: Vec<_> = headers
+            .keys()
+            .filter(|name| is_ours(name))
+            .cloned()
+            .collect();
+        for name in forged {
+            headers.remove(name);
+        }
+    }
+
+    /// Reads files that changed; it takes as long as the file system does.
+    pub(super) fn refresh(&self) {
+        if let Some(signer) = &self.signer {
+            signer.refresh();
+        }
+        if let Some(credential) = &self.credential {
+            credential.refresh();
+        }
+    }
+
+    /// Fetches anew what nears its end.
+    pub(super) async fn renew(&self) {
+        if let Some(Credential::OAuth(oauth)) = &self.credential {
+            oauth.renew().await;
+        }
+    }
+
+    /// The public keys that its tokens are verified by (RFC 7517).
+    pub(super) fn jwks(&self) -> Vec<Value> {
+        self.signer.as_ref().map(Signer::jwks).unwrap_or_default()
+    }
+}

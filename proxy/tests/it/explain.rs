@@ -1,0 +1,153 @@
+//! `tollgate-proxy explain`.
+
+use std::process::Output;
+
+use serde_json::{Value, json};
+use tollgate_store::document::Kind;
+
+use crate::support::{Store, key_id, run_command, run_command_with, token};
+
+const ORDERS: &str = "https://api.test/v1/orders/7?page=2";
+
+async fn filled() -> Store {
+    let store = Store::new();
+    store.fill("http://127.0.0.1:9").await;
+    let narrow = json!({"grants": [
+        {"path": "/v1/items/**"},
+        {"path": "/v1/orders/**", "methods": ["GET", "HEAD"]},
+        {"path": "/v1/orders/**", "hosts": ["other.test"]},
+    ]});
+    store.put(Kind::Scope, "everything", narrow).await;
+    let quota = json!({"limits": [{"requests": 10, "per": "1m"}]});
+    store.put(Kind::Quota, "free", quota).await;
+    store
+        .put_key("acme", &store.token, json!({"quotas": ["free"]}))
+        .await;
+    store
+}
+
+fn told(output: &Output) -> String {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn an_allowed_request_is_explained_as_a_tree() {
+    let store = filled().await;
+
+    let output = run_command(&store, &["explain", "GET", ORDERS, "--key", "acme"]);
+
+    assert_eq!(
+        told(&output),
+        "\
+allowed: scope \"everything\" lets key \"acme\" send GET api.test/v1/orders/7, route \"all\" carries it to upstream \"backend\", and quota \"free\" counts it and has room
+├─ ok request: GET api.test/v1/orders/7
+├─ ok caller: key \"acme\"
+├─ ok scopes:
+│  └─ ok scope \"everything\"
+│     ├─ no grant (any method) (any host) /v1/items/** does not fit: the path is another
+│     ├─ ok grant GET,HEAD (any host) /v1/orders/** fits
+│     └─ no grant (any method) other.test /v1/orders/** does not fit: the host is another
+├─ ok routes:
+│  └─ ok route \"all\": (any method) (any host) /v1/** fits
+├─ ok quotas:
+│  └─ ok quota \"free\": 10 requests in 1m, of each principal
+└─ ok upstream: \"backend\"
+   └─ target http://127.0.0.1:9
+"
+    );
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_refused_request_is_explained_up_to_what_refuses_it() {
+    let store = filled().await;
+    let id = key_id("acme").to_string();
+
+    let output = run_command(&store, &["explain", "POST", ORDERS, "--key-id", &id]);
+
+    let text = told(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.starts_with("refused (scope_insufficient): "), "{text}");
+    assert!(text.contains("no scopes:\n"), "{text}");
+    assert!(
+        text.contains(
+            "no grant GET,HEAD (any host) /v1/orders/** does not fit: the method is another"
+        ),
+        "{text}"
+    );
+    assert!(!text.contains("routes"), "{text}");
+}
+
+#[tokio::test]
+async fn a_token_is_read_from_standard_input_and_never_shown() {
+    let store = filled().await;
+    let arguments = ["explain", "GET", ORDERS, "--token-stdin", "--json"];
+    let stranger = token("nobody");
+    let other = token("acme");
+    for (token, code, exit) in [
+        (&store.token, "allowed", 0),
+        (&stranger, "credential_unknown", 1),
+        (&other, "credential_wrong", 1),
+    ] {
+        let output = run_command_with(&store, &arguments, &format!("{}\n", token.expose()));
+        let text = told(&output);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["code"], code);
+        assert_eq!(output.status.code(), Some(exit));
+        assert!(!text.contains(token.expose()));
+    }
+}
+
+#[tokio::test]
+async fn who_bears_no_credential_is_refused_and_a_used_up_quota_is_named() {
+    let store = filled().await;
+
+    let nobody = told(&run_command(&store, &["explain", "GET", ORDERS]));
+    assert!(
+        nobody.starts_with("refused (credential_missing): "),
+        "{nobody}"
+    );
+
+    let arguments = [
+        "explain",
+        "GET",
+        ORDERS,
+        "--key",
+        "acme",
+        "--requests",
+        "11",
+    ];
+    let over = told(&run_command(&store, &arguments));
+    assert!(over.starts_with("refused (quota_exceeded): "), "{over}");
+    assert!(
+        over.contains("no quota \"free\": 10 requests in 1m"),
+        "{over}"
+    );
+}
+
+#[tokio::test]
+async fn what_cant_be_told_ends_with_another_code_than_a_refusal() {
+    let store = filled().await;
+    let token = store.token.expose();
+    for arguments in [
+        &["explain", "GET", "/v1/orders"][..],
+        &["explain", "GET", &format!("https://api.test/?key={token}")],
+        &[
+            "explain",
+            "GET",
+            ORDERS,
+            "--key",
+            "acme",
+            "--principal",
+            "acme",
+        ],
+        &["explain", "GET", ORDERS, "--at", "yesterday"],
+        &["explain", "GET", ORDERS, "--namespace", "no:name"],
+    ] {
+        let output = run_command(&store, arguments);
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(!complaint.contains(token) && complaint.lines().count() == 1);
+    }
+}

@@ -1,0 +1,310 @@
+//! What upstreams are told of who asks, and shown of the proxy itself.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use tollgate_store::document::Kind;
+
+use crate::support::{Client, Process, Store, TokenServer, Upstream, key_id, token, until};
+
+/// A proxy whose upstream declares more, and the folder of its secrets.
+struct Scene {
+    folder: tempfile::TempDir,
+    store: Store,
+    upstream: Upstream,
+    proxy: Process,
+    client: Client,
+}
+
+impl Scene {
+    /// `secrets` are written before the proxy starts; `more` gets the place of a secret by its name.
+    async fn new(
+        secrets: &[(&str, &str)],
+        more: impl Fn(&dyn Fn(&str) -> String) -> Value,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in secrets {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let place = |name: &str| format!("file:{}", folder.path().join(name).display());
+        let upstream = Upstream::start().await;
+        let store = Store::new();
+        store.fill_targets(&[upstream.url()], more(&place)).await;
+        let proxy = Process::start(&store, &[]).await;
+        let client = Client::new(&proxy).bearing(&store.token);
+        Self {
+            folder,
+            store,
+            upstream,
+            proxy,
+            client,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts another secret in a file's place, by a rename.
+    fn replace(&self, name: &str, text: &str) {
+        let new = self.path("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.path(name)).unwrap();
+    }
+
+    /// A request's reason in the access log.
+    async fn reason(&self, request_id: &str) -> Value {
+        let is_it = |line: &Value| line["request_id"] == request_id;
+        self.proxy.accessed(is_it).await["reason"].clone()
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_is_told_who_asks_in_its_own_headers_and_clients_cant_write_them() {
+    let scene = Scene::new(&[], |_| {
+        json!({"identity": {
+            "principal": "x-user", "key": "x-client", "key_id": "x-client-id", "scopes": "x-roles",
+        }})
+    })
+    .await;
+    let user = token("acme-ci");
+    let role = json!({"scopes": ["everything"]});
+    scene.store.put(Kind::Role, "buyer", role).await;
+    let principal = json!({"roles": ["buyer"]});
+    scene.store.put(Kind::Principal, "acme", principal).await;
+    let more = json!({"principal": "acme"});
+    scene.store.put_key("acme-ci", &user, more).await;
+    let client = Client::new(&scene.proxy).bearing(&user);
+    until("the key is known", async || {
+        client.get("/v1/orders").await.status == 200
+    })
+    .await;
+
+    let forged = |client: &Client| {
+        let mut request = client.request("GET", "/v1/orders");
+        for name in ["x-user", "X_USER", "x-client", "x_client_id", "x-roles"] {
+            request = request.header(name, "root");
+        }
+        request
+    };
+    let reply = client.send(forged(&client)).await;
+    assert_eq!(reply.echoed("x-user"), ["acme"]);
+    assert_eq!(reply.echoed("x-client"), ["acme-ci"]);
+    assert_eq!(reply.echoed("x-client-id"), [key_id("acme-ci").to_string()]);
+    assert_eq!(reply.echoed("x-roles"), ["everything"]);
+    assert!(!reply.text().contains("root"), "{}", reply.text());
+
+    // A key that stands alone has no principal, and nobody else may be one for it.
+    let alone = scene.client.send(forged(&scene.client)).await;
+    assert_eq!(alone.echoed("x-user"), Vec::<String>::new());
+    assert!(!alone.text().contains("root"), "{}", alone.text());
+}
+
+#[tokio::test]
+async fn a_signed_token_tells_who_asks_and_its_key_is_published() {
+    let pem = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)
+        .unwrap()
+        .serialize_pem();
+    let scene = Scene::new(&[("key.pem", &pem)], |place| {
+        json!({"identity": {"jwt": {
+            "header": "x-caller", "issuer": "edge", "audience": "orders", "ttl": "30s", "key": place("key.pem"),
+        }}})
+    })
+    .await;
+
+    let reply = scene.client.get("/v1/orders").await;
+    let token = reply.echoed("x-caller").remove(0);
+    let [head, claims] = [0, 1].map(|number| decoded(&token, number));
+    assert_eq!(claims["aud"], "orders");
+    assert_eq!(claims["sub"], "acme");
+    let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert_eq!(life, 30);
+    let (status, jwks) = scene.proxy.get("/jwks").await;
+    let jwks: Value = serde_json::from_str(&jwks).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(jwks["keys"][0]["kid"], head["kid"]);
+    assert!(jwks["keys"][0].get("d").is_none(), "it is the public key");
+
+    // Rotated without a restart.
+    let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    scene.replace("key.pem", &other.serialize_pem());
+    until("tokens are signed by the new key", async || {
+        let reply = scene.client.get("/v1/orders").await;
+        decoded(&reply.echoed("x-caller")[0], 0)["alg"] == "EdDSA"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_its_key_no_request_is_sent_on() {
+    let scene = Scene::new(&[], |place| {
+        json!({"identity": {"jwt": {
+            "header": "x-caller", "issuer": "edge", "audience": "orders", "key": place("missing.pem"),
+        }}})
+    })
+    .await;
+
+    let reply = scene.client.get("/v1/orders").await;
+    assert_eq!(reply.status, 502);
+    let id = reply.header("x-request-id").unwrap();
+    assert_eq!(scene.reason(id).await, "upstream_identity");
+    assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn the_clients_credential_is_forwarded_only_where_that_is_declared() {
+    let declared = Scene::new(&[], |_| json!({"forward_credential": true})).await;
+    let plain = Scene::new(&[], |_| json!({})).await;
+
+    let bearer = format!("Bearer {}", declared.store.token.expose());
+    let reply = declared.client.get("/v1/orders").await;
+    assert_eq!(reply.echoed("authorization"), [bearer]);
+    let reply = plain.client.get("/v1/orders").await;
+    assert_eq!(reply.echoed("authorization"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_upstream_is_shown_a_header_from_a_file_which_may_be_replaced() {
+    let scene = Scene::new(&[("key", "s3cret-one\n")], |place| {
+        json!({"credential": {"header": {"name": "x-upstream-key", "value": place("key")}}})
+    })
+    .await;
+
+    let request = scene.client.request("GET", "/v1/orders");
+    let request = request.header("x-upstream-key", "forged");
+    let reply = scene.client.send(request).await;
+    assert_eq!(reply.echoed("x-upstream-key"), ["s3cret-one"]);
+    assert_eq!(reply.echoed("authorization"), Vec::<String>::new());
+
+    scene.replace("key", "s3cret-two");
+    until("the new secret is shown", async || {
+        let reply = scene.client.get("/v1/orders").await;
+        reply.echoed("x-upstream-key") == ["s3cret-two"]
+    })
+    .await;
+    // What can't be used leaves what was read before.
+    scene.replace("key", "two\nlines");
+    scene
+        .proxy
+        .logged(|line| line["fault"] == "it must hold one line of text")
+        .await;
+    let reply = scene.client.get("/v1/orders").await;
+    assert_eq!(reply.echoed("x-upstream-key"), ["s3cret-two"]);
+    let output = scene.proxy.output();
+    assert!(!output.contains("s3cret"), "a secret is in the log");
+}
+
+#[tokio::test]
+async fn an_upstream_is_shown_a_name_and_a_password() {
+    let scene = Scene::new(&[("password", "open sesame")], |place| {
+        json!({"credential": {"basic": {"username": "Aladdin", "password": place("password")}}})
+    })
+    .await;
+
+    let reply = scene.client.get("/v1/orders").await;
+    assert_eq!(
+        reply.echoed("authorization"),
+        ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
+    );
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_a_bad_gateway_until_it_is_there() {
+    let scene = Scene::new(&[], |place| {
+        json!({"credential": {"header": {"name": "x-upstream-key", "value": place("late")}}})
+    })
+    .await;
+
+    let reply = scene.client.get("/v1/orders").await;
+    assert_eq!(reply.status, 502);
+    let id = reply.header("x-request-id").unwrap();
+    assert_eq!(scene.reason(id).await, "upstream_credential");
+    assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), 0);
+
+    scene.replace("late", "here");
+    until("the secret is shown", async || {
+        scene.client.get("/v1/orders").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_is_fetched_once_for_many_requests_and_refreshed_ahead() {
+    let server = TokenServer::start().await;
+    server.life_s.store(5, Ordering::SeqCst);
+    let scene = oauth(&server).await;
+
+    let requests = (0..16).map(|_| scene.client.get("/v1/orders"));
+    for reply in futures_util::future::join_all(requests).await {
+        assert_eq!(reply.echoed("authorization"), ["Bearer token-1"]);
+    }
+    assert_eq!(server.asked().len(), 1, "one fetch for all");
+    let asked = server.asked().remove(0);
+    assert!(asked.starts_with("post /token http/1.1\r\n"), "{asked}");
+    // The name and the secret, each encoded as in a form (RFC 6749, section 2.3.1).
+    let authorization = "authorization: basic dghljtvgchjvehk6axrzjtiwc2vjcmv0";
+    assert!(asked.contains(authorization), "{asked}");
+    let form = "grant_type=client_credentials&scope=orders%3aread%20orders%3awrite&audience=orders";
+    assert!(asked.ends_with(form), "{asked}");
+
+    // Refreshed by nobody's request, before the first is over.
+    until("a second token was fetched", async || {
+        server.asked().len() > 1
+    })
+    .await;
+    let reply = scene.client.get("/v1/orders").await;
+    assert_ne!(reply.echoed("authorization"), ["Bearer token-1"]);
+    let output = scene.proxy.output();
+    assert!(!output.contains("token-1") && !output.contains("its secret"));
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_a_bad_gateway_and_the_last_token_is_used_while_it_is_good() {
+    let server = TokenServer::start().await;
+    server.is_failing.store(true, Ordering::SeqCst);
+    let scene = oauth(&server).await;
+
+    let reply = scene.client.get("/v1/orders").await;
+    assert_eq!(reply.status, 502);
+    let id = reply.header("x-request-id").unwrap();
+    assert_eq!(scene.reason(id).await, "upstream_credential");
+    assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), 0);
+
+    server.is_failing.store(false, Ordering::SeqCst);
+    until("there is a token", async || {
+        scene.client.get("/v1/orders").await.status == 200
+    })
+    .await;
+    // Another secret asks for another token: while the server fails, the one at hand goes on.
+    server.is_failing.store(true, Ordering::SeqCst);
+    let before = server.asked().len();
+    scene.replace("secret", "another secret");
+    until("the server was asked again", async || {
+        server.asked().len() > before
+    })
+    .await;
+    assert_eq!(scene.client.get("/v1/orders").await.status, 200);
+}
+
+async fn oauth(server: &TokenServer) -> Scene {
+    Scene::new(&[("secret", "its secret")], |place| {
+        json!({"credential": {"oauth2_client_credentials": {
+            "token_url": format!("{}/token", server.url),
+            "client_id": "the_proxy",
+            "client_secret": place("secret"),
+            "scopes": ["orders:read", "orders:write"],
+            "audience": "orders",
+        }}})
+    })
+    .await
+}
+
+/// A part of a token, as JSON.
+fn decoded(token: &str, number: usize) -> Value {
+    use base64::Engine as _;
+
+    let part = token.split('.').nth(number).unwrap();
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
+    serde_json::from_slice(&bytes.unwrap()).unwrap()
+}

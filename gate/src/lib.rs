@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use authorize::Grant;
 pub use identify::Principal;
 pub use meter::{Admission, Meter, SUBJECTS_MAX};
-pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
+pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};
 pub use target::{PATH_BYTES_MAX, Target};

@@ -1,5 +1,6 @@
 //! Why a request goes no further: facts, never a status code, never a token.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ pub enum Refusal {
     /// Nobody knows who asks. To the caller all faults must look the same.
     #[error(transparent)]
     Unauthenticated(#[from] CredentialFault),
-    /// None of the key's scopes allows the request.
-    #[error("no scope of key {key} allows the request")]
+    /// None of the caller's scopes allows the request.
+    #[error("no scope of {caller} allows the request")]
     OutOfScope {
-        /// The key.
-        key: KeyId,
+        /// Who asks.
+        caller: CallerKind,
     },
     /// The request is in scope, but no route of this proxy carries it.
-    #[error("no route of this proxy carries the request, though the key's scopes allow it")]
+    #[error("no route of this proxy carries the request, though the caller's scopes allow it")]
     NoRoute,
     /// A quota is used up.
     #[error(transparent)]
@@ -45,6 +46,22 @@ impl Refusal {
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
             Self::Overloaded => "meter_full",
+        }
+    }
+}
+
+/// What proved who asks, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallerKind {
+    /// A token of that key.
+    Key(KeyId),
+}
+
+impl fmt::Display for CallerKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(formatter, "key {id}"),
         }
     }
 }

@@ -11,8 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Admission, Grant, Meter, Now, Target};
-use tollgate_store::Name;
+use tollgate_gate::{Admission, Grant, Meter, Now, Principal, Target};
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -73,8 +72,8 @@ impl Gateway {
         let principal = generation
             .snapshot
             .identify(request.headers(), peer.client, now)?;
-        record.principal(principal);
-        let grant = generation.snapshot.authorize(principal, &target)?;
+        record.principal(&principal);
+        let grant = generation.snapshot.authorize(&principal, &target)?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
         let authority = authority.map(ToOwned::to_owned);
@@ -94,7 +93,7 @@ impl Gateway {
         let mut request = vouched(request, &voucher);
         let asked = Asked {
             target: &target,
-            caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            caller: principal.label(),
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {
@@ -130,13 +129,13 @@ impl Gateway {
             };
             let snapshot = &generation.snapshot;
             let principal = snapshot.identify(&credential, client, clock.now());
-            let grant = principal.and_then(|principal| snapshot.authorize(principal, &target));
-            match grant {
+            let allows = |principal: &Principal<'_>| {
+                let grant = snapshot.authorize(principal, &target)?;
+                Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
+            };
+            match principal.and_then(|principal| allows(&principal)) {
                 Err(refusal) => Some(refusal.code()),
-                Ok(grant) => {
-                    let protocol = protocol.to_str().unwrap_or_default();
-                    (!grant.allows_upgrade(protocol)).then_some(UPGRADE_WITHDRAWN)
-                }
+                Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
         })
     }

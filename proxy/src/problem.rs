@@ -214,6 +214,7 @@ fn seconds_rounded_up(length: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use tollgate_gate::CallerKind;
     use tollgate_store::{KeyId, Name};
 
     use super::*;
@@ -334,7 +335,9 @@ mod tests {
 
     #[test]
     fn a_lack_of_scope_names_neither_the_key_nor_its_scopes() {
-        let response = answer(tollgate_gate::Refusal::OutOfScope { key: key() });
+        let response = answer(tollgate_gate::Refusal::OutOfScope {
+            caller: CallerKind::Key(key()),
+        });
 
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert_eq!(

@@ -167,10 +167,10 @@ impl Record {
     }
 
     /// Notes who asks.
-    pub fn principal(&mut self, principal: Principal<'_>) {
+    pub fn principal(&mut self, principal: &Principal<'_>) {
         self.facts.principal = principal.name().cloned();
-        self.facts.key = Some(principal.key_name().to_owned());
-        self.facts.key_id = Some(principal.key_id());
+        self.facts.key = principal.key_name().map(str::to_owned);
+        self.facts.key_id = principal.key_id();
     }
 
     /// Notes what allows it and where it goes.

@@ -12,7 +12,7 @@ use tollgate_store::document::{Each, Limit, Quota};
 use tollgate_store::{KeyId, Name};
 
 use super::ring::Ring;
-use crate::identify::QuotaRule;
+use crate::identify::{Proof, QuotaRule};
 use crate::{Grant, OverQuota, Principal};
 
 /// The bits of an IPv6 address that tell one subscriber from another: a /64.
@@ -41,7 +41,7 @@ impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
         let subject = match rule.quota.each {
             Each::Principal => Subject::principal(grant.principal()),
-            Each::Key => Subject::Key(grant.principal().key_id()),
+            Each::Key => Subject::credential(grant.principal()),
             Each::Address => Subject::Address(address.map(subscriber)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
@@ -71,10 +71,17 @@ impl<'a> Counted<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn principal(principal: Principal<'a>) -> Self {
+    fn principal(principal: &'a Principal<'a>) -> Self {
         match &principal.access().principal {
             Some(rule) => Self::Principal(Cow::Borrowed(&rule.name)),
-            None => Self::Key(principal.key_id()),
+            None => Self::credential(principal),
+        }
+    }
+
+    /// What proved who asks.
+    fn credential(principal: &'a Principal<'a>) -> Self {
+        match principal.proof() {
+            Proof::Key(key) => Self::Key(key.id()),
         }
     }
 }

@@ -178,7 +178,7 @@ impl Snapshot {
         let principal = Principal::assumed(key, Some(address), now)?;
         let scope = self.grants.find(&principal.access().scopes, &target);
         progress.scope = scope.map(|scope| scope.name.to_string());
-        let grant = self.authorize(principal, &target)?;
+        let grant = self.authorize(&principal, &target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
         admit(&grant, question.requests, (address, now)).map_err(Stop::from)

@@ -15,7 +15,10 @@ mod target;
 use std::time::Duration;
 
 pub use authorize::Grant;
-pub use identify::Principal;
+pub use identify::{
+    ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, Presented,
+    Principal, TokenFault,
+};
 pub use meter::{Admission, Meter, SUBJECTS_MAX};
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tollgate_store::{KeyId, Name};
 
 use crate::PATH_BYTES_MAX;
+use crate::identify::{IssuerNumber, TokenFault};
 
 /// Why a request goes no further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,12 @@ pub enum Refusal {
     /// Nobody knows who asks. To the caller all faults must look the same.
     #[error(transparent)]
     Unauthenticated(#[from] CredentialFault),
+    /// The keys of the token's issuer are not known yet, or not any more: neither is the caller's fault.
+    #[error("the keys of the token's issuer are not known")]
+    IssuerUnready {
+        /// The issuer.
+        issuer: IssuerNumber,
+    },
     /// None of the caller's scopes allows the request.
     #[error("no scope of {caller} allows the request")]
     OutOfScope {
@@ -42,6 +49,7 @@ impl Refusal {
         match self {
             Self::Malformed(malformed) => malformed.code(),
             Self::Unauthenticated(fault) => fault.code(),
+            Self::IssuerUnready { .. } => "issuer_keys_missing",
             Self::OutOfScope { .. } => "scope_insufficient",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
@@ -56,12 +64,15 @@ impl Refusal {
 pub enum CallerKind {
     /// A token of that key.
     Key(KeyId),
+    /// A token of an issuer.
+    Token,
 }
 
 impl fmt::Display for CallerKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(id) => write!(formatter, "key {id}"),
+            Self::Token => formatter.write_str("the token"),
         }
     }
 }
@@ -154,6 +165,15 @@ pub enum CredentialFault {
     /// It is no token: another scheme, another shape, or a wrong checksum; nor is it one that a key imported.
     #[error("the credential is not a token of this kind, nor one that was imported")]
     Malformed,
+    /// It is no good token of an issuer.
+    #[error("{fault}")]
+    Token {
+        /// The issuer that it says it is of, where that is known.
+        issuer: Option<IssuerNumber>,
+        /// What is wrong with it.
+        #[source]
+        fault: TokenFault,
+    },
     /// No key has its id.
     #[error("no key has the id {key}")]
     Unknown {
@@ -228,6 +248,7 @@ impl CredentialFault {
             Self::Missing => "credential_missing",
             Self::Several => "credentials_several",
             Self::Malformed => "credential_malformed",
+            Self::Token { fault, .. } => fault.code(),
             Self::Unknown { .. } => "credential_unknown",
             Self::Wrong { .. } => "credential_wrong",
             Self::Disabled { .. } => "credential_disabled",
@@ -243,7 +264,7 @@ impl CredentialFault {
     #[must_use]
     pub fn key(self) -> Option<KeyId> {
         match self {
-            Self::Missing | Self::Several | Self::Malformed => None,
+            Self::Missing | Self::Several | Self::Malformed | Self::Token { .. } => None,
             Self::Unknown { key }
             | Self::Wrong { key }
             | Self::Disabled { key }

@@ -8,6 +8,7 @@ mod authorities;
 pub mod backend;
 pub mod document;
 mod duration;
+mod issuer;
 mod key_id;
 mod listen;
 mod material;
@@ -23,6 +24,7 @@ mod upgrade;
 
 pub use authorities::Authorities;
 pub use duration::{CheckInterval, Overlap, Period, RotationPeriod, Timeout, duration_within};
+pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, SecureUrl, TokenType};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};

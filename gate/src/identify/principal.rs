@@ -6,6 +6,7 @@ use tollgate_store::{KeyId, Name};
 
 use super::access::Access;
 use super::key::KeyRule;
+use super::token::Bearer;
 use crate::{CallerKind, Now, Refusal};
 
 /// Who asks: proof that a credential was presented and was good at that moment.
@@ -19,6 +20,8 @@ pub struct Principal<'s> {
 pub(crate) enum Proof<'s> {
     /// A token of a key.
     Key(&'s KeyRule),
+    /// A token of an issuer.
+    Bearer(Box<Bearer<'s>>),
 }
 
 impl<'s> Principal<'s> {
@@ -26,6 +29,13 @@ impl<'s> Principal<'s> {
     pub(super) fn of_key(key: &'s KeyRule) -> Self {
         Self {
             proof: Proof::Key(key),
+        }
+    }
+
+    /// Whoever bears a good token of an issuer.
+    pub(super) fn of_bearer(bearer: Bearer<'s>) -> Self {
+        Self {
+            proof: Proof::Bearer(Box::new(bearer)),
         }
     }
 
@@ -44,6 +54,7 @@ impl<'s> Principal<'s> {
     pub fn key_id(&self) -> Option<KeyId> {
         match self.proof {
             Proof::Key(key) => Some(key.id()),
+            Proof::Bearer(_) => None,
         }
     }
 
@@ -52,6 +63,16 @@ impl<'s> Principal<'s> {
     pub fn key_name(&self) -> Option<&str> {
         match self.proof {
             Proof::Key(key) => Some(key.name()),
+            Proof::Bearer(_) => None,
+        }
+    }
+
+    /// The issuer of the token and whom it is about, where an issuer's token proved it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<(&Name, &str)> {
+        match &self.proof {
+            Proof::Key(_) => None,
+            Proof::Bearer(bearer) => Some((bearer.issuer(), bearer.subject())),
         }
     }
 
@@ -68,6 +89,7 @@ impl<'s> Principal<'s> {
         match (self.name(), &self.proof) {
             (Some(name), _) => name.as_str(),
             (None, Proof::Key(key)) => key.name(),
+            (None, Proof::Bearer(bearer)) => bearer.counted_as(),
         }
     }
 
@@ -75,13 +97,15 @@ impl<'s> Principal<'s> {
     pub(crate) fn kind(&self) -> CallerKind {
         match self.proof {
             Proof::Key(key) => CallerKind::Key(key.id()),
+            Proof::Bearer(_) => CallerKind::Token,
         }
     }
 
     /// What it may do.
     pub(crate) fn access(&self) -> &Access {
-        match self.proof {
+        match &self.proof {
             Proof::Key(key) => key.access(),
+            Proof::Bearer(bearer) => bearer.access(),
         }
     }
 

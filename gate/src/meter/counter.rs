@@ -31,6 +31,8 @@ enum Subject<'a> {
     Key(KeyId),
     /// A principal. No key that stands alone is one, whatever its name.
     Principal(Cow<'a, Arc<Name>>),
+    /// Whom an issuer's tokens are about, where that is no principal's subject.
+    Bearer(Cow<'a, Arc<str>>),
     /// All who have none share one.
     Address(Option<IpAddr>),
     Route(Cow<'a, Name>),
@@ -62,6 +64,7 @@ impl<'a> Counted<'a> {
             subject: match &self.subject {
                 Subject::Key(id) => Subject::Key(*id),
                 Subject::Principal(name) => Subject::Principal(Cow::Owned(Arc::clone(name))),
+                Subject::Bearer(subject) => Subject::Bearer(Cow::Owned(Arc::clone(subject))),
                 Subject::Address(address) => Subject::Address(*address),
                 Subject::Route(name) => Subject::Route(Cow::Owned(Name::clone(name))),
                 Subject::Proxy => Subject::Proxy,
@@ -82,6 +85,7 @@ impl<'a> Subject<'a> {
     fn credential(principal: &'a Principal<'a>) -> Self {
         match principal.proof() {
             Proof::Key(key) => Self::Key(key.id()),
+            Proof::Bearer(bearer) => Self::Bearer(Cow::Borrowed(bearer.counted_as())),
         }
     }
 }

@@ -20,4 +20,5 @@ mod principals;
 mod simulate;
 mod snapshot;
 mod target;
+mod tokens;
 mod traversal;

@@ -1,6 +1,7 @@
 //! From documents to a snapshot.
 
 mod documents;
+mod issuers;
 mod key_sets;
 mod keys;
 mod routes;
@@ -33,6 +34,7 @@ impl Snapshot {
             keys,
             grants: grants(&documents.scopes, &rules.scopes),
             routes,
+            issuers: issuers::rules(&documents, &rules),
             principals: keys::principals(&documents, &rules),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,

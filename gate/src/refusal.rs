@@ -43,6 +43,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The issuer whose newer keys may change the answer.
+    #[must_use]
+    pub fn wants_keys_of(&self) -> Option<IssuerNumber> {
+        match self {
+            Self::IssuerUnready { issuer } => Some(*issuer),
+            Self::Unauthenticated(CredentialFault::Token {
+                issuer,
+                fault: TokenFault::KeyUnknown,
+            }) => *issuer,
+            _ => None,
+        }
+    }
+
     /// The reason as one stable word, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {

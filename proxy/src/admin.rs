@@ -91,6 +91,7 @@ impl Admin {
         metrics.snapshot_age.set(age.unwrap_or(f64::INFINITY));
         let subjects = self.gateway.meter.subjects_len();
         metrics.quota_subjects.set(signed(subjects));
+        self.gateway.issuers.show();
         if let Some(generation) = self.gateway.generation.load().as_ref() {
             metrics.targets(generation.targets());
         }

@@ -11,7 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Admission, Grant, Meter, Now, Principal, Target};
+use tollgate_gate::{Admission, Grant, Meter, Now, Presented, Principal, Target};
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use crate::caller::Caller;
 use crate::connection::Handler;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
+use crate::issuers::Issuers;
 use crate::panics;
 use crate::peer::Peer;
 use crate::record::{Ledger, Record};
@@ -38,6 +39,8 @@ pub struct Gateway {
     pub generation: Arc<ArcSwapOption<Generation>>,
     /// What quotas counted, across generations.
     pub meter: Meter,
+    /// The keys of issuers, likewise.
+    pub issuers: Arc<Issuers>,
     /// Where requests are written down.
     pub ledger: Arc<Ledger>,
 }
@@ -46,9 +49,11 @@ impl Gateway {
     /// A gateway that refuses everything until it is given a generation.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>) -> Self {
+        let issuers = Issuers::new(ledger.clock, Arc::clone(&ledger.metrics));
         Self {
             generation: Arc::default(),
             meter: Meter::default(),
+            issuers: Arc::new(issuers),
             ledger,
         }
     }
@@ -69,9 +74,19 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
-        let principal = generation
-            .snapshot
-            .identify(request.headers(), peer.client, now)?;
+        let presented = Presented {
+            headers: request.headers(),
+            address: peer.client,
+            keys: &*self.issuers,
+        };
+        let principal = match generation.snapshot.identify_presented(&presented, now) {
+            Err(refusal) => {
+                // Seldom: most refusals are final.
+                let again = self.identify_again(generation, &presented, (refusal, now));
+                Box::pin(again).await?
+            }
+            Ok(principal) => principal,
+        };
         record.principal(&principal);
         let grant = generation.snapshot.authorize(&principal, &target)?;
         record.grant(&grant);
@@ -112,6 +127,22 @@ impl Gateway {
         Ok((answer, check))
     }
 
+    /// Identifies once more with newer keys of the token's issuer, where those may change the answer.
+    async fn identify_again<'s>(
+        &self,
+        generation: &'s Generation,
+        presented: &Presented<'_>,
+        (refusal, now): (tollgate_gate::Refusal, Now),
+    ) -> Result<Principal<'s>, Refusal> {
+        let snapshot = &generation.snapshot;
+        let wanted = refusal.wants_keys_of();
+        let Some(issuer) = wanted.and_then(|number| snapshot.issuer(number)) else {
+            return Err(refusal.into());
+        };
+        self.issuers.refresh(&issuer.name).await;
+        Ok(snapshot.identify_presented(presented, now)?)
+    }
+
     /// Whether a client may go on with what its connection turned into, by what decides at that time.
     fn check(
         &self,
@@ -121,6 +152,7 @@ impl Gateway {
         client: Option<IpAddr>,
     ) -> Check {
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
+        let issuers = Arc::clone(&self.issuers);
         let (target, protocol) = (target.clone(), upgrade.protocol.clone());
         Box::new(move || {
             let generation = generation.load();
@@ -128,7 +160,12 @@ impl Gateway {
                 return Some(Refusal::NotReady.code());
             };
             let snapshot = &generation.snapshot;
-            let principal = snapshot.identify(&credential, client, clock.now());
+            let presented = Presented {
+                headers: &credential,
+                address: client,
+                keys: &*issuers,
+            };
+            let principal = snapshot.identify_presented(&presented, clock.now());
             let allows = |principal: &Principal<'_>| {
                 let grant = snapshot.authorize(principal, &target)?;
                 Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))

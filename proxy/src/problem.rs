@@ -99,6 +99,9 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
+        Refusal::Decision(Decision::IssuerUnready { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
+        }
         // Also whatever the engine may one day refuse beyond.
         Refusal::Decision(_) => (
             StatusCode::FORBIDDEN,
@@ -153,6 +156,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             over.window.as_secs()
         )
         .into(),
+        Refusal::Decision(Decision::IssuerUnready { .. }) => {
+            "the proxy can't tell yet whether the token is good".into()
+        }
         Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
         other => other.to_string().into(),
     }
@@ -181,7 +187,7 @@ fn add_headers(refusal: &Refusal, headers: &mut HeaderMap) {
         Refusal::Decision(Decision::Overloaded) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
-        Refusal::NotReady => {
+        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
             headers.insert(RETRY_AFTER, NOT_READY_RETRY);
         }
         _ => {}

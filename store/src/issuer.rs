@@ -94,6 +94,29 @@ impl SecureUrl {
         self.port
     }
 
+    /// The host, and the port where it is not the usual one.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let usual = if self.is_encrypted { 443 } else { 80 };
+        if self.port == usual {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The same place with another path, which starts with `/` and has no query.
+    #[must_use]
+    pub fn with_path(&self, path: &str) -> Self {
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        Self {
+            text: format!("{scheme}://{}{path}", self.authority()),
+            path: path.to_owned(),
+            has_query: false,
+            ..self.clone()
+        }
+    }
+
     /// The path and the query, as they are asked for.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -14,6 +14,7 @@ mod decisions;
 mod floods;
 mod forwarding;
 mod http2;
+mod issuers;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_set, enabled, is_enabled, is_unset};
+use super::check::{check_count, check_set, enabled};
 use super::{Declaration, Kind, Spec};
 use crate::{
     Audience, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem, SecureUrl, TokenType,
@@ -63,16 +63,16 @@ pub struct Issuer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<BTreeMap<String, Name>>,
     /// Whether who is no principal's subject may do what its token's scopes and roles stand for.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub any_subject: bool,
     /// Whether a principal may do no more by a token than the token's scopes stand for.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub narrow: bool,
     /// The quotas that count each of its subjects: 1 to 8; none where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<BTreeSet<Name>>,
     /// Whether its tokens open anything.
-    #[serde(default = "enabled", skip_serializing_if = "is_enabled")]
+    #[serde(default = "enabled")]
     pub enabled: bool,
 }
 

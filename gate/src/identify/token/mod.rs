@@ -27,7 +27,7 @@ use claims::Claims;
 use jws::Jws;
 
 /// What holds the keys of issuers that publish them.
-pub trait IssuerKeys {
+pub trait IssuerKeys: Send + Sync {
     /// The keys of an issuer; `None` where none are known.
     fn keys(&self, issuer: &Name) -> Option<Arc<JsonWebKeys>>;
 }

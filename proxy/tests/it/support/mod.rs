@@ -3,6 +3,7 @@
 mod authority;
 mod client;
 mod echo;
+mod issuer;
 mod process;
 mod secrets;
 mod store;
@@ -12,6 +13,7 @@ mod upstream;
 pub(crate) use authority::{Authority, Pair};
 pub(crate) use client::{Body, Client, Reply};
 pub(crate) use echo::{Echo, GRANTED, read_head};
+pub(crate) use issuer::Issuer;
 pub(crate) use process::{Process, run_command, run_to_end};
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};

@@ -289,8 +289,23 @@ fn the_name_of_a_key_is_compared_and_used_for_nothing_else() {
         let head = with(head(), json!({ "kid": id }));
         assert_eq!(signed(&snapshot, head, claims()), "token_malformed", "{id}");
     }
-    // There is but one that it can be.
     assert_eq!(signed(&snapshot, without(head(), "kid"), claims()), "ok");
+}
+
+#[test]
+fn a_token_that_names_no_key_may_be_of_any() {
+    let (first, second) = (Signer::p256(), Signer::p256());
+    let keys = json!({"keys": [first.jwk("k1"), second.jwk("k2")]}).to_string();
+    let more = json!({"any_subject": true, "jwks": keys});
+    let snapshot = build(&world(Signer::ed25519().jwk("k0"), more));
+    let head = without(with(head(), json!({"alg": "ES256"})), "kid").to_string();
+
+    for signer in [first, second] {
+        let token = signer.token(&head, &claims().to_string());
+        assert_eq!(verdict(&snapshot, &token), "ok");
+    }
+    let token = Signer::p256().token(&head, &claims().to_string());
+    assert_eq!(verdict(&snapshot, &token), "token_key_unknown");
 }
 
 #[test]

@@ -140,10 +140,7 @@ impl Issuers {
                 .keys(&rule.name)
                 .ok_or(Refusal::IssuerUnready { issuer: number })?,
         };
-        let key = keys.find(token.key_id.as_deref(), token.algorithm);
-        let key = key.ok_or_else(|| faulty(TokenFault::KeyUnknown))?;
-        key.verify_sig(token.signed, &token.signature)
-            .map_err(|_| faulty(TokenFault::Signature))?;
+        keys.verify(&token).map_err(faulty)?;
         // What it says counts from here on.
         bearer(rule, &Claims(&token.claims), now).map_err(|fault| faulty(fault).into())
     }

@@ -91,7 +91,7 @@ bench-proxy: ## What a request costs the proxy, beside nginx and HAProxy (ROUNDS
 	$(CARGO) build --release -p tollgate-acceptance --bin tollgate-bench
 	@target/release/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS) works=$(WORKS)
 
-clean: ## Remove what was built, and LocalStack.
+clean: ## Remove what was built, LocalStack, and the authorization server.
 	acceptance/localstack/start.sh stop
 	$(CARGO) clean
-	rm -rf .localstack
+	rm -rf .localstack .authorization

@@ -58,7 +58,7 @@ impl World {
     fn decide(&self, request: &Request, now: Now) -> Result<Admission, Refusal> {
         let target = Target::parse(&Method::GET, Some("api.example.com"), &request.uri)?;
         let principal = self.snapshot.identify(&request.headers, ADDRESS, now)?;
-        let grant = self.snapshot.authorize(principal, &target)?;
+        let grant = self.snapshot.authorize(&principal, &target)?;
         self.meter.admit(&grant, ADDRESS, now)
     }
 }

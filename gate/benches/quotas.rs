@@ -74,7 +74,7 @@ fn with_grant(limits: &Value, act: impl FnOnce(&Grant<'_>)) {
         Some("api.example.com"),
         &Uri::from_static("/"),
     );
-    act(&snapshot.authorize(principal, &target.unwrap()).unwrap());
+    act(&snapshot.authorize(&principal, &target.unwrap()).unwrap());
 }
 
 fn moment(step: u64) -> Now {

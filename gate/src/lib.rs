@@ -16,9 +16,12 @@ mod throttle;
 use std::time::Duration;
 
 pub use authorize::Grant;
-pub use identify::Principal;
+pub use identify::{
+    ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, Presented,
+    Principal, TokenFault,
+};
 pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing};
-pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
+pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,
 };

@@ -1,5 +1,6 @@
 //! Why a request goes no further: facts, never a status code, never a token.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tollgate_store::KeyId;
 
 use crate::PATH_BYTES_MAX;
+use crate::identify::{IssuerNumber, TokenFault};
 use crate::meter::{Policy, seconds};
 
 /// Why a request goes no further.
@@ -19,14 +21,20 @@ pub enum Refusal {
     /// Nobody knows who asks. To the caller all faults must look the same.
     #[error(transparent)]
     Unauthenticated(#[from] CredentialFault),
-    /// None of the key's scopes allows the request.
-    #[error("no scope of key {key} allows the request")]
+    /// The keys of the token's issuer are not known yet, or not any more: neither is the caller's fault.
+    #[error("the keys of the token's issuer are not known")]
+    IssuerUnready {
+        /// The issuer.
+        issuer: IssuerNumber,
+    },
+    /// None of the caller's scopes allows the request.
+    #[error("no scope of {caller} allows the request")]
     OutOfScope {
-        /// The key.
-        key: KeyId,
+        /// Who asks.
+        caller: CallerKind,
     },
     /// The request is in scope, but no route of this proxy carries it.
-    #[error("no route of this proxy carries the request, though the key's scopes allow it")]
+    #[error("no route of this proxy carries the request, though the caller's scopes allow it")]
     NoRoute,
     /// A quota is used up.
     #[error(transparent)]
@@ -37,16 +45,49 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The issuer whose newer keys may change the answer.
+    #[must_use]
+    pub fn wants_keys_of(&self) -> Option<IssuerNumber> {
+        match self {
+            Self::IssuerUnready { issuer } => Some(*issuer),
+            Self::Unauthenticated(CredentialFault::Token {
+                issuer,
+                fault: TokenFault::KeyUnknown,
+            }) => *issuer,
+            _ => None,
+        }
+    }
+
     /// The reason as one stable word, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed(malformed) => malformed.code(),
             Self::Unauthenticated(fault) => fault.code(),
+            Self::IssuerUnready { .. } => "issuer_keys_missing",
             Self::OutOfScope { .. } => "scope_insufficient",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
             Self::Overloaded => "meter_full",
+        }
+    }
+}
+
+/// What proved who asks, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallerKind {
+    /// A token of that key.
+    Key(KeyId),
+    /// A token of an issuer.
+    Token,
+}
+
+impl fmt::Display for CallerKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(formatter, "key {id}"),
+            Self::Token => formatter.write_str("the token"),
         }
     }
 }
@@ -139,6 +180,15 @@ pub enum CredentialFault {
     /// It is no token: another scheme, another shape, or a wrong checksum; nor is it one that a key imported.
     #[error("the credential is not a token of this kind, nor one that was imported")]
     Malformed,
+    /// It is no good token of an issuer.
+    #[error("{fault}")]
+    Token {
+        /// The issuer that it says it is of, where that is known.
+        issuer: Option<IssuerNumber>,
+        /// What is wrong with it.
+        #[source]
+        fault: TokenFault,
+    },
     /// No key has its id.
     #[error("no key has the id {key}")]
     Unknown {
@@ -213,6 +263,7 @@ impl CredentialFault {
             Self::Missing => "credential_missing",
             Self::Several => "credentials_several",
             Self::Malformed => "credential_malformed",
+            Self::Token { fault, .. } => fault.code(),
             Self::Unknown { .. } => "credential_unknown",
             Self::Wrong { .. } => "credential_wrong",
             Self::Disabled { .. } => "credential_disabled",
@@ -228,7 +279,7 @@ impl CredentialFault {
     #[must_use]
     pub fn key(self) -> Option<KeyId> {
         match self {
-            Self::Missing | Self::Several | Self::Malformed => None,
+            Self::Missing | Self::Several | Self::Malformed | Self::Token { .. } => None,
             Self::Unknown { key }
             | Self::Wrong { key }
             | Self::Disabled { key }

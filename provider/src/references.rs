@@ -72,9 +72,13 @@ impl ResourceType {
 
 fn can_be_named(kind: Kind) -> bool {
     match kind {
-        Kind::Scope | Kind::Quota | Kind::Role | Kind::Principal | Kind::Upstream | Kind::Proxy => {
-            true
-        }
+        Kind::Scope
+        | Kind::Quota
+        | Kind::Role
+        | Kind::Principal
+        | Kind::Issuer
+        | Kind::Upstream
+        | Kind::Proxy => true,
         Kind::Key | Kind::KeySet | Kind::KeySetPart | Kind::Route => false,
     }
 }

@@ -92,6 +92,7 @@ impl Admin {
         metrics.snapshot_age.set(age.unwrap_or(f64::INFINITY));
         let subjects = self.gateway.meter.subjects_len();
         metrics.quotas.subjects.set(signed(subjects));
+        self.gateway.issuers.show();
         if let Some(generation) = self.gateway.generation.load().as_ref() {
             metrics.targets(generation.targets());
             metrics.throttles.show(generation.throttles());

@@ -11,8 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Admission, Grant, Meter, Now, Target};
-use tollgate_store::Name;
+use tollgate_gate::{Admission, Grant, Meter, Now, Presented, Principal, Target};
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -21,6 +20,7 @@ use crate::connection::Handler;
 use crate::fleet::Fleet;
 use crate::generation::{Answer, Asked, Generation, Switch};
 use crate::headers::{self, Voucher};
+use crate::issuers::Issuers;
 use crate::panics;
 use crate::peer::Peer;
 use crate::record::{Ledger, Record};
@@ -40,6 +40,8 @@ pub struct Gateway {
     pub generation: Arc<ArcSwapOption<Generation>>,
     /// What quotas counted, across generations.
     pub meter: Meter,
+    /// The keys of issuers, likewise.
+    pub issuers: Arc<Issuers>,
     /// Where requests are written down.
     pub ledger: Arc<Ledger>,
     /// How many share what quotas allow.
@@ -58,9 +60,11 @@ impl Gateway {
     /// A gateway that refuses everything until it is given a generation.
     #[must_use]
     pub fn new(ledger: Arc<Ledger>) -> Self {
+        let issuers = Issuers::new(ledger.clock, Arc::clone(&ledger.metrics));
         Self {
             generation: Arc::default(),
             meter: Meter::default(),
+            issuers: Arc::new(issuers),
             ledger,
             fleet: Fleet::default(),
         }
@@ -92,11 +96,21 @@ impl Gateway {
         if let Some(page) = generation.well_known.find(&target) {
             return Ok(Reply::Page(page));
         }
-        let principal = generation
-            .snapshot
-            .identify(request.headers(), peer.client, now)?;
-        record.principal(principal);
-        let grant = generation.snapshot.authorize(principal, &target);
+        let presented = Presented {
+            headers: request.headers(),
+            address: peer.client,
+            keys: &*self.issuers,
+        };
+        let principal = match generation.snapshot.identify_presented(&presented, now) {
+            Err(refusal) => {
+                // Seldom: most refusals are final.
+                let again = self.identify_again(generation, &presented, (refusal, now));
+                Box::pin(again).await?
+            }
+            Ok(principal) => principal,
+        };
+        record.principal(&principal);
+        let grant = generation.snapshot.authorize(&principal, &target);
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
         record.grant(&grant);
@@ -122,7 +136,7 @@ impl Gateway {
         request.headers_mut().extend(own.unwrap_or_default());
         let asked = Asked {
             target: &target,
-            caller: principal.name().map_or(principal.key_name(), Name::as_str),
+            caller: principal.label(),
             grant: &grant,
             now: now.wall,
             metrics: &self.ledger.metrics,
@@ -143,6 +157,22 @@ impl Gateway {
         Ok(Reply::Upstream(answer, check))
     }
 
+    /// Identifies once more with newer keys of the token's issuer, where those may change the answer.
+    async fn identify_again<'s>(
+        &self,
+        generation: &'s Generation,
+        presented: &Presented<'_>,
+        (refusal, now): (tollgate_gate::Refusal, Now),
+    ) -> Result<Principal<'s>, Refusal> {
+        let snapshot = &generation.snapshot;
+        let wanted = refusal.wants_keys_of();
+        let Some(issuer) = wanted.and_then(|number| snapshot.issuer(number)) else {
+            return Err(refusal.into());
+        };
+        self.issuers.refresh(&issuer.name).await;
+        Ok(snapshot.identify_presented(presented, now)?)
+    }
+
     /// Whether a client may go on with what its connection turned into, by what decides at that time.
     fn check(
         &self,
@@ -152,6 +182,7 @@ impl Gateway {
         client: Option<IpAddr>,
     ) -> Check {
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
+        let issuers = Arc::clone(&self.issuers);
         let (target, protocol) = (target.clone(), upgrade.protocol.clone());
         Box::new(move || {
             let generation = generation.load();
@@ -159,14 +190,19 @@ impl Gateway {
                 return Some(Refusal::NotReady.code());
             };
             let snapshot = &generation.snapshot;
-            let principal = snapshot.identify(&credential, client, clock.now());
-            let grant = principal.and_then(|principal| snapshot.authorize(principal, &target));
-            match grant {
+            let presented = Presented {
+                headers: &credential,
+                address: client,
+                keys: &*issuers,
+            };
+            let principal = snapshot.identify_presented(&presented, clock.now());
+            let allows = |principal: &Principal<'_>| {
+                let grant = snapshot.authorize(principal, &target)?;
+                Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
+            };
+            match principal.and_then(|principal| allows(&principal)) {
                 Err(refusal) => Some(refusal.code()),
-                Ok(grant) => {
-                    let protocol = protocol.to_str().unwrap_or_default();
-                    (!grant.allows_upgrade(protocol)).then_some(UPGRADE_WITHDRAWN)
-                }
+                Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
         })
     }

@@ -92,11 +92,11 @@ pub struct Voucher<'a> {
     pub authority: Option<String>,
     /// The request's id.
     pub request_id: &'a HeaderValue,
-    /// The key's name.
-    pub key: &'a str,
-    /// The key's id.
-    pub key_id: KeyId,
-    /// The principal that the key acts as, where there is one.
+    /// The key's name, where a key was presented.
+    pub key: Option<&'a str>,
+    /// The key's id, likewise.
+    pub key_id: Option<KeyId>,
+    /// The principal that the credential acts as, where there is one.
     pub principal: Option<&'a Name>,
 }
 
@@ -217,8 +217,10 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
     headers.insert(X_REQUEST_ID, voucher.request_id.clone());
-    insert_text(headers, X_TOLLGATE_KEY, voucher.key);
-    insert_text(headers, X_TOLLGATE_KEY_ID, voucher.key_id.as_str());
+    if let (Some(key), Some(key_id)) = (voucher.key, voucher.key_id) {
+        insert_text(headers, X_TOLLGATE_KEY, key);
+        insert_text(headers, X_TOLLGATE_KEY_ID, key_id.as_str());
+    }
     if let Some(principal) = voucher.principal {
         insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
     }

@@ -22,6 +22,7 @@ pub mod generation;
 pub mod greeting;
 pub mod headers;
 mod idle;
+pub mod issuers;
 pub mod listeners;
 pub mod metrics;
 pub mod operational_log;

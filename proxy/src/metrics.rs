@@ -23,8 +23,8 @@ use crate::record::Facts;
 use crate::tls::End;
 use crate::upstream::TargetState;
 use labels::{
-    EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
-    TargetLabels, UpstreamLabels,
+    EndLabels, FetchLabels, IssuerLabels, KindLabels, Names, PollLabels, RefusedLabels,
+    RejectedLabels, RequestLabels, TargetLabels, UpstreamLabels,
 };
 pub use quotas::QuotaMetrics;
 use throttle::Throttles;
@@ -58,6 +58,8 @@ pub struct Metrics {
     rejected: Family<RejectedLabels, Gauge>,
     rejected_total: Gauge,
     ends: Family<EndLabels, Gauge>,
+    issuer_ages: Family<IssuerLabels, Seconds>,
+    issuer_fetches: Family<FetchLabels, Counter>,
     /// Requests that are not answered completely.
     pub requests_in_flight: Gauge,
     /// Open connections of clients.
@@ -104,6 +106,8 @@ impl Default for Metrics {
             rejected: Family::default(),
             rejected_total: Gauge::default(),
             ends: Family::default(),
+            issuer_ages: Family::default(),
+            issuer_fetches: Family::default(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
@@ -122,6 +126,7 @@ impl Default for Metrics {
         metrics.register_state();
         metrics.register_listeners();
         metrics.throttles.register(&mut metrics.registry);
+        metrics.register_issuers();
         metrics
     }
 }
@@ -255,6 +260,42 @@ impl Metrics {
             Unit::Seconds,
             self.ends.clone(),
         );
+    }
+
+    fn register_issuers(&mut self) {
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "issuer_keys_age",
+            "How long ago an issuer's keys were fetched; infinite where they never were",
+            Unit::Seconds,
+            self.issuer_ages.clone(),
+        );
+        registry.register(
+            "issuer_keys_fetches",
+            "Fetches of an issuer's keys by result",
+            self.issuer_fetches.clone(),
+        );
+    }
+
+    /// Counts a fetch of an issuer's keys.
+    pub fn issuer_fetch(&self, issuer: &Name, is_good: bool) {
+        let labels = FetchLabels {
+            issuer: issuer.to_string(),
+            result: if is_good { "fetched" } else { "failed" },
+        };
+        self.issuer_fetches.get_or_create(&labels).inc();
+    }
+
+    /// Shows how old the keys of issuers are; `None`: there are none.
+    pub fn issuer_ages<'n>(&self, ages: impl Iterator<Item = (&'n Name, Option<Duration>)>) {
+        self.issuer_ages.clear();
+        for (issuer, age) in ages {
+            let labels = IssuerLabels {
+                issuer: issuer.to_string(),
+            };
+            let age = age.map_or(f64::INFINITY, |age| age.as_secs_f64());
+            self.issuer_ages.get_or_create(&labels).set(age);
+        }
     }
 
     /// Counts a request.

@@ -108,6 +108,9 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
+        Refusal::Decision(Decision::IssuerUnready { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
+        }
         // Also whatever the engine may one day refuse beyond.
         Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
             StatusCode::FORBIDDEN,
@@ -166,6 +169,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             let (quota, measure) = (&over.policy.quota, &over.policy.measure);
             format!("quota \"{quota}\" allows {measure}").into()
         }
+        Refusal::Decision(Decision::IssuerUnready { .. }) => {
+            "the proxy can't tell yet whether the token is good".into()
+        }
         Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
         other => other.to_string().into(),
     }
@@ -201,7 +207,7 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
         Refusal::Decision(Decision::Overloaded) | Refusal::Throttled => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
-        Refusal::NotReady => {
+        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
             headers.insert(RETRY_AFTER, NOT_READY_RETRY);
         }
         _ => {}
@@ -229,7 +235,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::{Value, json};
-    use tollgate_gate::{Measure, OverQuota, Policy};
+    use tollgate_gate::{CallerKind, Measure, OverQuota, Policy};
     use tollgate_store::KeyId;
 
     use super::*;
@@ -356,7 +362,9 @@ mod tests {
 
     #[test]
     fn a_lack_of_scope_names_neither_the_key_nor_its_scopes() {
-        let response = answer(tollgate_gate::Refusal::OutOfScope { key: key() });
+        let response = answer(tollgate_gate::Refusal::OutOfScope {
+            caller: CallerKind::Key(key()),
+        });
 
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
         assert_eq!(

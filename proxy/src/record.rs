@@ -59,6 +59,8 @@ pub(crate) struct Facts {
     pub(crate) principal: Option<Name>,
     pub(crate) key: Option<String>,
     pub(crate) key_id: Option<KeyId>,
+    pub(crate) issuer: Option<Name>,
+    pub(crate) subject: Option<String>,
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
     pub(crate) upstream: Option<Name>,
@@ -171,10 +173,14 @@ impl Record {
     }
 
     /// Notes who asks.
-    pub fn principal(&mut self, principal: Principal<'_>) {
+    pub fn principal(&mut self, principal: &Principal<'_>) {
         self.facts.principal = principal.name().cloned();
-        self.facts.key = Some(principal.key_name().to_owned());
-        self.facts.key_id = Some(principal.key_id());
+        self.facts.key = principal.key_name().map(str::to_owned);
+        self.facts.key_id = principal.key_id();
+        if let Some((issuer, subject)) = principal.issuer() {
+            self.facts.issuer = Some(issuer.clone());
+            self.facts.subject = Some(credential::redacted(subject).to_owned());
+        }
     }
 
     /// Notes what allows it and where it goes.

@@ -167,6 +167,9 @@ impl Watching {
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
+        gateway
+            .issuers
+            .follow(&snapshot, &self.watch.trust.client());
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
         let generation = Arc::new(generation);

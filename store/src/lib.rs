@@ -9,6 +9,7 @@ pub mod backend;
 pub mod document;
 mod duration;
 mod field_name;
+mod issuer;
 mod key_id;
 mod listen;
 mod material;
@@ -30,6 +31,7 @@ pub use duration::{
     CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
+pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, SecureUrl, TokenType};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};

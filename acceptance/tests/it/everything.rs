@@ -32,7 +32,7 @@ impl Resource {
 }
 
 /// Every resource, in an order in which each comes after what it refers to.
-pub(crate) const RESOURCES: [Resource; 9] = [
+pub(crate) const RESOURCES: [Resource; 10] = [
     Resource {
         kind: "tollgate_scope",
         name: "orders:read",
@@ -100,6 +100,39 @@ resource "tollgate_role" "it" {
 "#,
     },
     Resource {
+        kind: "tollgate_issuer",
+        name: "login",
+        declared: r#"
+resource "tollgate_issuer" "it" {
+  name          = "login"
+  description   = "Everybody who works here."
+  url           = "https://login.example.com/realms/staff"
+  jwks_url      = "https://login.example.com/keys"
+  audiences     = ["https://api.example.com"]
+  algorithms    = ["ES256", "EdDSA"]
+  clock_skew    = "10s"
+  token_types   = ["JWT"]
+  scope_claim   = "scp"
+  roles_claim   = "realm_access.roles"
+  subject_claim = "client_id"
+  scopes        = { "api/read" = tollgate_scope.it.name }
+  roles         = { purchasing = tollgate_role.it.name }
+  any_subject   = true
+  narrow        = true
+  quotas        = [tollgate_quota.it.name]
+}
+"#,
+        changed: r#"
+resource "tollgate_issuer" "it" {
+  name      = "login"
+  url       = "https://login.example.com/"
+  jwks      = jsonencode({ keys = [{ kty = "OKP", crv = "Ed25519", x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] })
+  audiences = ["orders"]
+  enabled   = false
+}
+"#,
+    },
+    Resource {
         kind: "tollgate_principal",
         name: "acme",
         declared: r#"
@@ -109,6 +142,7 @@ resource "tollgate_principal" "it" {
   kind        = "user"
   roles       = [tollgate_role.it.name]
   quotas      = [tollgate_quota.it.name]
+  subjects    = [{ issuer = tollgate_issuer.it.name, claim = "client_id", value = "acme" }]
   metadata    = { owner = "acme" }
 }
 "#,

@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod authorization;
 mod bad_input;
 #[cfg(target_os = "linux")]
 mod bench_proxy;

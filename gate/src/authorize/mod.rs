@@ -116,14 +116,14 @@ impl Snapshot {
     /// Scopes come first: who holds none that fits learns nothing of the routes.
     pub fn authorize<'s>(
         &'s self,
-        principal: Principal<'s>,
+        principal: &'s Principal<'s>,
         target: &Target,
     ) -> Result<Grant<'s>, Refusal> {
         let scope = self
             .grants
             .find(&principal.access().scopes, target)
             .ok_or_else(|| Refusal::OutOfScope {
-                key: principal.key_id(),
+                caller: principal.kind(),
             })?;
         let route = self.routes.find(target).ok_or(Refusal::NoRoute)?;
         Ok(Grant {
@@ -137,7 +137,7 @@ impl Snapshot {
 /// Proof that a principal may send a request, and where it goes. Only [`Snapshot::authorize`] makes one.
 #[derive(Debug)]
 pub struct Grant<'s> {
-    principal: Principal<'s>,
+    principal: &'s Principal<'s>,
     scope: &'s Name,
     route: &'s RouteRule,
 }
@@ -145,7 +145,7 @@ pub struct Grant<'s> {
 impl<'s> Grant<'s> {
     /// Who asks.
     #[must_use]
-    pub fn principal(&self) -> Principal<'s> {
+    pub fn principal(&self) -> &'s Principal<'s> {
         self.principal
     }
 

@@ -8,17 +8,26 @@ use crate::CredentialFault;
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
 
-/// The one token of a request.
+/// Where a token stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// `Authorization: Bearer` (RFC 6750).
+    Bearer,
+    /// `X-API-Key`.
+    ApiKey,
+}
+
+/// The one token of a request, and where it stands.
 ///
 /// A second credential of any kind is a fault: the upstream, or a proxy on the way, might believe the other one.
-pub(super) fn token(headers: &HeaderMap) -> Result<&str, CredentialFault> {
+pub(super) fn token(headers: &HeaderMap) -> Result<(&str, Place), CredentialFault> {
     let mut bearers = headers.get_all(AUTHORIZATION).iter();
     let mut keys = headers.get_all(&API_KEY).iter();
     let token = match (bearers.next(), keys.next()) {
         (None, None) => return Err(CredentialFault::Missing),
         (Some(_), Some(_)) => return Err(CredentialFault::Several),
-        (Some(authorization), None) => bearer(authorization),
-        (None, Some(key)) => key.to_str().ok(),
+        (Some(authorization), None) => bearer(authorization).map(|token| (token, Place::Bearer)),
+        (None, Some(key)) => key.to_str().ok().map(|token| (token, Place::ApiKey)),
     };
     if bearers.next().is_some() || keys.next().is_some() {
         return Err(CredentialFault::Several);
@@ -43,7 +52,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        token(&map).map(str::to_owned)
+        token(&map).map(|(token, _)| token.to_owned())
     }
 
     #[test]

@@ -3,73 +3,75 @@
 mod access;
 mod header;
 mod key;
+mod principal;
+mod token;
 mod version;
 
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use tollgate_store::{KeyId, Name};
 
 pub(crate) use access::{Access, PrincipalRule, QuotaRule, ScopeRule};
 pub(crate) use key::{Credential, KeyRule, Keys};
+pub use principal::Principal;
+pub(crate) use principal::Proof;
+pub use token::{
+    ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, TokenFault,
+};
+pub(crate) use token::{Issuers, ScopesByName, Subjects, subject_claim};
 
-use crate::{Now, Refusal, Snapshot};
+use crate::{CredentialFault, Now, Refusal, Snapshot};
+use header::Place;
 
-/// Who asks: proof that a credential was presented and was good at that moment.
-#[derive(Debug, Clone, Copy)]
-pub struct Principal<'s> {
-    key: &'s KeyRule,
-}
-
-impl<'s> Principal<'s> {
-    /// The public id of the key.
-    #[must_use]
-    pub fn key_id(&self) -> KeyId {
-        self.key.id()
-    }
-
-    /// The name of the key; of a key of a set, `<set>/<key>`.
-    #[must_use]
-    pub fn key_name(&self) -> &'s str {
-        self.key.name()
-    }
-
-    /// The name of the principal that the key acts as; `None` where it stands alone, as its own.
-    #[must_use]
-    pub fn name(&self) -> Option<&'s Name> {
-        let principal = self.key.access().principal.as_ref();
-        principal.map(|principal| &*principal.name)
-    }
-
-    /// What the key may do.
-    pub(crate) fn access(self) -> &'s Access {
-        self.key.access()
-    }
-
-    /// Whoever bears a good token of that key, of which none is at hand: the one that opens for longest is assumed.
-    pub(crate) fn assumed(
-        key: &'s KeyRule,
-        address: Option<IpAddr>,
-        now: Now,
-    ) -> Result<Self, Refusal> {
-        key.check(key.longest(), address, now.wall)?;
-        Ok(Self { key })
-    }
+/// What tells who asks.
+#[derive(Clone, Copy)]
+pub struct Presented<'r> {
+    /// The request's headers.
+    pub headers: &'r HeaderMap,
+    /// The client's address, if it is known.
+    pub address: Option<IpAddr>,
+    /// The keys that issuers publish.
+    pub keys: &'r dyn IssuerKeys,
 }
 
 impl Snapshot {
-    /// Finds out who asks, from `Authorization: Bearer` or `X-API-Key`; `address` is the client's, if it is known.
-    ///
-    /// Every fault must look the same to the caller. They also cost the same, once a token has the right shape.
+    /// [`Snapshot::identify_presented`] where no issuer's published keys are known.
     pub fn identify<'s>(
         &'s self,
         headers: &HeaderMap,
         address: impl Into<Option<IpAddr>>,
         now: Now,
     ) -> Result<Principal<'s>, Refusal> {
-        let token = header::token(headers)?;
-        let (key, version) = self.keys.verify(token)?;
-        key.check(version, address.into(), now.wall)?;
-        Ok(Principal { key })
+        let presented = Presented {
+            headers,
+            address: address.into(),
+            keys: &NoKeys,
+        };
+        self.identify_presented(&presented, now)
+    }
+
+    /// Finds out who asks: by a key's token in `Authorization: Bearer` or `X-API-Key`, or by an issuer's in the former.
+    ///
+    /// Every fault must look the same to the caller. Those of keys also cost the same, once a token has the right shape.
+    pub fn identify_presented<'s>(
+        &'s self,
+        presented: &Presented<'_>,
+        now: Now,
+    ) -> Result<Principal<'s>, Refusal> {
+        let (token, place) = header::token(presented.headers)?;
+        match self.keys.verify(token) {
+            Ok((key, version)) => {
+                key.check(version, presented.address, now.wall)?;
+                Ok(Principal::of_key(key))
+            }
+            // What is no key's may be an issuer's.
+            Err(CredentialFault::Malformed)
+                if place == Place::Bearer && !self.issuers.is_empty() && token::has_form(token) =>
+            {
+                let bearer = self.issuers.verify(token, presented.keys, now)?;
+                Ok(Principal::of_bearer(bearer))
+            }
+            Err(fault) => Err(fault.into()),
+        }
     }
 }

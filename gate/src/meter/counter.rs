@@ -14,7 +14,7 @@ use tollgate_store::{KeyId, Name};
 use super::admission::{Admission, Standing};
 use super::policy::Policy;
 use super::state::{Rest, State, Weight};
-use crate::identify::QuotaRule;
+use crate::identify::{Proof, QuotaRule};
 use crate::{Grant, Now, OverQuota, Principal};
 
 /// The bits of an IPv6 address that tell one subscriber from another: a /64.
@@ -33,6 +33,8 @@ enum Subject<'a> {
     Key(KeyId),
     /// A principal. No key that stands alone is one, whatever its name.
     Principal(Cow<'a, Arc<Name>>),
+    /// Whom an issuer's tokens are about, where that is no principal's subject.
+    Bearer(Cow<'a, Arc<str>>),
     /// All who have none share one.
     Address(Option<IpAddr>),
     Route(Cow<'a, Name>),
@@ -43,7 +45,7 @@ impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
         let subject = match rule.each {
             Each::Principal => Subject::principal(grant.principal()),
-            Each::Key => Subject::Key(grant.principal().key_id()),
+            Each::Key => Subject::credential(grant.principal()),
             Each::Address => Subject::Address(address.map(subscriber)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
@@ -69,6 +71,7 @@ impl<'a> Counted<'a> {
             subject: match &self.subject {
                 Subject::Key(id) => Subject::Key(*id),
                 Subject::Principal(name) => Subject::Principal(Cow::Owned(Arc::clone(name))),
+                Subject::Bearer(subject) => Subject::Bearer(Cow::Owned(Arc::clone(subject))),
                 Subject::Address(address) => Subject::Address(*address),
                 Subject::Route(name) => Subject::Route(Cow::Owned(Name::clone(name))),
                 Subject::Proxy => Subject::Proxy,
@@ -78,10 +81,18 @@ impl<'a> Counted<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn principal(principal: Principal<'a>) -> Self {
+    fn principal(principal: &'a Principal<'a>) -> Self {
         match &principal.access().principal {
             Some(rule) => Self::Principal(Cow::Borrowed(&rule.name)),
-            None => Self::Key(principal.key_id()),
+            None => Self::credential(principal),
+        }
+    }
+
+    /// What proved who asks.
+    fn credential(principal: &'a Principal<'a>) -> Self {
+        match principal.proof() {
+            Proof::Key(key) => Self::Key(key.id()),
+            Proof::Bearer(bearer) => Self::Bearer(Cow::Borrowed(bearer.counted_as())),
         }
     }
 }

@@ -244,7 +244,7 @@ impl Snapshot {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
         match self.identify(&headers, address, now) {
             Ok(principal) => {
-                progress.caller(principal.key_name(), principal.access());
+                progress.caller(principal.label(), principal.access());
                 Ok(principal)
             }
             Err(refusal) => {
@@ -268,7 +268,7 @@ impl Snapshot {
     ) -> Result<(), Stop> {
         let scope = self.grants.find(&principal.access().scopes, target);
         progress.scope = scope.map(|scope| scope.name.to_string());
-        let grant = self.authorize(principal, target)?;
+        let grant = self.authorize(&principal, target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
         let meter = Meter::default();

@@ -9,12 +9,13 @@ use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
 use crate::authorize::{Grants, Routes};
-use crate::identify::{Access, Keys};
+use crate::identify::{Access, IssuerNumber, IssuerRule, Issuers, Keys};
 
 /// Everything that decides requests: rules, never state.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) keys: Keys,
+    pub(crate) issuers: Issuers,
     pub(crate) grants: Grants,
     pub(crate) routes: Routes,
     /// The names of all scopes, by their numbers.
@@ -60,6 +61,17 @@ impl Snapshot {
     /// The upstreams that a route of this proxy names, in the order of their names.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamRule>> {
         self.upstreams.values()
+    }
+
+    /// The issuers whose tokens are taken, in the order of their names.
+    pub fn issuers(&self) -> impl Iterator<Item = &IssuerRule> {
+        self.issuers.all().iter()
+    }
+
+    /// The issuer that a refusal of this snapshot tells of.
+    #[must_use]
+    pub fn issuer(&self, number: IssuerNumber) -> Option<&IssuerRule> {
+        self.issuers.get(number)
     }
 
     /// How many keys there are, also disabled and expired ones.

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_gate::{Refusal, Snapshot};
+use tollgate_gate::{CallerKind, Refusal, Snapshot};
 use tollgate_store::document::{Document, Entry, Spec};
 
 use crate::documents::*;
@@ -17,13 +17,18 @@ fn with_grants(grants: Value) -> (Snapshot, Caller) {
 fn is_in_scope(world: &(Snapshot, Caller), method: &str, host: &str, path: &str) -> bool {
     let (snapshot, acme) = world;
     let target = target(method, host, path).unwrap();
-    match snapshot.authorize(acme.identify(snapshot).unwrap(), &target) {
+    match snapshot.authorize(&acme.identify(snapshot).unwrap(), &target) {
         Ok(grant) => {
             assert_eq!(grant.scope().as_str(), "some");
             true
         }
         Err(refusal) => {
-            assert_eq!(refusal, Refusal::OutOfScope { key: acme.id });
+            assert_eq!(
+                refusal,
+                Refusal::OutOfScope {
+                    caller: CallerKind::Key(acme.id)
+                }
+            );
             false
         }
     }
@@ -141,7 +146,7 @@ fn the_most_specific_route_carries_by_path_then_host_then_method() {
     ] {
         let target = target(method, host, path).unwrap();
         let principal = acme.identify(&snapshot).unwrap();
-        let grant = snapshot.authorize(principal, &target).unwrap();
+        let grant = snapshot.authorize(&principal, &target).unwrap();
         assert_eq!(grant.route().as_str(), expected, "{method} {host} {path}");
         assert_eq!(grant.upstream().name.as_str(), "orders");
     }
@@ -215,7 +220,8 @@ proptest! {
             .min();
 
         let target = target(method, host, path).unwrap();
-        let found = snapshot.authorize(acme.identify(&snapshot).unwrap(), &target);
+        let principal = acme.identify(&snapshot).unwrap();
+        let found = snapshot.authorize(&principal, &target);
 
         prop_assert_eq!(
             found.ok().map(|grant| grant.route().as_str().to_owned()),

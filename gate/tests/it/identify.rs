@@ -39,8 +39,8 @@ fn a_good_token_is_its_keys() {
 
     for headers in [acme.headers(), presented(acme.token.expose())] {
         let principal = snapshot.identify(&headers, ADDRESS, at(0)).unwrap();
-        assert_eq!(principal.key_id(), acme.id);
-        assert_eq!(principal.key_name(), "acme");
+        assert_eq!(principal.key_id(), Some(acme.id));
+        assert_eq!(principal.key_name(), Some("acme"));
         assert_eq!(principal.name(), None);
     }
 }

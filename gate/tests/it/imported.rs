@@ -31,7 +31,7 @@ fn importing(caller: &Caller, tokens: &[&str]) -> Entry {
 /// The name of the key that a token opens, or the refusal's code.
 fn found(snapshot: &Snapshot, token: &str) -> String {
     match snapshot.identify(&presented(token), ADDRESS, at(0)) {
-        Ok(principal) => principal.key_name().to_owned(),
+        Ok(principal) => principal.key_name().unwrap().to_owned(),
         Err(refusal) => refusal.code().to_owned(),
     }
 }

@@ -45,8 +45,8 @@ fn a_key_of_a_set_has_what_the_set_says() {
 
     let grant = acme.get(&snapshot, "/").unwrap();
 
-    assert_eq!(grant.principal().key_name(), "partners/acme");
-    assert_eq!(grant.principal().key_id(), acme.id);
+    assert_eq!(grant.principal().key_name(), Some("partners/acme"));
+    assert_eq!(grant.principal().key_id(), Some(acme.id));
     assert_eq!(grant.principal().name(), None);
 }
 
@@ -256,7 +256,7 @@ fn a_key_of_a_set_imports_tokens_too() {
         .identify(&presented(token), ADDRESS, at(0))
         .unwrap();
 
-    assert_eq!(found.key_name(), "partners/acme");
+    assert_eq!(found.key_name(), Some("partners/acme"));
 }
 
 #[test]

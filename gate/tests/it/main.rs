@@ -24,4 +24,5 @@ mod simulate;
 mod snapshot;
 mod target;
 mod throttle;
+mod tokens;
 mod traversal;

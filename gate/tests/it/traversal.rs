@@ -31,7 +31,7 @@ impl World {
         let uri = Uri::try_from(path).ok()?;
         let target = Target::parse(&Method::GET, Some("a"), &uri).ok()?;
         let principal = self.acme.identify(&self.snapshot).unwrap();
-        self.snapshot.authorize(principal, &target).ok()?;
+        self.snapshot.authorize(&principal, &target).ok()?;
         Some(target.path().to_owned())
     }
 

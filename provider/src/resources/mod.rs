@@ -1,5 +1,6 @@
 //! The resources: one file and one line each.
 
+mod issuer;
 mod key;
 pub(crate) mod key_set;
 mod principal;
@@ -24,10 +25,11 @@ use crate::value::Type;
 
 /// Every resource by its name in HCL.
 pub(crate) fn all() -> BTreeMap<String, ResourceType> {
-    let resources: [Box<dyn Resource>; 9] = [
+    let resources: [Box<dyn Resource>; 10] = [
         Box::new(scope::Scope),
         Box::new(quota::Quota),
         Box::new(role::Role),
+        Box::new(issuer::Issuer),
         Box::new(principal::Principal),
         Box::new(key::Key),
         Box::new(key_set::KeySet),

@@ -297,7 +297,42 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::proxy(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
+fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
+        ("url", json!("login.example.com")),
+        ("url", json!("http://login.example.com/")),
+        ("url", json!("https://169.254.169.254/")),
+        ("url", json!("https://me@login.example.com/")),
+        ("url", json!("https://login.example.com/?tenant=1")),
+        ("jwks_url", json!("http://keys.example.com/")),
+        ("jwks_url", json!("ldap://keys.example.com/")),
+        ("jwks", json!("https://login.example.com/keys")),
+        ("jwks", json!("{\"keys\": []}")),
+        (
+            "jwks",
+            json!("{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"}]}"),
+        ),
+        ("jwks", json!("{\"keys\": [{\"kty\": \"RSA\"}]}")),
+        ("audiences", json!([])),
+        ("audiences", json!(["the orders"])),
+        ("algorithms", json!(["none"])),
+        ("algorithms", json!(["HS256"])),
+        ("algorithms", json!(["rs256"])),
+        ("clock_skew", json!("6m")),
+        ("clock_skew", json!("30")),
+        ("token_types", json!([])),
+        ("token_types", json!(["access token"])),
+        ("scope_claim", json!("")),
+        ("roles_claim", json!("the roles")),
+        ("subject_claim", json!("x".repeat(201))),
+        ("scopes", json!({"api/read": "orders read"})),
+        ("roles", json!({})),
+        ("quotas", many(|n| format!("q{n}"), 9)),
+    ];
+    (samples::issuer(), mistakes)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
     let role = vec![
         ("name", json!(":partner")),
         ("scopes", json!([])),
@@ -312,6 +347,13 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
         ("roles", many(|n| format!("r{n}"), 33)),
         ("quotas", many(|n| format!("q{n}"), 9)),
         ("metadata", json!({"owner": "x".repeat(257)})),
+        ("subjects", json!([])),
+        ("subjects", json!([{"issuer": "log in", "value": "acme"}])),
+        ("subjects", json!([{"issuer": "base", "value": "a\nb"}])),
+        (
+            "subjects",
+            json!([{"issuer": "base", "claim": "", "value": "acme"}]),
+        ),
     ];
     let route = vec![
         ("proxy", json!("the edge")),
@@ -324,6 +366,7 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
     ];
     [
         (samples::role(), role),
+        issuers(),
         (samples::principal(), principal),
         upstreams(),
         (samples::route(), route),
@@ -391,6 +434,8 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("can't send to a Unix socket")
                     || detail.contains("for Unix sockets")
                     || detail.contains("for client certificates")
+                    || detail.contains("has no query")
+                    || detail.contains("either there or here")
                     || detail.contains("is too long")
                     || detail.contains("needs a principal")
                     || detail.contains("must be shorter than every")

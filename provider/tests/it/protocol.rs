@@ -176,7 +176,7 @@ async fn an_unknown_resource_is_a_diagnostic_of_every_call() {
         assert_eq!(
             texts(&problems),
             [
-                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_key, tollgate_key_set, tollgate_principal, tollgate_proxy, \
+                "error @\nThere is no resource tollgate_moat\nThe provider has: tollgate_issuer, tollgate_key, tollgate_key_set, tollgate_principal, tollgate_proxy, \
                  tollgate_quota, tollgate_role, tollgate_route, tollgate_scope, tollgate_upstream."
             ]
         );

@@ -19,11 +19,12 @@ pub(crate) struct Sample {
     pub(crate) needs: &'static [&'static str],
 }
 
-pub(crate) fn all() -> [Sample; 9] {
+pub(crate) fn all() -> [Sample; 10] {
     [
         scope(),
         quota(),
         role(),
+        issuer(),
         principal(),
         key(),
         key_set(),
@@ -34,7 +35,7 @@ pub(crate) fn all() -> [Sample; 9] {
 }
 
 /// What the samples name: documents that are there before them.
-pub(crate) fn named() -> [(&'static str, &'static str, Json); 6] {
+pub(crate) fn named() -> [(&'static str, &'static str, Json); 7] {
     let grants = json!({"grants": [{"path": "/**"}]});
     [
         ("scope", "base:read", grants.clone()),
@@ -45,6 +46,11 @@ pub(crate) fn named() -> [(&'static str, &'static str, Json); 6] {
             json!({"limits": [{"requests": 1, "per": "1s"}]}),
         ),
         ("role", "base", json!({"scopes": ["base:read"]})),
+        (
+            "issuer",
+            "base",
+            json!({"url": "https://base.example.com/", "audiences": ["base"]}),
+        ),
         ("upstream", "base", json!({"targets": ["http://base"]})),
         (
             "proxy",
@@ -80,6 +86,37 @@ pub(crate) fn role() -> Sample {
     }
 }
 
+pub(crate) fn issuer() -> Sample {
+    Sample {
+        resource: "tollgate_issuer",
+        kind: "issuer",
+        name: "login",
+        full: json!({
+            "name": "login",
+            "description": "Everybody who works here.",
+            "url": "https://login.example.com/realms/staff",
+            "jwks_url": "https://login.example.com/keys",
+            "audiences": ["https://api.example.com", "orders"],
+            "algorithms": ["EdDSA", "ES256"],
+            "clock_skew": "10s",
+            "token_types": ["JWT", "at+jwt"],
+            "scope_claim": "scp",
+            "roles_claim": "realm_access.roles",
+            "subject_claim": "client_id",
+            "scopes": {"api/read": "base:read"},
+            "roles": {"purchasing": "base"},
+            "any_subject": true,
+            "narrow": true,
+            "quotas": ["base"],
+            "enabled": true,
+            "force_destroy": false,
+        }),
+        change: ("enabled", json!(false)),
+        without: &["jwks"],
+        needs: &[],
+    }
+}
+
 pub(crate) fn principal() -> Sample {
     Sample {
         resource: "tollgate_principal",
@@ -91,6 +128,7 @@ pub(crate) fn principal() -> Sample {
             "kind": "user",
             "roles": ["base"],
             "quotas": ["base"],
+            "subjects": [{"issuer": "base", "claim": "client_id", "value": "acme"}],
             "enabled": true,
             "metadata": {"owner": "acme"},
             "force_destroy": false,

@@ -61,6 +61,10 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     text(line, facts.key.as_deref());
     line.extend_from_slice(b",\"key_id\":");
     text(line, facts.key_id.as_ref().map(KeyId::as_str));
+    line.extend_from_slice(b",\"issuer\":");
+    text(line, facts.issuer.as_ref().map(Name::as_str));
+    line.extend_from_slice(b",\"subject\":");
+    text(line, facts.subject.as_deref());
     line.extend_from_slice(b",\"scope\":");
     text(line, facts.scope.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"route\":");
@@ -173,7 +177,7 @@ mod tests {
             "{\"time\":\"2027-06-30T00:00:00.023Z\",\"request_id\":\"\",\"method\":\"GET\",\"host\":null,\
              \"path\":\"/v1\",\"protocol\":\"HTTP/1.1\",\"tls\":null,\"client\":null,\"client_certificate\":null,\"user_agent\":null,\"status\":null,\
              \"reason\":null,\"bytes_in\":0,\"bytes_out\":0,\"duration_ms\":1.5,\"upstream_ms\":null,\
-             \"principal\":null,\"key\":null,\"key_id\":null,\"scope\":null,\"route\":null,\"upstream\":null}\n"
+             \"principal\":null,\"key\":null,\"key_id\":null,\"issuer\":null,\"subject\":null,\"scope\":null,\"route\":null,\"upstream\":null}\n"
         );
     }
 

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tollgate_gate::Snapshot;
+use tollgate_store::Name;
 
 use super::*;
 use crate::access_log::AccessLog;

@@ -22,8 +22,8 @@ fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
         peer,
         authority: Some("api.test".to_owned()),
         request_id,
-        key: "acme",
-        key_id: KeyId::parse("abcdefghijkl").unwrap(),
+        key: Some("acme"),
+        key_id: Some(KeyId::parse("abcdefghijkl").unwrap()),
         principal: None,
     }
 }

@@ -40,6 +40,13 @@ impl SystemTrust {
         }
         Self(Arc::new(roots))
     }
+
+    /// What TLS takes with a server that one of them signed for, without a protocol agreed on.
+    #[must_use]
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder().with_root_certificates(Arc::clone(&self.0));
+        Arc::new(builder.with_no_client_auth())
+    }
 }
 
 /// Why there is no TLS with an upstream: what is wrong with a file, or with what stands in the document.

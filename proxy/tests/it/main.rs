@@ -18,6 +18,7 @@ mod forwarding;
 mod http2;
 mod http2_conformance;
 mod idle_connections;
+mod issuers;
 mod lifecycle;
 mod principals;
 mod proxy_protocol;

@@ -17,6 +17,8 @@ pub enum Kind {
     Role,
     /// A user or a system that may own many credentials.
     Principal,
+    /// An authorization server whose tokens are taken.
+    Issuer,
     /// A client's key: its verifiers and what it may do.
     Key,
     /// What thousands of keys have in common.
@@ -33,10 +35,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Scope,
         Self::Quota,
         Self::Role,
+        Self::Issuer,
         Self::Principal,
         Self::Key,
         Self::KeySet,
@@ -54,6 +57,7 @@ impl Kind {
             Self::Quota => "quota",
             Self::Role => "role",
             Self::Principal => "principal",
+            Self::Issuer => "issuer",
             Self::Key => "key",
             Self::KeySet => "key_set",
             Self::KeySetPart => "key_set_part",

@@ -7,6 +7,7 @@
 mod check;
 mod claim;
 mod envelope;
+mod issuer;
 mod key;
 mod key_set;
 mod kind;
@@ -31,6 +32,10 @@ use serde::de::DeserializeOwned;
 pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
+pub use issuer::{
+    ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ISSUER_QUOTAS_MAX, Issuer, SignatureAlgorithm,
+    TOKEN_TYPES_MAX,
+};
 pub use key::{
     KEY_CIDRS_MAX, KEY_VERSIONS_MAX, Key, KeyVersion, ROTATION_TRIGGER_CHARS_MAX, Rotation,
 };
@@ -43,7 +48,10 @@ pub use listen::{
     CERTIFICATES_MAX, ClientCertificates, Listen, ListenTls, PROXY_PROTOCOL_MAX, TlsVersion,
 };
 pub use owner::{Origin, Owner};
-pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
+pub use principal::{
+    PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, PRINCIPAL_SUBJECTS_MAX, Principal, PrincipalKind,
+    Subject,
+};
 pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
 pub use quota::{
     BURST_MAX, CONCURRENT_MAX, Count, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
@@ -81,6 +89,8 @@ pub enum Spec {
     Role(Role),
     /// See [`Principal`].
     Principal(Principal),
+    /// See [`Issuer`].
+    Issuer(Issuer),
     /// See [`Key`].
     Key(Key),
     /// See [`KeySet`].
@@ -143,6 +153,7 @@ impl Document {
             Kind::Quota => Self::read::<Quota>(key, spec),
             Kind::Role => Self::read::<Role>(key, spec),
             Kind::Principal => Self::read::<Principal>(key, spec),
+            Kind::Issuer => Self::read::<Issuer>(key, spec),
             Kind::Key => Self::read::<Key>(key, spec),
             Kind::KeySet => Self::read::<KeySet>(key, spec),
             Kind::KeySetPart => Self::read::<KeySetPart>(key, spec),
@@ -193,6 +204,7 @@ impl Document {
             Spec::Quota(_) => Kind::Quota,
             Spec::Role(_) => Kind::Role,
             Spec::Principal(_) => Kind::Principal,
+            Spec::Issuer(_) => Kind::Issuer,
             Spec::Key(_) => Kind::Key,
             Spec::KeySet(_) => Kind::KeySet,
             Spec::KeySetPart(_) => Kind::KeySetPart,
@@ -219,6 +231,7 @@ impl Serialize for Spec {
             Self::Quota(quota) => quota.serialize(serializer),
             Self::Role(role) => role.serialize(serializer),
             Self::Principal(principal) => principal.serialize(serializer),
+            Self::Issuer(issuer) => issuer.serialize(serializer),
             Self::Key(key) => key.serialize(serializer),
             Self::KeySet(set) => set.serialize(serializer),
             Self::KeySetPart(part) => part.serialize(serializer),

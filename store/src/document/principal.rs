@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_metadata, check_set, enabled};
+use super::check::{check_count, check_metadata, check_set, enabled};
 use super::{Declaration, Kind, Priority, Spec};
-use crate::{Description, Name, Problem};
+use crate::{ClaimName, ClaimValue, Description, Name, Problem};
 
 /// The most roles of one principal.
 pub const PRINCIPAL_ROLES_MAX: usize = 32;
 /// The most quotas of one principal.
 pub const PRINCIPAL_QUOTAS_MAX: usize = 8;
+/// The most subjects of one principal.
+pub const PRINCIPAL_SUBJECTS_MAX: usize = 32;
 
 /// A user or a system that may own many credentials, which share its quotas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +35,28 @@ pub struct Principal {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Whom issuers' tokens are about that are this principal's: 1 to 32; none where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<Vec<Subject>>,
     /// Whether its credentials open anything.
     #[serde(default = "enabled")]
     pub enabled: bool,
     /// Notes of the author's, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Whose tokens are a principal's: those of one issuer in which a claim says one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The issuer.
+    pub issuer: Name,
+    /// The claim: the issuer's own [`subject_claim`](super::Issuer::subject_claim) where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimName>,
+    /// What it says.
+    pub value: ClaimValue,
 }
 
 /// What a principal is.
@@ -58,6 +76,8 @@ impl Declaration for Principal {
     fn check(&self) -> Result<(), Problem> {
         check_set("roles", self.roles.as_ref(), PRINCIPAL_ROLES_MAX)?;
         check_set("quotas", self.quotas.as_ref(), PRINCIPAL_QUOTAS_MAX)?;
+        let subjects = self.subjects.as_deref();
+        check_count("subjects", subjects.map(<[_]>::len), PRINCIPAL_SUBJECTS_MAX)?;
         check_metadata(self.metadata.as_ref())
     }
 }

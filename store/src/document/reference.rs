@@ -1,6 +1,6 @@
 //! What a document says about other documents.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Claim, Document, DocumentKey, KeySetPart, Kind, Spec};
 use crate::{Name, Step};
@@ -24,7 +24,27 @@ impl Document {
             Spec::Principal(principal) => {
                 let roles = each(&field("roles"), Kind::Role, principal.roles.as_ref());
                 let quotas = each(&field("quotas"), Kind::Quota, principal.quotas.as_ref());
-                roles.chain(quotas).collect()
+                let subjects = principal.subjects.iter().flatten().enumerate();
+                let issuers = subjects.map(|(place, subject)| {
+                    let path = [
+                        Step::Field("subjects".to_owned()),
+                        Step::Index(place),
+                        Step::Field("issuer".to_owned()),
+                    ];
+                    one(&path, Kind::Issuer, &subject.issuer)
+                });
+                roles.chain(quotas).chain(issuers).collect()
+            }
+            Spec::Issuer(issuer) => {
+                let mapped = |field_name, kind, map: Option<&BTreeMap<String, Name>>| {
+                    let names = map.into_iter().flat_map(BTreeMap::values);
+                    let path = field(field_name);
+                    names.map(|name| one(&path, kind, name)).collect::<Vec<_>>()
+                };
+                let scopes = mapped("scopes", Kind::Scope, issuer.scopes.as_ref());
+                let roles = mapped("roles", Kind::Role, issuer.roles.as_ref());
+                let quotas = each(&field("quotas"), Kind::Quota, issuer.quotas.as_ref());
+                scopes.into_iter().chain(roles).chain(quotas).collect()
             }
             Spec::Key(key) => claimed(&[], &key.claim()),
             Spec::KeySet(set) => claimed(&[], &set.claim()),

@@ -42,7 +42,16 @@ fn every_kind_survives_its_envelope() {
         (Kind::Role, json!({"scopes": ["orders:read"]})),
         (
             Kind::Principal,
-            json!({"kind": "user", "roles": ["partner"], "quotas": ["free"], "metadata": {"owner": "a"}}),
+            json!({"kind": "user", "roles": ["partner"], "quotas": ["free"], "metadata": {"owner": "a"},
+                "subjects": [{"issuer": "login", "claim": "client_id", "value": "acme"}]}),
+        ),
+        (
+            Kind::Issuer,
+            json!({
+                "url": "https://login.example.com/", "audiences": ["orders"], "algorithms": ["RS256", "EdDSA"],
+                "clock_skew": "10s", "token_types": ["JWT"], "roles_claim": "realm_access.roles",
+                "roles": {"buyers": "partner"}, "any_subject": true, "quotas": ["free"],
+            }),
         ),
         (Kind::Key, key_spec()),
         (

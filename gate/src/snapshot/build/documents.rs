@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use tollgate_store::Name;
 use tollgate_store::document::{
-    Document, DocumentId, DocumentKey, Entry, Key, KeySet, KeySetPart, Kind, PartName, Principal,
-    Proxy, Quota, Role, Route, Scope, Spec, Upstream,
+    Document, DocumentId, DocumentKey, Entry, Issuer, Key, KeySet, KeySetPart, Kind, PartName,
+    Principal, Proxy, Quota, Role, Route, Scope, Spec, Upstream,
 };
 
 use crate::Rejected;
@@ -19,6 +19,7 @@ pub(super) struct Documents<'e> {
     pub(super) quotas: BTreeMap<&'e Name, &'e Quota>,
     pub(super) roles: BTreeMap<&'e Name, &'e Role>,
     pub(super) principals: BTreeMap<&'e Name, &'e Principal>,
+    pub(super) issuers: BTreeMap<&'e Name, &'e Issuer>,
     pub(super) keys: BTreeMap<&'e Name, &'e Key>,
     pub(super) key_sets: BTreeMap<&'e Name, &'e KeySet>,
     pub(super) parts: BTreeMap<PartName, &'e KeySetPart>,
@@ -51,6 +52,7 @@ impl<'e> Documents<'e> {
             Spec::Quota(quota) => drop(self.quotas.insert(name, quota)),
             Spec::Role(role) => drop(self.roles.insert(name, role)),
             Spec::Principal(principal) => drop(self.principals.insert(name, principal)),
+            Spec::Issuer(issuer) => drop(self.issuers.insert(name, issuer)),
             Spec::Key(key) => drop(self.keys.insert(name, key)),
             Spec::KeySet(set) => drop(self.key_sets.insert(name, set)),
             Spec::KeySetPart(part) => match PartName::parse(name) {

@@ -1,6 +1,7 @@
 //! From documents to a snapshot.
 
 mod documents;
+mod issuers;
 mod key_sets;
 mod keys;
 mod routes;
@@ -34,6 +35,7 @@ impl Snapshot {
             grants: grants(&documents.scopes, &rules.scopes),
             routes,
             scopes: rules.scopes.keys().map(|name| Name::clone(name)).collect(),
+            issuers: issuers::rules(&documents, &rules),
             principals: keys::principals(&documents, &rules),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,

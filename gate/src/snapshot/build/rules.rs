@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tollgate_store::Name;
-use tollgate_store::document::{Claim, Kind, Principal, Quota, Scope};
+use tollgate_store::document::{Claim, Kind, Principal, Quota, Scope, Subject};
 
 use super::documents::Documents;
+use super::issuers;
 use crate::identify::{Access, PrincipalRule, QuotaRule, ScopeRule};
 
 /// Scopes by their numbers, which are in the order of their names.
@@ -21,11 +22,13 @@ pub(super) struct Rules<'e> {
     /// The quotas of principals that are exceptions, by quota and principal.
     exceptions: BTreeMap<(&'e Name, &'e Name), Arc<QuotaRule>>,
     roles: BTreeMap<&'e Name, Scopes>,
-    pub(super) principals: BTreeMap<&'e Name, Standing>,
+    pub(super) principals: BTreeMap<&'e Name, Standing<'e>>,
 }
 
 /// A principal, and what it may do.
-pub(super) struct Standing {
+pub(super) struct Standing<'e> {
+    /// Whose tokens are its.
+    pub(super) subjects: &'e [Subject],
     rule: Arc<PrincipalRule>,
     scopes: Scopes,
     quotas: Quotas,
@@ -49,6 +52,8 @@ impl<'e> Rules<'e> {
                 Err(says) => documents.leave_out(Kind::Role, name.as_str(), &says),
             }
         }
+        issuers::leave_out(documents, &rules);
+        issuers::leave_out_subjects(documents);
         for (name, principal) in std::mem::take(&mut documents.principals) {
             match rules.standing(name, principal, documents) {
                 Ok(standing) => drop(rules.principals.insert(name, standing)),
@@ -61,9 +66,9 @@ impl<'e> Rules<'e> {
     fn standing(
         &self,
         name: &Name,
-        principal: &Principal,
+        principal: &'e Principal,
         documents: &Documents<'_>,
-    ) -> Result<Standing, String> {
+    ) -> Result<Standing<'e>, String> {
         let rule = PrincipalRule {
             name: Arc::new(name.clone()),
             enabled: principal.enabled,
@@ -71,6 +76,7 @@ impl<'e> Rules<'e> {
         };
         Ok(Standing {
             rule: Arc::new(rule),
+            subjects: principal.subjects.as_deref().unwrap_or_default(),
             scopes: self.scopes_of_roles(principal.roles.as_ref(), documents)?,
             quotas: self.named_quotas(principal.quotas.as_ref(), Some(name), documents)?,
         })
@@ -116,7 +122,27 @@ impl<'e> Rules<'e> {
         Ok(())
     }
 
-    fn principal(&self, name: &Name, documents: &Documents<'_>) -> Result<&Standing, String> {
+    /// The names of the roles.
+    pub(super) fn role_names(&self) -> impl Iterator<Item = &'e Name> {
+        self.roles.keys().copied()
+    }
+
+    /// What a role gives; nothing where there is none.
+    pub(super) fn scopes_of_role(&self, name: &Name) -> Vec<Arc<ScopeRule>> {
+        let scopes = self.roles.get(name).into_iter();
+        scopes.flat_map(Scopes::values).cloned().collect()
+    }
+
+    /// Those of the named quotas that there are.
+    pub(super) fn quotas_of(&self, names: Option<&BTreeSet<Name>>) -> Box<[Arc<QuotaRule>]> {
+        let names = names.into_iter().flatten();
+        names
+            .filter_map(|name| self.quotas.get(name))
+            .cloned()
+            .collect()
+    }
+
+    fn principal(&self, name: &Name, documents: &Documents<'_>) -> Result<&Standing<'e>, String> {
         let standing = self.principals.get(name);
         standing.ok_or_else(|| format!("names {}", documents.missing(Kind::Principal, name)))
     }

@@ -11,15 +11,18 @@ const SCOPES_BYTES_MAX: usize = 4 * 1024;
 /// Who asks.
 #[derive(Debug)]
 pub(super) struct Caller<'a> {
+    /// The principal, or else what stands alone.
+    pub(super) label: &'a str,
     pub(super) principal: Option<&'a str>,
-    pub(super) key: &'a str,
-    pub(super) key_id: String,
+    /// Where a key proved it.
+    pub(super) key: Option<&'a str>,
+    pub(super) key_id: Option<String>,
     /// With spaces between them.
     pub(super) scopes: String,
 }
 
 impl<'a> Caller<'a> {
-    pub(super) fn of(grant: &Grant<'a>) -> Self {
+    pub(super) fn of(grant: &'a Grant<'_>) -> Self {
         let principal = grant.principal();
         let mut scopes = String::new();
         for scope in grant.scopes() {
@@ -32,9 +35,10 @@ impl<'a> Caller<'a> {
             scopes.push_str(scope.as_str());
         }
         Self {
+            label: principal.label(),
             principal: principal.name().map(Name::as_str),
             key: principal.key_name(),
-            key_id: principal.key_id().to_string(),
+            key_id: principal.key_id().map(|id| id.to_string()),
             scopes,
         }
     }
@@ -63,8 +67,8 @@ impl IdentityHeaders {
     pub(super) fn write(&self, caller: &Caller<'_>, headers: &mut HeaderMap) {
         for (name, text) in [
             (&self.principal, caller.principal),
-            (&self.key, Some(caller.key)),
-            (&self.key_id, Some(&*caller.key_id)),
+            (&self.key, caller.key),
+            (&self.key_id, caller.key_id.as_deref()),
             (&self.scopes, Some(&*caller.scopes)),
         ] {
             // Names hold nothing that a header could not.

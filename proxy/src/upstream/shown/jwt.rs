@@ -59,8 +59,10 @@ struct Claims<'a> {
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<&'a str>,
-    key: &'a str,
-    key_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
     scope: &'a str,
 }
 
@@ -111,13 +113,13 @@ impl Signer {
         let ttl = i64::try_from(self.ttl.as_secs()).ok()?;
         let claims = Claims {
             iss: &self.issuer,
-            sub: caller.principal.unwrap_or(caller.key),
+            sub: caller.label,
             aud: &self.audience,
             iat: issued,
             exp: issued.checked_add(ttl)?,
             principal: caller.principal,
             key: caller.key,
-            key_id: &caller.key_id,
+            key_id: caller.key_id.as_deref(),
             scope: &caller.scopes,
         };
         let claims = BASE64.encode(serde_json::to_vec(&claims).ok()?);

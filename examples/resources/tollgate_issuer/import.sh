@@ -1,0 +1,1 @@
+terraform import tollgate_issuer.login login

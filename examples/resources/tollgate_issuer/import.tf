@@ -1,0 +1,4 @@
+import {
+  to = tollgate_issuer.login
+  id = "login"
+}

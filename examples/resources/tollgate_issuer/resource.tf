@@ -1,0 +1,34 @@
+resource "tollgate_scope" "orders_read" {
+  name   = "orders:read"
+  grants = [{ methods = ["GET", "HEAD"], path = "/v1/orders/**" }]
+}
+
+resource "tollgate_role" "buyer" {
+  name   = "buyer"
+  scopes = [tollgate_scope.orders_read.name]
+}
+
+resource "tollgate_quota" "each" {
+  name   = "each"
+  limits = [{ requests = 100, per = "1m" }]
+}
+
+# Whoever logs in there may do what the token says: a scope "orders:read", or a role in the group "purchasing".
+resource "tollgate_issuer" "login" {
+  name        = "login"
+  description = "Everybody who works here."
+  url         = "https://login.example.com/realms/staff"
+  audiences   = ["https://api.example.com"]
+  token_types = ["JWT"]
+  roles_claim = "realm_access.roles"
+  roles       = { purchasing = tollgate_role.buyer.name }
+  any_subject = true
+  quotas      = [tollgate_quota.each.name]
+}
+
+# One client of that server is a system with roles of its own.
+resource "tollgate_principal" "importer" {
+  name     = "importer"
+  roles    = [tollgate_role.buyer.name]
+  subjects = [{ issuer = tollgate_issuer.login.name, claim = "client_id", value = "order-importer" }]
+}

@@ -1,0 +1,171 @@
+//! What decides requests that bear a token of one issuer.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tollgate_store::document::Issuer;
+use tollgate_store::{ClaimName, ClockSkew, Name};
+
+use super::TokenFault;
+use super::claims::Claims;
+use super::jws::Jws;
+use super::keys::JsonWebKeys;
+use crate::identify::access::{Access, QuotaRule, ScopeRule};
+
+const SCOPE_CLAIM: &str = "scope";
+const SUBJECT_CLAIM: &str = "sub";
+/// What a token's type is where nothing is declared (RFC 9068, section 2.1).
+const ACCESS_TOKEN: &str = "at+jwt";
+/// What a token without a type is.
+const UNTYPED: &str = "jwt";
+const CLOCK_SKEW_S: i64 = 30;
+
+/// Scopes by what tokens call them, or by what tokens call a role that gives them.
+pub(crate) type ScopesByName = HashMap<String, Box<[Arc<ScopeRule>]>>;
+
+/// The subjects of one claim, and what each may do as the principal that it is.
+pub(crate) type Subjects = HashMap<String, Arc<Access>>;
+
+/// What decides requests that bear a token of one issuer.
+#[derive(Debug)]
+pub struct IssuerRule {
+    /// The document's name.
+    pub name: Name,
+    /// What it declares.
+    pub issuer: Issuer,
+    /// Its keys, where they stand in its document.
+    pub(crate) inline: Option<Arc<JsonWebKeys>>,
+    pub(crate) scopes: Arc<ScopesByName>,
+    pub(crate) roles: Arc<ScopesByName>,
+    pub(crate) quotas: Box<[Arc<QuotaRule>]>,
+    /// By the claim that tells them.
+    pub(crate) subjects: Vec<(String, Subjects)>,
+}
+
+/// What may be done by a token.
+#[derive(Debug)]
+pub(crate) enum Held<'s> {
+    /// What its principal may do.
+    Declared(&'s Access),
+    /// What the token says.
+    Made(Box<Access>),
+}
+
+/// Which claim tells whom a token of `issuer` is about.
+pub(crate) fn subject_claim(issuer: &Issuer) -> &str {
+    let claim = issuer.subject_claim.as_ref();
+    claim.map_or(SUBJECT_CLAIM, ClaimName::as_str)
+}
+
+impl IssuerRule {
+    /// Whether its keys must be fetched.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.inline.is_none()
+    }
+
+    /// What its tokens' heads must say.
+    pub(super) fn check_head(&self, token: &Jws<'_>) -> Result<(), TokenFault> {
+        if !self.issuer.enabled {
+            return Err(TokenFault::IssuerDisabled);
+        }
+        if !self.issuer.takes(token.algorithm) {
+            return Err(TokenFault::Algorithm);
+        }
+        let kind = token.kind.as_deref().unwrap_or(UNTYPED);
+        let is_taken = match &self.issuer.token_types {
+            Some(types) => types.iter().any(|declared| declared.is(kind)),
+            None => {
+                let kind = kind.to_ascii_lowercase();
+                kind.strip_prefix("application/").unwrap_or(&kind) == ACCESS_TOKEN
+            }
+        };
+        is_taken.then_some(()).ok_or(TokenFault::Type)
+    }
+
+    /// What its tokens must claim: for whom they are, and when.
+    pub(super) fn check_claims(&self, claims: &Claims<'_>, now: i64) -> Result<(), TokenFault> {
+        let skew = self.issuer.clock_skew.as_ref().map(ClockSkew::length);
+        let skew = skew.map_or(Some(CLOCK_SKEW_S), |skew| {
+            i64::try_from(skew.as_secs()).ok()
+        });
+        claims.check_times(now, skew.unwrap_or(CLOCK_SKEW_S))?;
+        let audiences = claims.audiences()?;
+        let mut ours = self.issuer.audiences.iter();
+        let is_ours = ours.any(|ours| audiences.contains(&ours.as_str()));
+        is_ours.then_some(()).ok_or(TokenFault::Audience)
+    }
+
+    /// Whom a token is about.
+    pub(super) fn subject<'c>(&self, claims: &'c Claims<'_>) -> Result<&'c str, TokenFault> {
+        claims.subject(subject_claim(&self.issuer))
+    }
+
+    /// What may be done by a token with those claims.
+    pub(super) fn access(&self, claims: &Claims<'_>) -> Result<Held<'_>, TokenFault> {
+        let Some(access) = self.principal(claims)? else {
+            if !self.issuer.any_subject {
+                return Err(TokenFault::Subject);
+            }
+            return Ok(Held::Made(Box::new(Access {
+                principal: None,
+                scopes: self.claimed(claims)?.into(),
+                quotas: self.quotas.clone(),
+            })));
+        };
+        if access.principal.as_ref().is_some_and(|it| !it.enabled) {
+            return Err(TokenFault::PrincipalDisabled);
+        }
+        if !self.issuer.narrow {
+            return Ok(Held::Declared(access));
+        }
+        let claimed = self.claimed(claims)?;
+        let is_claimed = |scope: &&Arc<ScopeRule>| {
+            claimed
+                .binary_search_by_key(&scope.number, |it| it.number)
+                .is_ok()
+        };
+        Ok(Held::Made(Box::new(Access {
+            principal: access.principal.clone(),
+            scopes: access.scopes.iter().filter(is_claimed).cloned().collect(),
+            quotas: access.quotas.clone(),
+        })))
+    }
+
+    /// What the one principal may do that a token is about, if it is about any.
+    fn principal(&self, claims: &Claims<'_>) -> Result<Option<&Access>, TokenFault> {
+        let mut found: Option<&Arc<Access>> = None;
+        for (claim, subjects) in &self.subjects {
+            // A claim that is no text tells of nobody.
+            let Some(value) = claims.get(claim).and_then(serde_json::Value::as_str) else {
+                continue;
+            };
+            let Some(access) = subjects.get(value) else {
+                continue;
+            };
+            let name =
+                |access: &Arc<Access>| access.principal.as_ref().map(|it| Arc::clone(&it.name));
+            if found.is_some_and(|found| name(found) != name(access)) {
+                return Err(TokenFault::Subjects);
+            }
+            found = Some(access);
+        }
+        Ok(found.map(Arc::as_ref))
+    }
+
+    /// The scopes that a token's scopes and roles stand for, by their numbers. What stands for none is passed over.
+    fn claimed(&self, claims: &Claims<'_>) -> Result<Vec<Arc<ScopeRule>>, TokenFault> {
+        let scope_claim = self.issuer.scope_claim.as_ref();
+        let scopes = claims.texts(scope_claim.map_or(SCOPE_CLAIM, ClaimName::as_str))?;
+        let roles = match &self.issuer.roles_claim {
+            Some(claim) => claims.texts(claim.as_str())?,
+            None => Vec::new(),
+        };
+        let scopes = scopes.iter().filter_map(|name| self.scopes.get(*name));
+        let roles = roles.iter().filter_map(|name| self.roles.get(*name));
+        let mut claimed: Vec<_> = scopes.chain(roles).flatten().cloned().collect();
+        claimed.sort_unstable_by_key(|scope| scope.number);
+        claimed.dedup_by_key(|scope| scope.number);
+        Ok(claimed)
+    }
+}

@@ -1,0 +1,93 @@
+//! The compact form of a signed token, taken apart (RFC 7515, section 7.1).
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+use tollgate_store::document::SignatureAlgorithm;
+
+use super::TokenFault;
+use super::json::{self, JsonFault};
+
+/// The longest token. Fields of a head are bounded beyond that, but this is what is decoded and hashed.
+pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1_024;
+/// What tells of a key that its sender chose.
+const OWN_KEY: [&str; 4] = ["jwk", "jku", "x5u", "x5c"];
+const KEY_ID_CHARS_MAX: usize = 256;
+
+/// A signed token whose head was read, and whose signature was not.
+pub(super) struct Jws<'t> {
+    pub(super) algorithm: SignatureAlgorithm,
+    /// Which of its issuer's keys it says it is signed by (`kid`): compared, and used for nothing else.
+    pub(super) key_id: Option<String>,
+    /// What it says it is (`typ`).
+    pub(super) kind: Option<String>,
+    pub(super) claims: Map<String, Value>,
+    /// What is signed.
+    pub(super) signed: &'t [u8],
+    pub(super) signature: Vec<u8>,
+}
+
+/// Whether a text has the form of one: three parts.
+pub(super) fn has_form(token: &str) -> bool {
+    token.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
+impl<'t> Jws<'t> {
+    pub(super) fn read(token: &'t str) -> Result<Self, TokenFault> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenFault::TooLong);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+        let (head, claims) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
+        let head = object(head)?;
+        if OWN_KEY.iter().any(|member| head.contains_key(*member)) {
+            return Err(TokenFault::OwnKey);
+        }
+        if head.contains_key("crit") {
+            return Err(TokenFault::Critical);
+        }
+        let algorithm = text(&head, "alg")?.ok_or(TokenFault::Malformed)?;
+        let algorithm = match SignatureAlgorithm::parse(&algorithm) {
+            Ok(algorithm) => algorithm,
+            Err(_) if algorithm.eq_ignore_ascii_case("none") => return Err(TokenFault::Unsigned),
+            Err(_) => return Err(TokenFault::Algorithm),
+        };
+        let key_id = text(&head, "kid")?;
+        if key_id
+            .as_ref()
+            .is_some_and(|id| id.len() > KEY_ID_CHARS_MAX)
+        {
+            return Err(TokenFault::Malformed);
+        }
+        Ok(Self {
+            algorithm,
+            key_id,
+            kind: text(&head, "typ")?,
+            claims: object(claims)?,
+            signed: signed.as_bytes(),
+            signature: bytes(signature)?,
+        })
+    }
+}
+
+fn text(head: &Map<String, Value>, member: &str) -> Result<Option<String>, TokenFault> {
+    match head.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(TokenFault::Malformed),
+    }
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, TokenFault> {
+    json::object(&bytes(part)?).map_err(|fault| match fault {
+        JsonFault::Invalid => TokenFault::Malformed,
+        JsonFault::Twice => TokenFault::Twice,
+    })
+}
+
+/// Without padding, and with no bits left over: a token has one spelling.
+fn bytes(part: &str) -> Result<Vec<u8>, TokenFault> {
+    BASE64_URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenFault::Malformed)
+}

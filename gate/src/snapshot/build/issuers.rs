@@ -1,0 +1,181 @@
+//! Issuers to rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use tollgate_store::Name;
+use tollgate_store::document::{Claim, Issuer, Kind, Subject};
+
+use super::documents::Documents;
+use super::rules::Rules;
+use crate::identify::{
+    IssuerRule, Issuers, JsonWebKeys, ScopeRule, ScopesByName, Subjects, subject_claim,
+};
+
+/// Leaves out each issuer that names what is missing, whose keys can't be used, or that can't be told from another.
+pub(super) fn leave_out(documents: &mut Documents<'_>, rules: &Rules<'_>) {
+    let mut owners: BTreeMap<&str, Vec<&Name>> = BTreeMap::new();
+    for (name, issuer) in &documents.issuers {
+        owners.entry(issuer.url.as_str()).or_default().push(name);
+    }
+    for (name, issuer) in documents.issuers.clone() {
+        let twins = owners.get(issuer.url.as_str());
+        let twin = twins.and_then(|twins| twins.iter().find(|it| **it != name));
+        let says = match twin {
+            Some(twin) => Err(format!(
+                "has the url of issuer {:?}: it must be one issuer's",
+                twin.as_str()
+            )),
+            None => check(issuer, documents, rules),
+        };
+        if let Err(says) = says {
+            documents.issuers.remove(name);
+            documents.leave_out(Kind::Issuer, name.as_str(), &says);
+        }
+    }
+}
+
+fn check(issuer: &Issuer, documents: &Documents<'_>, rules: &Rules<'_>) -> Result<(), String> {
+    let names = |map: &Option<BTreeMap<String, Name>>| -> Option<BTreeSet<Name>> {
+        Some(map.as_ref()?.values().cloned().collect())
+    };
+    let (scopes, roles) = (names(&issuer.scopes), names(&issuer.roles));
+    let claim = Claim {
+        principal: None,
+        scopes: scopes.as_ref(),
+        roles: roles.as_ref(),
+        quotas: issuer.quotas.as_ref(),
+    };
+    rules.check_names(&claim, documents)?;
+    inline(issuer).map(drop)
+}
+
+fn inline(issuer: &Issuer) -> Result<Option<Arc<JsonWebKeys>>, String> {
+    let keys = issuer.jwks.as_ref();
+    let keys = keys.map(|keys| JsonWebKeys::parse(keys.as_str().as_bytes()));
+    let keys = keys
+        .transpose()
+        .map_err(|why| format!("has a jwks of no use: {why}"))?;
+    Ok(keys.map(Arc::new))
+}
+
+/// Leaves out each principal with a subject that is another's too, or of an issuer that is missing: whose token it is
+/// would be a guess.
+pub(super) fn leave_out_subjects(documents: &mut Documents<'_>) {
+    let mut owners: HashMap<(&Name, &str, &str), &Name> = HashMap::new();
+    let mut bad: BTreeMap<&Name, String> = BTreeMap::new();
+    for (name, principal) in &documents.principals {
+        for subject in principal.subjects.iter().flatten() {
+            let Some(issuer) = documents.issuers.get(&subject.issuer) else {
+                let missing = documents.missing(Kind::Issuer, &subject.issuer);
+                bad.entry(name)
+                    .or_insert_with(|| format!("names {missing}"));
+                continue;
+            };
+            let claim = claim(issuer, subject);
+            let place = (&subject.issuer, claim, subject.value.as_str());
+            let owner = *owners.entry(place).or_insert(name);
+            if owner == *name {
+                continue;
+            }
+            for (one, other) in [(owner, *name), (*name, owner)] {
+                bad.entry(one).or_insert_with(|| {
+                    format!(
+                        "has the subject {:?} of issuer {:?}, which principal {:?} has too: it must be one principal's",
+                        subject.value.as_str(),
+                        subject.issuer.as_str(),
+                        other.as_str()
+                    )
+                });
+            }
+        }
+    }
+    for (name, says) in bad {
+        documents.principals.remove(name);
+        documents.leave_out(Kind::Principal, name.as_str(), &says);
+    }
+}
+
+fn claim<'d>(issuer: &'d Issuer, subject: &'d Subject) -> &'d str {
+    let claim = subject.claim.as_ref();
+    claim.map_or_else(|| subject_claim(issuer), |claim| claim.as_str())
+}
+
+/// The rules of the issuers that are left.
+pub(super) fn rules(documents: &Documents<'_>, rules: &Rules<'_>) -> Issuers {
+    let same_scopes = same(
+        rules
+            .scopes
+            .iter()
+            .map(|(name, rule)| (*name, vec![Arc::clone(rule)])),
+    );
+    let of_role = |name: &Name| rules.scopes_of_role(name);
+    let same_roles = same(rules.role_names().map(|name| (name, of_role(name))));
+    let of_scope = |name: &Name| rules.scopes.get(name).cloned().into_iter().collect();
+    let rule = |(name, issuer): (&&Name, &&Issuer)| IssuerRule {
+        name: Name::clone(name),
+        issuer: Issuer::clone(issuer),
+        // It was read before, and was good.
+        inline: inline(issuer).ok().flatten(),
+        scopes: mapped(issuer.scopes.as_ref(), &same_scopes, of_scope),
+        roles: mapped(issuer.roles.as_ref(), &same_roles, of_role),
+        quotas: rules.quotas_of(issuer.quotas.as_ref()),
+        subjects: subjects(name, issuer, documents, rules),
+    };
+    Issuers::new(documents.issuers.iter().map(rule).collect())
+}
+
+fn same<'n>(names: impl Iterator<Item = (&'n Name, Vec<Arc<ScopeRule>>)>) -> Arc<ScopesByName> {
+    let entry = |(name, scopes): (&Name, Vec<_>)| (name.to_string(), scopes.into_boxed_slice());
+    Arc::new(names.map(entry).collect())
+}
+
+fn mapped(
+    map: Option<&BTreeMap<String, Name>>,
+    same: &Arc<ScopesByName>,
+    scopes: impl Fn(&Name) -> Vec<Arc<ScopeRule>>,
+) -> Arc<ScopesByName> {
+    let Some(map) = map else {
+        return Arc::clone(same);
+    };
+    let entry = |(said, name): (&String, &Name)| (said.clone(), scopes(name).into_boxed_slice());
+    Arc::new(map.iter().map(entry).collect())
+}
+
+/// Who is a principal by a token of `name`, by the claims that tell.
+fn subjects(
+    name: &Name,
+    issuer: &Issuer,
+    documents: &Documents<'_>,
+    rules: &Rules<'_>,
+) -> Vec<(String, Subjects)> {
+    let mut claims: BTreeMap<&str, Subjects> = BTreeMap::new();
+    for (principal, standing) in &rules.principals {
+        let mut own = standing
+            .subjects
+            .iter()
+            .filter(|subject| subject.issuer == *name)
+            .peekable();
+        if own.peek().is_none() {
+            continue;
+        }
+        let claimed = Claim {
+            principal: Some(principal),
+            scopes: None,
+            roles: None,
+            quotas: issuer.quotas.as_ref(),
+        };
+        // All that it names was found before.
+        let Ok(access) = rules.access(&claimed, documents) else {
+            continue;
+        };
+        let access = Arc::new(access);
+        for subject in own {
+            let subjects = claims.entry(claim(issuer, subject)).or_default();
+            subjects.insert(subject.value.to_string(), Arc::clone(&access));
+        }
+    }
+    let owned = |(claim, subjects): (&str, Subjects)| (claim.to_owned(), subjects);
+    claims.into_iter().map(owned).collect()
+}

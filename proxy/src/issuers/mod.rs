@@ -1,0 +1,244 @@
+//! The keys that issuers publish: fetched in the background, kept in memory, and never waited for by a request that
+//! could do without.
+
+mod fetch;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use rand::RngExt;
+use rustls::ClientConfig;
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
+use tollgate_gate::{IssuerKeys, IssuerRule, JsonWebKeys, Snapshot};
+use tollgate_store::{Name, SecureUrl};
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+
+/// For how long keys are current where nothing is said, and the least and the most that may be said.
+const LIFETIME: Duration = Duration::from_hours(1);
+const LIFETIME_MIN: Duration = Duration::from_mins(5);
+const LIFETIME_MAX: Duration = Duration::from_hours(24);
+/// For how long the last keys count while no newer ones can be had.
+const STALE_MAX: Duration = Duration::from_hours(24);
+/// Keys are fetched again after this part of their lifetime, less a tenth of it by chance, so that a fleet spreads.
+const AHEAD: f64 = 0.8;
+/// How long to wait after a fetch that failed, at first and at most.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_mins(1);
+/// Tokens that name an unknown key bring about at most one fetch in this time.
+const DEMAND_INTERVAL: Duration = Duration::from_secs(30);
+/// Two documents of metadata and the keys.
+const WAIT_MAX: Duration = fetch::FETCH_MAX.saturating_mul(3);
+
+/// The keys of every issuer that publishes them.
+#[derive(Debug)]
+pub struct Issuers {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    known: ArcSwap<HashMap<Name, Arc<Kept>>>,
+}
+
+/// An issuer and what looks after it, which ends with it.
+#[derive(Debug)]
+struct Kept {
+    issuer: Arc<Issuer>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+/// One issuer, and its keys.
+#[derive(Debug)]
+struct Issuer {
+    name: Name,
+    url: SecureUrl,
+    jwks_url: Option<SecureUrl>,
+    tls: Arc<ClientConfig>,
+    fetched: ArcSwapOption<Fetched>,
+    demand: Mutex<Demand>,
+    wanted: Notify,
+    /// Counts the fetches that ended.
+    ended: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    keys: Arc<JsonWebKeys>,
+    at: Duration,
+}
+
+/// Who waits for what.
+#[derive(Debug, Default)]
+struct Demand {
+    /// A fetch is under way, or about to be.
+    is_fetching: bool,
+    /// When one was last asked for.
+    asked: Option<Duration>,
+}
+
+impl Issuers {
+    /// None yet.
+    #[must_use]
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
+        Self {
+            clock,
+            metrics,
+            known: ArcSwap::default(),
+        }
+    }
+
+    /// Takes the issuers of a snapshot. Those that are new are fetched from at once and ever after; those that did not
+    /// change keep their keys, and those that are gone are forgotten. Call it within a runtime.
+    pub fn follow(&self, snapshot: &Snapshot, tls: &Arc<ClientConfig>) {
+        let before = self.known.load();
+        let remote = snapshot.issuers().filter(|rule| rule.is_remote());
+        let issuer = |rule: &IssuerRule| {
+            let kept = before.get(&rule.name).filter(|kept| kept.issuer.is(rule));
+            let kept = kept.map_or_else(|| self.start(rule, tls), Arc::clone);
+            (rule.name.clone(), kept)
+        };
+        let known: HashMap<_, _> = remote.map(issuer).collect();
+        self.known.store(Arc::new(known));
+    }
+
+    /// Waits for a newer set of an issuer's keys, where one is being fetched or may be: whoever asks for it first
+    /// brings it about, and the others wait for the same.
+    pub async fn refresh(&self, issuer: &Name) {
+        let Some(kept) = self.known.load().get(issuer).cloned() else {
+            return;
+        };
+        let issuer = &kept.issuer;
+        let mut ended = issuer.ended.subscribe();
+        if issuer.ask(self.clock.monotonic()) {
+            // Who is not answered in time goes on with what there is.
+            let _ = tokio::time::timeout(WAIT_MAX, ended.changed()).await;
+        }
+    }
+
+    /// Shows how old keys are.
+    pub fn show(&self) {
+        let now = self.clock.monotonic();
+        let known = self.known.load();
+        let ages = known.values().map(|kept| {
+            let issuer = &kept.issuer;
+            let fetched = issuer.fetched.load();
+            let age = fetched
+                .as_ref()
+                .map(|fetched| now.saturating_sub(fetched.at));
+            (&issuer.name, age)
+        });
+        self.metrics.issuer_ages(ages);
+    }
+
+    fn start(&self, rule: &IssuerRule, tls: &Arc<ClientConfig>) -> Arc<Kept> {
+        let issuer = Arc::new(Issuer {
+            name: rule.name.clone(),
+            url: rule.issuer.url.clone(),
+            jwks_url: rule.issuer.jwks_url.clone(),
+            tls: Arc::clone(tls),
+            fetched: ArcSwapOption::empty(),
+            // The first is about to be.
+            demand: Mutex::new(Demand {
+                is_fetching: true,
+                asked: None,
+            }),
+            wanted: Notify::new(),
+            ended: watch::Sender::new(0),
+        });
+        let keeper = keep(Arc::clone(&issuer), self.clock, Arc::clone(&self.metrics));
+        Arc::new(Kept {
+            issuer,
+            _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)),
+        })
+    }
+}
+
+impl IssuerKeys for Issuers {
+    fn keys(&self, issuer: &Name) -> Option<Arc<JsonWebKeys>> {
+        let known = self.known.load();
+        let fetched = known.get(issuer)?.issuer.fetched.load();
+        let fetched = fetched.as_ref()?;
+        let age = self.clock.monotonic().saturating_sub(fetched.at);
+        (age <= STALE_MAX).then(|| Arc::clone(&fetched.keys))
+    }
+}
+
+impl Issuer {
+    /// Whether it is what `rule` says, as far as its keys are concerned.
+    fn is(&self, rule: &IssuerRule) -> bool {
+        self.url == rule.issuer.url && self.jwks_url == rule.issuer.jwks_url
+    }
+
+    /// Asks for a fetch; whether there is one to wait for.
+    fn ask(&self, now: Duration) -> bool {
+        let mut demand = self.demand();
+        if demand.is_fetching {
+            return true;
+        }
+        let is_too_soon = |asked: Duration| now.saturating_sub(asked) < DEMAND_INTERVAL;
+        if demand.asked.is_some_and(is_too_soon) {
+            return false;
+        }
+        demand.asked = Some(now);
+        demand.is_fetching = true;
+        self.wanted.notify_one();
+        true
+    }
+
+    fn demand(&self) -> MutexGuard<'_, Demand> {
+        self.demand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches the keys; for how long they are current.
+    async fn fetch(&self, clock: Clock) -> Result<Duration, fetch::FetchFault> {
+        let (keys, lifetime) = fetch::keys(&self.url, self.jwks_url.as_ref(), &self.tls).await?;
+        let fetched = Fetched {
+            keys: Arc::new(keys),
+            at: clock.monotonic(),
+        };
+        self.fetched.store(Some(Arc::new(fetched)));
+        Ok(lifetime
+            .unwrap_or(LIFETIME)
+            .clamp(LIFETIME_MIN, LIFETIME_MAX))
+    }
+}
+
+/// Fetches an issuer's keys again and again, at once for the first time.
+async fn keep(issuer: Arc<Issuer>, clock: Clock, metrics: Arc<Metrics>) {
+    let mut retry = RETRY_MIN;
+    let mut is_failing = false;
+    loop {
+        issuer.demand().is_fetching = true;
+        let outcome = issuer.fetch(clock).await;
+        issuer.demand().is_fetching = false;
+        issuer.ended.send_modify(|count| *count += 1);
+        metrics.issuer_fetch(&issuer.name, outcome.is_ok());
+        let name = issuer.name.as_str();
+        let pause = match outcome {
+            Ok(lifetime) => {
+                if is_failing {
+                    tracing::info!(issuer = name, "the keys of an issuer can be fetched again");
+                }
+                retry = RETRY_MIN;
+                is_failing = false;
+                let chance: f64 = rand::rng().random();
+                lifetime.mul_f64(AHEAD * (1.0 - 0.1 * chance))
+            }
+            Err(fault) => {
+                let is_served = issuer.fetched.load().is_some();
+                tracing::warn!(issuer = name, %fault, is_served, "the keys of an issuer can't be fetched: the last \
+                    ones count for 24 hours, if there are any");
+                is_failing = true;
+                let pause = retry;
+                retry = (retry * 2).min(RETRY_MAX);
+                pause
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = issuer.wanted.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! An authorization server, as far as a proxy sees one: metadata, keys, and tokens that it signed.
+
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tollgate_store::Secret;
+
+use super::read_head;
+
+const OPENID: &str = "/.well-known/openid-configuration";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+pub(crate) struct Issuer {
+    pub(crate) url: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Each key's name; what it is made of follows from that.
+    keys: Vec<String>,
+    asked: Vec<String>,
+    is_broken: bool,
+    /// Answers the one path with a redirect to the other.
+    redirect: Option<(String, String)>,
+    has_openid: bool,
+}
+
+impl Issuer {
+    /// One that signs by the key `k1`.
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State {
+            keys: vec!["k1".to_owned()],
+            has_openid: true,
+            ..State::default()
+        }));
+        let (place, shared) = (url.clone(), Arc::clone(&state));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let head = read_head(&mut stream).await;
+                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                let answer = shared.lock().unwrap().answer(&place, &path);
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { url, state }
+    }
+
+    /// The document that a proxy trusts it by, with the fields of `more`.
+    pub(crate) fn document(&self, more: Value) -> Value {
+        let mut spec = json!({"url": self.url, "audiences": ["orders"], "any_subject": true});
+        let more = more.as_object().unwrap().clone();
+        spec.as_object_mut().unwrap().extend(more);
+        spec
+    }
+
+    /// Publishes other keys.
+    pub(crate) fn publish(&self, keys: &[&str]) {
+        let keys = keys.iter().map(ToString::to_string).collect();
+        self.state.lock().unwrap().keys = keys;
+    }
+
+    /// Answers 500 from now on, or no longer.
+    pub(crate) fn break_down(&self, is_broken: bool) {
+        self.state.lock().unwrap().is_broken = is_broken;
+    }
+
+    /// Sends who asks for a path elsewhere.
+    pub(crate) fn redirect(&self, from: &str, to: &str) {
+        self.state.lock().unwrap().redirect = Some((from.to_owned(), to.to_owned()));
+    }
+
+    /// Has the metadata of RFC 8414 alone.
+    pub(crate) fn without_openid(&self) {
+        self.state.lock().unwrap().has_openid = false;
+    }
+
+    /// How often a path was asked for.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        let state = self.state.lock().unwrap();
+        state.asked.iter().filter(|asked| *asked == path).count()
+    }
+
+    /// A token of `subject` with the scope `everything`, signed by that key.
+    pub(crate) fn token(&self, key: &str, subject: &str) -> Secret {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let claims = json!({
+            "iss": self.url, "aud": "orders", "sub": subject, "scope": "everything",
+            "exp": now.as_secs() + 300,
+        });
+        Self::sign(key, &claims)
+    }
+
+    /// A token with those claims, signed by that key.
+    pub(crate) fn sign(key: &str, claims: &Value) -> Secret {
+        let base64 = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let head = json!({"alg": "EdDSA", "kid": key, "typ": "at+jwt"}).to_string();
+        let claims = claims.to_string();
+        let signed = format!("{}.{}", base64(head.as_bytes()), base64(claims.as_bytes()));
+        let signature = pair(key).sign(signed.as_bytes());
+        Secret::new(format!("{signed}.{}", base64(signature.as_ref())))
+    }
+}
+
+impl State {
+    fn answer(&mut self, url: &str, path: &str) -> String {
+        self.asked.push(path.to_owned());
+        if self.is_broken {
+            return answer("500 Internal Server Error", "", "{}");
+        }
+        if let Some((from, to)) = &self.redirect
+            && from == path
+        {
+            return answer("302 Found", &format!("Location: {to}\r\n"), "");
+        }
+        let metadata = json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string();
+        match path {
+            OPENID if self.has_openid => answer("200 OK", "", &metadata),
+            OAUTH => answer("200 OK", "", &metadata),
+            "/keys" | "/elsewhere" => {
+                let keys: Vec<_> = self.keys.iter().map(|key| jwk(key)).collect();
+                answer(
+                    "200 OK",
+                    "Cache-Control: max-age=600\r\n",
+                    &json!({ "keys": keys }).to_string(),
+                )
+            }
+            _ => answer("404 Not Found", "", ""),
+        }
+    }
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",
+        body.len()
+    )
+}
+
+fn pair(key: &str) -> Ed25519KeyPair {
+    let mut seed = [0; 32];
+    seed[..key.len()].copy_from_slice(key.as_bytes());
+    Ed25519KeyPair::from_seed_unchecked(&seed).unwrap()
+}
+
+fn jwk(key: &str) -> Value {
+    let x = BASE64_URL_SAFE_NO_PAD.encode(pair(key).public_key());
+    json!({"kty": "OKP", "crv": "Ed25519", "kid": key, "use": "sig", "x": x})
+}

@@ -208,9 +208,10 @@ mod tests {
 
     fn caller() -> Caller<'static> {
         Caller {
+            label: "acme",
             principal: Some("acme"),
-            key: "acme-ci",
-            key_id: "0aB1cD2eF3gH".to_owned(),
+            key: Some("acme-ci"),
+            key_id: Some("0aB1cD2eF3gH".to_owned()),
             scopes: "orders:read orders:write".to_owned(),
         }
     }

@@ -42,7 +42,7 @@ pub use owner::{Origin, Owner};
 pub use principal::{PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, Principal, PrincipalKind};
 pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
 pub use quota::{
-    BURST_MAX, CONCURRENT_MAX, Count, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
+    Across, BURST_MAX, CONCURRENT_MAX, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
     REQUESTS_MAX, Window,
 };
 pub use reference::Reference;

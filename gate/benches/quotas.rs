@@ -38,7 +38,9 @@ fn with_grant(limits: &Value, act: impl FnOnce(&Grant<'_>)) {
     let version = json!({
         "version": 1, "sha256": Verifier::of(token.expose()), "created_at": "2026-01-01T00:00:00Z",
     });
-    let mut key = json!({"id": id, "scopes": ["all"], "versions": [version]});
+    let is_counted = limits != &json!([]);
+    let quotas: Option<[&str; 1]> = is_counted.then_some(["each"]);
+    let key = json!({"id": id, "scopes": ["all"], "quotas": quotas, "versions": [version]});
     let mut entries = vec![
         entry(
             "proxy",
@@ -57,8 +59,7 @@ fn with_grant(limits: &Value, act: impl FnOnce(&Grant<'_>)) {
             &json!({"proxy": "edge", "path": "/**", "upstream": "orders"}),
         ),
     ];
-    if limits != &json!([]) {
-        key["quotas"] = json!(["each"]);
+    if is_counted {
         let quota = json!({"each": "address", "limits": limits});
         entries.push(entry("quota", "each", &quota));
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use authorize::Grant;
 pub use identify::Principal;
-pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing};
+pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing, UnderWay};
 pub use refusal::{CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};

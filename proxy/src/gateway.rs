@@ -230,7 +230,7 @@ impl Handler for Gateway {
                     let head = (head, answer.admission);
                     return switch(head, made, (record, check), &request_id);
                 }
-                (head, Content::Upstream(body, answer.admission))
+                (head, Content::Upstream(body, answer.admission.under_way()))
             }
             Err(refusal) => {
                 record.refuse(&refusal);

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 
-pub use admission::{Admission, Standing};
+pub use admission::{Admission, Standing, UnderWay};
 pub use policy::{Measure, Policy};
 pub(crate) use policy::{policies, seconds};
 pub(crate) use state::Weight;

@@ -20,7 +20,7 @@ pub use identify::{
     ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, Presented,
     Principal, TokenFault,
 };
-pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing};
+pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing, UnderWay};
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,

@@ -284,7 +284,7 @@ impl Handler for Gateway {
                     let head = (head, answer.admission);
                     return switch(head, made, (record, check), &request_id);
                 }
-                (head, Content::Upstream(body, answer.admission))
+                (head, Content::Upstream(body, answer.admission.under_way()))
             }
             Ok(Reply::Page(page)) => {
                 let (head, body) = page.into_parts();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tollgate_gate::Admission;
+use tollgate_gate::UnderWay;
 
 use crate::record::Record;
 use crate::upstream::AnswerBody;
@@ -14,8 +14,8 @@ use crate::upstream::AnswerBody;
 /// What an answer consists of.
 #[derive(Debug)]
 pub enum Content {
-    /// What the upstream sends, as it comes. The admission is held until then: a stream counts until it ends.
-    Upstream(AnswerBody, Admission),
+    /// What the upstream sends, as it comes. Its request is under way until then: a stream counts until it ends.
+    Upstream(AnswerBody, UnderWay),
     /// What the proxy has to say.
     Own(Option<Bytes>),
     /// Nothing, as the connection turns into something else, which has the record.

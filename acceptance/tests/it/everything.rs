@@ -66,7 +66,7 @@ resource "tollgate_quota" "it" {
     { requests = 5000, per = "day" },
     { concurrent = 50 },
   ]
-  count     = "proxy"
+  across    = "process"
   time_zone = "Europe/Berlin"
   overrides = {
     "acme" = { limits = [{ requests = 100, per = "1m" }] }

@@ -50,7 +50,7 @@ fn limits_are_declared_in_terraform_and_met_by_a_client() {
     assert!(limit.starts_with("\"free:1h-smooth\";r=0;t="), "{limit}");
 
     let daily = r#"limits    = [{ requests = 1, per = "day" }]
-  count     = "proxy"
+  across    = "process"
   time_zone = "Europe/Berlin""#;
     apply(&mut stage, &quickstart, daily);
     assert_eq!([(); 2].map(|()| get(&stage, &token).status), [200, 429]);

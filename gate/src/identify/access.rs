@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_store::Name;
-use tollgate_store::document::{Count, Each, Limit, Priority, Quota};
+use tollgate_store::document::{Across, Each, Limit, Priority, Quota};
 
 use crate::meter::{Policy, Weight, policies};
 
@@ -40,8 +40,8 @@ pub(crate) struct QuotaRule {
     /// Shared with every count of the quota.
     pub(crate) name: Arc<Name>,
     pub(crate) each: Each,
-    /// Whether each proxy has all of what it allows, rather than its share.
-    pub(crate) is_per_proxy: bool,
+    /// Whether each process has all of what it allows, rather than its share.
+    pub(crate) is_per_process: bool,
     /// Whether it only measures.
     pub(crate) is_shadow: bool,
     pub(crate) policies: Box<[Arc<Policy>]>,
@@ -65,7 +65,7 @@ impl QuotaRule {
         Self {
             name: Arc::clone(name),
             each: quota.each,
-            is_per_proxy: quota.count == Count::Proxy,
+            is_per_process: quota.across == Across::Process,
             is_shadow: quota.shadow,
             policies: policies(name, quota, limits),
         }
@@ -73,7 +73,7 @@ impl QuotaRule {
 
     /// What a request weighs here.
     pub(crate) fn weight(&self, weight: Weight) -> Weight {
-        let fleet = if self.is_per_proxy { 1 } else { weight.fleet };
+        let fleet = if self.is_per_process { 1 } else { weight.fleet };
         Weight { fleet, ..weight }
     }
 }

@@ -20,7 +20,7 @@ pub struct Admission {
     pub(super) quotas: SmallVec<[Arc<QuotaRule>; 1]>,
     pub(super) standing: Option<Standing>,
     pub(super) exceeded: Option<Arc<Policy>>,
-    pub(super) held: Held,
+    pub(super) under_way: UnderWay,
 }
 
 /// How a caller stands after a request, by the policy that will refuse it first.
@@ -42,11 +42,11 @@ impl Standing {
     }
 }
 
-/// What limits of concurrency count until it is dropped.
+/// A request that is under way: limits of concurrency count it until this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Held(pub(super) SmallVec<[Hold; 1]>);
+pub struct UnderWay(pub(super) SmallVec<[Hold; 1]>);
 
-impl Drop for Held {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         for held in &self.0 {
             held.fetch_sub(1, Ordering::Relaxed);
@@ -61,7 +61,7 @@ impl Admission {
             quotas: SmallVec::new(),
             standing: None,
             exceeded: None,
-            held: Held::default(),
+            under_way: UnderWay::default(),
         }
     }
 
@@ -69,6 +69,12 @@ impl Admission {
     #[must_use]
     pub fn upstream(&self) -> &Arc<UpstreamRule> {
         &self.upstream
+    }
+
+    /// What is left of it once the answer has begun: what to hold until its last byte.
+    #[must_use]
+    pub fn under_way(self) -> UnderWay {
+        self.under_way
     }
 
     /// How the caller stands; `None` where nothing counts it over time.

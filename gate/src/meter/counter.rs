@@ -158,7 +158,7 @@ impl Counter {
                 continue;
             };
             admission
-                .held
+                .under_way
                 .0
                 .extend(state.charge(&policy.measure, weight));
             if let Some(rest) = state.rest(&policy.measure, weight)

@@ -33,11 +33,8 @@ impl Shard {
         (subjects, hasher): (&Subjects, &DefaultHashBuilder),
         now: Now,
     ) -> Result<&mut Counter, Refusal> {
-        let is_new = self
-            .counters
-            .find(charge.hash, |counter| counter.counted() == &charge.counted)
-            .is_none();
-        if is_new && now.monotonic.saturating_sub(self.swept_at) >= SWEEP_INTERVAL {
+        let is_due = now.monotonic.saturating_sub(self.swept_at) >= SWEEP_INTERVAL;
+        if is_due && !self.knows(charge) {
             self.sweep((subjects, hasher), now);
         }
         let entry = self.counters.entry(
@@ -68,6 +65,12 @@ impl Shard {
         if let Some(counter) = counter {
             counter.charge(charge.quota, weight, admission);
         }
+    }
+
+    fn knows(&self, charge: &Charge<'_>) -> bool {
+        self.counters
+            .find(charge.hash, |counter| counter.counted() == &charge.counted)
+            .is_some()
     }
 
     /// Forgets the counters whose windows have passed.

@@ -246,7 +246,7 @@ fn a_proxy_of_a_fleet_admits_its_share_and_no_proxy_less_than_one() {
     }
     assert_eq!(admitted(3, smooth), 3);
     let mut alone = strict;
-    alone["count"] = json!("proxy");
+    alone["across"] = json!("process");
     assert_eq!(admitted(3, alone), 100);
 }
 

@@ -66,7 +66,7 @@ impl Resource for Proxy {
                          (`X-Forwarded-For`), its request id and its trace. Nobody's where left out.",
                     ),
                 Attribute::optional("fleet", Shape::single(fleet())).describe(
-                    "How many processes serve it: each enforces its share of what quotas that count over the fleet \
+                    "How many processes serve it: each enforces its share of what quotas that count across the fleet \
                      allow, rounded down, and at least 1. One process, which enforces all of it, where left out.",
                 ),
                 Attribute::optional("rate_limit_headers", Type::String)

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    BURST_MAX, CONCURRENT_MAX, Count, Each, Kind, LIMITS_MAX, OVERRIDES_MAX, REQUESTS_MAX, Window,
+    Across, BURST_MAX, CONCURRENT_MAX, Each, Kind, LIMITS_MAX, OVERRIDES_MAX, REQUESTS_MAX, Window,
 };
 use tollgate_store::{Name, Per, TimeZone};
 
@@ -42,12 +42,12 @@ impl Resource for Quota {
                         "What has a count of its own: every `principal` (a key that stands alone is its own), `key`, \
                          client `address` (IPv6: every /64), `route`, or the whole `proxy`.",
                     ),
-                Attribute::optional("count", Type::String)
-                    .check(parse_count)
+                Attribute::optional("across", Type::String)
+                    .check(parse_across)
                     .default("fleet")
                     .describe(
                         "Over how many processes the limits hold: over all that serve the `tollgate_proxy` (`fleet`), of \
-                         which each enforces its share of the declared `fleet`, or over each by itself (`proxy`).",
+                         which each enforces its share of the declared `fleet`, or over each by itself (`process`).",
                     ),
                 Attribute::optional("time_zone", Type::String)
                     .check(TimeZone::parse)
@@ -112,9 +112,9 @@ fn parse_each(text: &str) -> Result<Each, String> {
     })
 }
 
-fn parse_count(text: &str) -> Result<Count, String> {
+fn parse_across(text: &str) -> Result<Across, String> {
     parse(text).ok_or_else(|| {
-        format!("{text:?} is nothing to count over: it must be \"fleet\" or \"proxy\"")
+        format!("{text:?} is nothing to count across: it must be \"fleet\" or \"process\"")
     })
 }
 

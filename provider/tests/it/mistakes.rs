@@ -94,7 +94,7 @@ fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
         limits(json!({"requests": 1, "per": "day", "window": "strict"})),
         ("time_zone", json!("Berlin")),
         limits(json!({"requests": 1, "per": "1m"})),
-        ("count", json!("all")),
+        ("across", json!("all")),
         ("overrides", json!({})),
         (
             "overrides",

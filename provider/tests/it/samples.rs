@@ -174,7 +174,7 @@ pub(crate) fn quota() -> Sample {
                 {"concurrent": 10},
             ],
             "each": "key",
-            "count": "proxy",
+            "across": "process",
             "time_zone": "Europe/Berlin",
             "shadow": true,
             "overrides": {"acme": {"limits": [{"requests": 100, "per": "1m"}, {"concurrent": 50}]}},

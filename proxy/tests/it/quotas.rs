@@ -246,7 +246,7 @@ async fn a_proxy_of_a_fleet_enforces_its_share() {
 
     // What each proxy may count by itself is not shared.
     let mut alone = quota;
-    alone["count"] = json!("proxy");
+    alone["across"] = json!("process");
     stage.store.put(Kind::Quota, "free", alone).await;
     until("the quota is its own", async || {
         client.get("/v1/orders").await.status == 200

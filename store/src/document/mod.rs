@@ -54,7 +54,7 @@ pub use principal::{
 };
 pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
 pub use quota::{
-    BURST_MAX, CONCURRENT_MAX, Count, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
+    Across, BURST_MAX, CONCURRENT_MAX, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
     REQUESTS_MAX, Window,
 };
 pub use reference::Reference;

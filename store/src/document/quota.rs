@@ -29,9 +29,9 @@ pub struct Quota {
     /// What has its own count.
     #[serde(default)]
     pub each: Each,
-    /// Over how many proxies the limits hold.
+    /// Over how many processes the limits hold.
     #[serde(default)]
-    pub count: Count,
+    pub across: Across,
     /// Where days, weeks and months of the calendar begin: UTC where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<TimeZone>,
@@ -68,15 +68,15 @@ pub enum Each {
     Proxy,
 }
 
-/// Over how many proxies a quota's limits hold.
+/// Over how many processes a quota's limits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Count {
+pub enum Across {
     /// Over all of a deployment: each process enforces its share of the declared fleet.
     #[default]
     Fleet,
     /// Over each process by itself.
-    Proxy,
+    Process,
 }
 
 impl Declaration for Quota {

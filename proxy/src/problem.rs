@@ -108,7 +108,7 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
-        Refusal::Decision(Decision::IssuerUnready { .. }) => {
+        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
         }
         // Also whatever the engine may one day refuse beyond.
@@ -117,7 +117,6 @@ fn kind(refusal: &Refusal) -> Kind {
             "insufficient-scope",
             "Insufficient scope",
         ),
-        Refusal::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         Refusal::Throttled => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream-busy",

@@ -72,9 +72,8 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
             quoted(progress.scope.as_ref()),
             request(question)
         ),
-        Refusal::IssuerUnready { .. } => refusal.to_string(),
         Refusal::OverQuota(over) => over_quota(question, &who, over),
-        Refusal::Overloaded => refusal.to_string(),
+        Refusal::Overloaded | Refusal::IssuerUnready { .. } => refusal.to_string(),
     }
 }
 

@@ -28,7 +28,7 @@ const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const AGENT: HeaderValue = HeaderValue::from_static("tollgate-proxy (keys of an issuer)");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Where metadata is: below the issuer (OpenID Connect Discovery 1.0, section 4), or between its host and its path
+/// Where metadata is: below the issuer (`OpenID` Connect Discovery 1.0, section 4), or between its host and its path
 /// (RFC 8414, section 3).
 const OPENID: &str = "/.well-known/openid-configuration";
 const OAUTH: &str = "/.well-known/oauth-authorization-server";

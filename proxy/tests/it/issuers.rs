@@ -11,7 +11,7 @@ const KEYS: &str = "/keys";
 async fn stage(more: Value) -> (Stage, Issuer) {
     let stage = Stage::new().await;
     let issuer = Issuer::start().await;
-    let document = issuer.document(more);
+    let document = issuer.document(&more);
     stage.store.put(Kind::Issuer, "login", document).await;
     (stage, issuer)
 }
@@ -172,7 +172,7 @@ async fn without_keys_the_proxy_says_that_it_is_not_ready_and_finds_them_later()
     let stage = Stage::new().await;
     let issuer = Issuer::start().await;
     issuer.break_down(true);
-    let document = issuer.document(json!({}));
+    let document = issuer.document(&json!({}));
     stage.store.put(Kind::Issuer, "login", document).await;
     let client = Client::new(&stage.proxy).bearing(&issuer.token("k1", "alice"));
     until("the issuer is known", async || {
@@ -198,7 +198,7 @@ async fn metadata_of_rfc_8414_does_where_there_is_no_other() {
     let stage = Stage::new().await;
     let issuer = Issuer::start().await;
     issuer.without_openid();
-    let document = issuer.document(json!({}));
+    let document = issuer.document(&json!({}));
     stage.store.put(Kind::Issuer, "login", document).await;
     let client = Client::new(&stage.proxy).bearing(&issuer.token("k1", "alice"));
 
@@ -213,7 +213,7 @@ async fn a_redirect_is_not_followed() {
     let stage = Stage::new().await;
     let issuer = Issuer::start().await;
     issuer.redirect(KEYS, &format!("{}/elsewhere", issuer.url));
-    let document = issuer.document(json!({"jwks_url": format!("{}{KEYS}", issuer.url)}));
+    let document = issuer.document(&json!({"jwks_url": format!("{}{KEYS}", issuer.url)}));
     stage.store.put(Kind::Issuer, "login", document).await;
     let told = stage
         .proxy
@@ -230,7 +230,7 @@ async fn metadata_of_another_issuer_is_refused() {
     let issuer = Issuer::start().await;
     // The same server by another name.
     let url = issuer.url.replace("127.0.0.1", "localhost");
-    let document = issuer.document(json!({ "url": url }));
+    let document = issuer.document(&json!({ "url": url }));
     stage.store.put(Kind::Issuer, "login", document).await;
 
     stage

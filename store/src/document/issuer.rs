@@ -28,7 +28,7 @@ pub struct Issuer {
     /// What it is, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// What its tokens say in `iss`, to the letter; its metadata is found below (RFC 8414, OpenID Connect Discovery).
+    /// What its tokens say in `iss`, to the letter; its metadata is found below (RFC 8414, `OpenID` Connect Discovery).
     pub url: SecureUrl,
     /// Where its keys are, in place of where its metadata says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct Issuer {
     pub jwks: Option<InlineKeys>,
     /// Whom its tokens must be made out to: 1 to 16, of which a token's `aud` names one.
     pub audiences: BTreeSet<Audience>,
-    /// What its tokens may be signed by: RS256, PS256, ES256 and EdDSA where left out.
+    /// What its tokens may be signed by: RS256, PS256, ES256 and `EdDSA` where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<BTreeSet<SignatureAlgorithm>>,
     /// How far its clock and the proxy's may differ: 30 s where left out.

@@ -73,12 +73,11 @@ impl IssuerRule {
             return Err(TokenFault::Algorithm);
         }
         let kind = token.kind.as_deref().unwrap_or(UNTYPED);
-        let is_taken = match &self.issuer.token_types {
-            Some(types) => types.iter().any(|declared| declared.is(kind)),
-            None => {
-                let kind = kind.to_ascii_lowercase();
-                kind.strip_prefix("application/").unwrap_or(&kind) == ACCESS_TOKEN
-            }
+        let is_taken = if let Some(types) = &self.issuer.token_types {
+            types.iter().any(|declared| declared.is(kind))
+        } else {
+            let kind = kind.to_ascii_lowercase();
+            kind.strip_prefix("application/").unwrap_or(&kind) == ACCESS_TOKEN
         };
         is_taken.then_some(()).ok_or(TokenFault::Type)
     }

@@ -25,9 +25,8 @@ pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     let value = value.and_then(|value| deserializer.end().map(|()| value));
     match value {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(JsonFault::Invalid),
         Err(error) if error.to_string().starts_with(TWICE) => Err(JsonFault::Twice),
-        Err(_) => Err(JsonFault::Invalid),
+        Ok(_) | Err(_) => Err(JsonFault::Invalid),
     }
 }
 

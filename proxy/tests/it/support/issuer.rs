@@ -1,7 +1,6 @@
 //! An authorization server, as far as a proxy sees one: metadata, keys, and tokens that it signed.
 
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -56,7 +55,7 @@ impl Issuer {
     }
 
     /// The document that a proxy trusts it by, with the fields of `more`.
-    pub(crate) fn document(&self, more: Value) -> Value {
+    pub(crate) fn document(&self, more: &Value) -> Value {
         let mut spec = json!({"url": self.url, "audiences": ["orders"], "any_subject": true});
         let more = more.as_object().unwrap().clone();
         spec.as_object_mut().unwrap().extend(more);
@@ -92,10 +91,10 @@ impl Issuer {
 
     /// A token of `subject` with the scope `everything`, signed by that key.
     pub(crate) fn token(&self, key: &str, subject: &str) -> Secret {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = tollgate_proxy::clock::Clock::start().now().wall;
         let claims = json!({
             "iss": self.url, "aud": "orders", "sub": subject, "scope": "everything",
-            "exp": now.as_secs() + 300,
+            "exp": now.as_second() + 300,
         });
         Self::sign(key, &claims)
     }

@@ -22,6 +22,7 @@ mod retries;
 mod soak;
 mod streaming;
 mod support;
+mod throttle;
 mod tls;
 mod tls_listeners;
 mod unix_sockets;

@@ -96,6 +96,7 @@ resource "tollgate_principal" "it" {
   name        = "acme"
   description = "The acme corporation."
   kind        = "user"
+  priority    = "critical"
   roles       = [tollgate_role.it.name]
   quotas      = [tollgate_quota.it.name]
   metadata    = { owner = "acme" }
@@ -190,6 +191,13 @@ resource "tollgate_upstream" "it" {
   slow_start = "30s"
   timeouts   = { connect = "500ms", response = "10s", idle = "5m", request = "1h" }
   retries    = { attempts = 2, per_try_timeout = "3s", on = ["timeout", "503", "reset"] }
+  throttle = {
+    limit_min  = 10
+    limit_max  = 500
+    wait       = "20ms"
+    percentile = 75
+    shadow     = true
+  }
 }
 "#,
         changed: r#"
@@ -206,6 +214,7 @@ resource "tollgate_upstream" "it" {
   health   = { path = "/" }
   timeouts = { connect = "1s" }
   retries  = {}
+  throttle = {}
 }
 "#,
     },
@@ -254,6 +263,7 @@ resource "tollgate_route" "it" {
   path        = "/v1/orders/**"
   upstream    = tollgate_upstream.it.name
   upgrades    = ["websocket"]
+  priority    = "batch"
 }
 "#,
         changed: r#"

@@ -26,3 +26,12 @@ resource "tollgate_route" "order_events" {
   upstream = tollgate_upstream.orders.name
   upgrades = ["websocket"]
 }
+
+# The first to be shed where the upstream has too much to do and a throttle.
+resource "tollgate_route" "order_reports" {
+  name     = "order-reports"
+  proxy    = tollgate_proxy.edge.name
+  path     = "/v1/orders/reports/**"
+  upstream = tollgate_upstream.orders.name
+  priority = "batch"
+}

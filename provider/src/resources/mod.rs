@@ -10,6 +10,7 @@ mod route;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod upstream;
 
 use std::collections::BTreeMap;

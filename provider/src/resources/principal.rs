@@ -5,6 +5,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{Kind, PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, PrincipalKind};
 
+use super::throttle::priority;
 use super::{description, force_destroy, metadata, name, names};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema};
@@ -34,6 +35,10 @@ impl Resource for Principal {
                 ),
                 names("quotas", PRINCIPAL_QUOTAS_MAX).describe(
                     "The names of the quotas that count all its credentials together, 1 to 8. None where left out.",
+                ),
+                priority().describe(
+                    "How soon its requests are shed where an upstream has a `throttle`, whatever their routes say: \
+                     `critical` last, `batch` first, `default` between them. As the routes say where left out.",
                 ),
                 Attribute::optional("enabled", Type::Bool)
                     .default(true)

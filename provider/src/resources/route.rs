@@ -3,6 +3,7 @@
 use tollgate_store::document::{Kind, UPGRADES_MAX};
 use tollgate_store::{Name, PathPattern, UpgradeProtocol};
 
+use super::throttle::priority;
 use super::{description, hosts, methods, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema};
@@ -46,6 +47,10 @@ impl Resource for Route {
                          Nothing where left out: `Upgrade` does not reach the upstream then, nor where that is spoken \
                          to by `h2` only.",
                     ),
+                priority().describe(
+                    "How soon its requests are shed where its upstream has a `throttle`, unless their principal says so: \
+                     `critical` last, `batch` first, `default` (where left out) between them.",
+                ),
             ],
         }
     }

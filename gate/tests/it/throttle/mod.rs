@@ -118,7 +118,7 @@ fn a_somewhat_slower_upstream_is_taken_as_it_is() {
 /// `make plots` writes them.
 #[test]
 fn plots_show_what_is_simulated() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides/throttling");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plots");
     let writes = std::env::var_os("TOLLGATE_TEST_PLOTS").is_some();
     for scenario in scenarios::all() {
         let svg = plot::svg(&scenario, &scenario.2.run());

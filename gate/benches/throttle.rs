@@ -15,12 +15,12 @@ const LATENCY: Duration = Duration::from_millis(5);
 fn throttled(criterion: &mut Criterion) {
     let rule = ThrottleRule::new(&document::Throttle::default());
     let mut throttle: Throttle<()> = Throttle::new(rule, Duration::ZERO);
-    let mut now = LATENCY;
+    let mut began = Duration::ZERO;
     criterion.bench_function("admitted, answered, released", |bencher| {
         bencher.iter(|| {
-            now += Duration::from_micros(100);
+            began += Duration::from_micros(100);
             assert_eq!(throttle.ask(Priority::Default, || ()), Verdict::Admitted);
-            throttle.note(now - LATENCY, Outcome::Answered, now);
+            throttle.note(began, Outcome::Answered, began + LATENCY);
             throttle.release().len()
         });
     });

@@ -56,7 +56,7 @@ pub struct Upstream {
     pub retries: Option<Retries>,
     /// How many requests at once it is given; any number where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub throttle: Option<Throttle>,
+    pub throttle: Option<Box<Throttle>>,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -193,7 +193,7 @@ impl Declaration for Upstream {
         health.map_err(|problem| problem.under("health"))?;
         let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
         retries.map_err(|problem| problem.under("retries"))?;
-        let throttle = self.throttle.as_ref().map_or(Ok(()), Throttle::check);
+        let throttle = self.throttle.as_deref().map_or(Ok(()), Throttle::check);
         throttle.map_err(|problem| problem.under("throttle"))
     }
 }

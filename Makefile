@@ -74,7 +74,7 @@ fmt: ## Format everything.
 generate: ## Write docs/ from the provider's schema and the examples.
 	$(DOCUMENT)
 
-plots: ## Draw docs/guides/throttling/ from the simulation of the throttle.
+plots: ## Draw docs/plots/ from the simulation of the throttle.
 	@TOLLGATE_TEST_PLOTS=1 $(CARGO) test --quiet -p tollgate-gate --test it plots_show
 
 bench: ## How long a decision takes.

@@ -122,23 +122,7 @@ fn kind(refusal: &Refusal) -> Kind {
             "upstream-busy",
             "Upstream busy",
         ),
-        Refusal::Upstream(
-            UpstreamFault::Connect
-            | UpstreamFault::Tls
-            | UpstreamFault::Reset
-            | UpstreamFault::Identity
-            | UpstreamFault::Credential
-            | UpstreamFault::Protocol,
-        ) => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
-        Refusal::Upstream(
-            UpstreamFault::ConnectTimeout
-            | UpstreamFault::ResponseTimeout
-            | UpstreamFault::Deadline,
-        ) => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "upstream-timeout",
-            "Gateway timeout",
-        ),
+        Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal-error",
@@ -149,6 +133,22 @@ fn kind(refusal: &Refusal) -> Kind {
         status,
         code,
         title,
+    }
+}
+
+fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static str) {
+    match fault {
+        UpstreamFault::Connect
+        | UpstreamFault::Tls
+        | UpstreamFault::Reset
+        | UpstreamFault::Protocol => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        UpstreamFault::ConnectTimeout
+        | UpstreamFault::ResponseTimeout
+        | UpstreamFault::Deadline => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream-timeout",
+            "Gateway timeout",
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const TIMEOUT_BOUNDS: (Duration, Duration) =
 const CHECK_INTERVAL_BOUNDS: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_hours(1));
 /// How long a request may wait for room at a throttled upstream.
-const THROTTLE_WAIT_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(1));
+const THROTTLE_WAIT_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(5));
 /// How often a key's token may be replaced by itself.
 const ROTATION_BOUNDS: (Duration, Duration) =
     (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
@@ -65,8 +65,8 @@ length! {
     CheckInterval, CHECK_INTERVAL_BOUNDS, "100ms to 1h"
 }
 length! {
-    /// How long a request may wait for room at a throttled upstream: 0 ms to 1 s, written like `10ms`.
-    ThrottleWait, THROTTLE_WAIT_BOUNDS, "0ms to 1s"
+    /// How long a request may wait for room at a throttled upstream: 0 ms to 5 s, written like `10ms`.
+    ThrottleWait, THROTTLE_WAIT_BOUNDS, "0ms to 5s"
 }
 length! {
     /// The age at which a key's token is replaced: 1 h to 3650 d, written like `24h` or `30d`.

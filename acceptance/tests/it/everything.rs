@@ -140,6 +140,7 @@ resource "tollgate_principal" "it" {
   name        = "acme"
   description = "The acme corporation."
   kind        = "user"
+  priority    = "critical"
   roles       = [tollgate_role.it.name]
   quotas      = [tollgate_quota.it.name]
   subjects    = [{ issuer = tollgate_issuer.it.name, claim = "client_id", value = "acme" }]
@@ -235,6 +236,13 @@ resource "tollgate_upstream" "it" {
   slow_start = "30s"
   timeouts   = { connect = "500ms", response = "10s", idle = "5m", request = "1h" }
   retries    = { attempts = 2, per_try_timeout = "3s", on = ["timeout", "503", "reset"] }
+  throttle = {
+    limit_min  = 10
+    limit_max  = 500
+    wait       = "20ms"
+    percentile = 75
+    shadow     = true
+  }
 }
 "#,
         changed: r#"
@@ -251,6 +259,7 @@ resource "tollgate_upstream" "it" {
   health   = { path = "/" }
   timeouts = { connect = "1s" }
   retries  = {}
+  throttle = {}
 }
 "#,
     },
@@ -302,6 +311,7 @@ resource "tollgate_route" "it" {
   upstream    = tollgate_upstream.it.name
   upgrades    = ["websocket"]
   cost        = 5
+  priority    = "batch"
 }
 "#,
         changed: r#"

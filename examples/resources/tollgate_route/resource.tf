@@ -35,3 +35,12 @@ resource "tollgate_route" "reports" {
   upstream = tollgate_upstream.orders.name
   cost     = 20
 }
+
+# The first to be shed where the upstream has too much to do and a throttle.
+resource "tollgate_route" "order_reports" {
+  name     = "order-reports"
+  proxy    = tollgate_proxy.edge.name
+  path     = "/v1/orders/reports/**"
+  upstream = tollgate_upstream.orders.name
+  priority = "batch"
+}

@@ -7,6 +7,7 @@ resource "tollgate_upstream" "orders" {
   slow_start  = "30s"
   timeouts    = { connect = "1s", response = "10s", request = "1m" }
   retries     = { attempts = 1, on = ["reset", "503"] }
+  throttle    = { limit_max = 200 }
 
   # What takes its place is made first, and what names it changes over: an upstream that is still named can't go.
   lifecycle {

@@ -104,7 +104,7 @@ impl ThrottleRule {
                 .max(limit_min),
             wait: throttle.wait.as_ref().map_or(WAIT, ThrottleWait::length),
             percentile: throttle.percentile.unwrap_or(THROTTLE_PERCENTILE),
-            is_shadow: throttle.shadow,
+            is_shadow: throttle.shadow.unwrap_or_default(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod route;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod upstream;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use tollgate_store::document::{
 };
 use tollgate_store::{ClaimName, ClaimValue, Name};
 
+use super::throttle::priority;
 use super::{description, force_destroy, metadata, name, names};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
@@ -43,6 +44,10 @@ impl Resource for Principal {
                     .describe(
                         "Whose tokens are its, 1 to 32 subjects, each of this principal alone. None where left out.",
                     ),
+                priority().describe(
+                    "How soon its requests are shed where an upstream has a `throttle`, whatever their routes say: \
+                     `critical` last, `batch` first, `default` between them. As the routes say where left out.",
+                ),
                 Attribute::optional("enabled", Type::Bool)
                     .default(true)
                     .describe("Whether any of its credentials opens anything."),

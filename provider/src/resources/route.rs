@@ -3,6 +3,7 @@
 use tollgate_store::document::{COST_MAX, Kind, UPGRADES_MAX};
 use tollgate_store::{Name, PathPattern, UpgradeProtocol};
 
+use super::throttle::priority;
 use super::{description, hosts, methods, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema};
@@ -52,6 +53,10 @@ impl Resource for Route {
                         "How many requests each of its requests counts for in quotas, 1 to 1000: 1 where left out. One \
                          that counts for more than a limit admits takes all of it.",
                     ),
+                priority().describe(
+                    "How soon its requests are shed where its upstream has a `throttle`, unless their principal says so: \
+                     `critical` last, `batch` first, `default` (where left out) between them.",
+                ),
             ],
         }
     }

@@ -11,6 +11,7 @@ use tollgate_store::{
     Authorities, CheckInterval, CheckPath, MaterialReference, ServerName, TargetUrl, Timeout,
 };
 
+use super::throttle::throttle;
 use super::{description, force_destroy, name};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema, Shape};
@@ -80,6 +81,7 @@ impl Resource for Upstream {
                          the requests to this upstream are. Nothing where left out; a request that no connection \
                          could be made for is always tried with two other targets.",
                     ),
+                throttle(),
                 force_destroy(),
             ],
         }

@@ -212,6 +212,11 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
         ("retries", json!({"attempts": 6, "on": ["500"]})),
         ("retries", json!({"attempts": 0, "on": []})),
         ("retries", json!({"per_try_timeout": "1s"})),
+        (
+            "throttle",
+            json!({"limit_min": 4, "limit_max": 100_001, "wait": "1m", "percentile": 99}),
+        ),
+        ("throttle", json!({"limit_min": 200, "limit_max": 100})),
         ("tls", json!({"ca": "ca.pem", "server_name": "Orders:443"})),
         ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
         (
@@ -346,6 +351,7 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("roles", json!([])),
         ("roles", many(|n| format!("r{n}"), 33)),
         ("quotas", many(|n| format!("q{n}"), 9)),
+        ("priority", json!("Critical")),
         ("metadata", json!({"owner": "x".repeat(257)})),
         ("subjects", json!([])),
         ("subjects", json!([{"issuer": "log in", "value": "acme"}])),
@@ -363,6 +369,7 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("hosts", json!(["a..b"])),
         ("upgrades", json!(["WebSocket", "h2c"])),
         ("upgrades", json!([])),
+        ("priority", json!("high")),
     ];
     [
         (samples::role(), role),
@@ -430,6 +437,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("later than not_before")
                     || detail.contains("already listened on")
                     || detail.contains("tries that are given up")
+                    || detail.contains("above limit_max")
                     || detail.contains("named twice")
                     || detail.contains("can't send to a Unix socket")
                     || detail.contains("for Unix sockets")

@@ -139,7 +139,7 @@ impl Upstream {
             .then(|| Security::new(upstream.tls.as_ref(), upstream.protocol, trust))
             .map(Arc::new);
         let learned = previous.and_then(|previous| previous.throttle.as_ref());
-        let declared = upstream.throttle.as_ref();
+        let declared = upstream.throttle.as_deref();
         let upstream = Arc::new(Self {
             places: places(upstream, security.as_ref()),
             shown: Shown::new(rule, trust).map(Box::new),

@@ -30,6 +30,7 @@ mod shown;
 mod soak;
 mod streaming;
 mod support;
+mod throttle;
 mod tls;
 mod tls_listeners;
 mod unix_sockets;

@@ -4,7 +4,6 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::is_unset;
 use crate::{Problem, ThrottleWait};
 
 /// What the least and the greatest number of requests at once may be.
@@ -35,9 +34,9 @@ pub struct Throttle {
     /// Which percentile of latencies the limit follows, 50 to 95: 50 where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentile: Option<u32>,
-    /// Whether nothing is refused, but counted as if it were.
-    #[serde(default, skip_serializing_if = "is_unset")]
-    pub shadow: bool,
+    /// Whether nothing is refused, but counted as if it were: not where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<bool>,
 }
 
 /// Who goes first where there is no room for all: the lowest is shed first.

@@ -57,7 +57,7 @@ pub struct Upstream {
     pub retries: Option<Retries>,
     /// How many requests at once it is given; any number where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub throttle: Option<Throttle>,
+    pub throttle: Option<Box<Throttle>>,
     /// What it is told of who asks, beside `X-Tollgate-…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<UpstreamIdentity>,
@@ -210,7 +210,7 @@ impl Declaration for Upstream {
         health.map_err(|problem| problem.under("health"))?;
         let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
         retries.map_err(|problem| problem.under("retries"))?;
-        let throttle = self.throttle.as_ref().map_or(Ok(()), Throttle::check);
+        let throttle = self.throttle.as_deref().map_or(Ok(()), Throttle::check);
         throttle.map_err(|problem| problem.under("throttle"))
     }
 }

@@ -118,7 +118,7 @@ fn a_somewhat_slower_upstream_is_taken_as_it_is() {
 /// `make plots` writes them.
 #[test]
 fn plots_show_what_is_simulated() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides/throttling");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/plots");
     let writes = std::env::var_os("TOLLGATE_TEST_PLOTS").is_some();
     for scenario in scenarios::all() {
         let svg = plot::svg(&scenario, &scenario.2.run());
@@ -143,7 +143,7 @@ fn the_same_seed_gives_the_same_run() {
 fn assert_served(world: &World, seconds: &[Second], range: Range<usize>) {
     assert_goodput(world, seconds, range.clone());
     let alone = phase(world, &range).mean().as_secs_f64();
-    let p99 = percentile(&seconds[range.clone()], 0.99);
+    let p99 = percentile(&seconds[range.clone()], 99);
     assert!(
         p99 <= alone * LATENCY_MAX,
         "{range:?}: p99 of {p99} s, where one alone takes {alone} s"
@@ -175,9 +175,8 @@ fn answered(seconds: &[Second]) -> f64 {
     f64::from(seconds.iter().map(|second| second.answered).sum::<u32>())
 }
 
-fn percentile(seconds: &[Second], share: f64) -> f64 {
+fn percentile(seconds: &[Second], percent: usize) -> f64 {
     let mut latencies: Vec<_> = seconds.iter().flat_map(|it| &it.latencies).collect();
     latencies.sort_by(|a, b| a.total_cmp(b));
-    let last = (latencies.len() - 1) as f64;
-    *latencies[(last * share) as usize]
+    *latencies[(latencies.len() - 1) * percent / 100]
 }

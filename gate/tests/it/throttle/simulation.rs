@@ -238,7 +238,11 @@ impl Run<'_> {
         if std::mem::replace(&mut request.is_over, true) {
             return;
         }
-        let (proxy, began, latency) = (request.proxy, request.began, now - request.arrived);
+        let (proxy, began, latency) = (
+            request.proxy,
+            request.began,
+            now.saturating_sub(request.arrived),
+        );
         let second = self.second();
         match outcome {
             Outcome::Answered => {

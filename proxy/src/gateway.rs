@@ -104,7 +104,7 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
-        let forwards = grant.upstream().upstream.forward_credential;
+        let forwards = grant.upstream().upstream.forward_credential == Some(true);
         let own = forwards.then(|| headers::credentials(request.headers()));
         let mut request = vouched(request, &voucher);
         request.headers_mut().extend(own.unwrap_or_default());

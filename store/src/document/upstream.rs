@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::is_unset;
 use super::check::{check_count, check_number, check_set};
 use super::{Declaration, Kind, Spec, UpstreamCredential, UpstreamIdentity};
 use crate::{
@@ -61,9 +60,9 @@ pub struct Upstream {
     /// What the proxy shows it; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<UpstreamCredential>,
-    /// Whether it gets the client's own credential.
-    #[serde(default, skip_serializing_if = "is_unset")]
-    pub forward_credential: bool,
+    /// Whether it gets the client's own credential; not where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_credential: Option<bool>,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -220,14 +219,15 @@ impl Upstream {
                 Some(header) => header.name.as_str(),
                 None => "authorization",
             });
-        if self.forward_credential && matches!(shown, Some("authorization" | "x-api-key")) {
+        let forwards = self.forward_credential == Some(true);
+        if forwards && matches!(shown, Some("authorization" | "x-api-key")) {
             let message = "the proxy shows a credential of its own in a header that a client's stands in: leave out one of both";
             return Err(Problem::field("forward_credential", message));
         }
         let told = self.identity.iter().flat_map(UpstreamIdentity::names);
         for (field, name) in told {
             let is_credential = ["authorization", "x-api-key"].contains(&name.as_str());
-            if Some(name.as_str()) == shown || is_credential && self.forward_credential {
+            if Some(name.as_str()) == shown || is_credential && forwards {
                 let message = format!(
                     "{:?} is where a credential stands: take another",
                     name.as_str()

@@ -56,10 +56,10 @@ pub struct Upstream {
     pub retries: Option<Retries>,
     /// What it is told of who asks, beside `X-Tollgate-…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<UpstreamIdentity>,
+    pub identity: Option<Box<UpstreamIdentity>>,
     /// What the proxy shows it; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<UpstreamCredential>,
+    pub credential: Option<Box<UpstreamCredential>>,
     /// Whether it gets the client's own credential; not where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_credential: Option<bool>,
@@ -195,10 +195,10 @@ impl Declaration for Upstream {
         }
         let tls = self.tls.as_ref().map_or(Ok(()), UpstreamTls::check);
         tls.map_err(|problem| problem.under("tls"))?;
-        let identity = self.identity.as_ref();
+        let identity = self.identity.as_deref();
         let identity = identity.map_or(Ok(()), UpstreamIdentity::check);
         identity.map_err(|problem| problem.under("identity"))?;
-        let credential = self.credential.as_ref();
+        let credential = self.credential.as_deref();
         let credential = credential.map_or(Ok(()), UpstreamCredential::check);
         credential.map_err(|problem| problem.under("credential"))?;
         self.check_headers()?;
@@ -224,7 +224,7 @@ impl Upstream {
             let message = "the proxy shows a credential of its own in a header that a client's stands in: leave out one of both";
             return Err(Problem::field("forward_credential", message));
         }
-        let told = self.identity.iter().flat_map(UpstreamIdentity::names);
+        let told = self.identity.iter().flat_map(|identity| identity.names());
         for (field, name) in told {
             let is_credential = ["authorization", "x-api-key"].contains(&name.as_str());
             if Some(name.as_str()) == shown || is_credential && forwards {

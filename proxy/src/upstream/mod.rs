@@ -139,7 +139,7 @@ impl Upstream {
             balancer: Balancer::new(upstream.balance.unwrap_or_default()),
             standings: Standings::new(upstream),
             limits: Limits::new(upstream),
-            retries: upstream.retries.as_ref().map(RetryRules::new),
+            retries: upstream.retries.as_deref().map(RetryRules::new),
             budget: Budget::default(),
             is_renewing: AtomicBool::new(false),
             told: Mutex::default(),

@@ -53,7 +53,7 @@ pub struct Upstream {
     pub timeouts: Option<Timeouts>,
     /// What is sent again after it failed; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retries: Option<Retries>,
+    pub retries: Option<Box<Retries>>,
     /// What it is told of who asks, beside `X-Tollgate-…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Box<UpstreamIdentity>>,
@@ -204,7 +204,7 @@ impl Declaration for Upstream {
         self.check_headers()?;
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
         health.map_err(|problem| problem.under("health"))?;
-        let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
+        let retries = self.retries.as_deref().map_or(Ok(()), Retries::check);
         retries.map_err(|problem| problem.under("retries"))
     }
 }

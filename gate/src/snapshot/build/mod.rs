@@ -33,7 +33,7 @@ impl Snapshot {
             keys,
             grants: grants(&documents.scopes, &rules.scopes),
             routes,
-            scopes: rules.scopes.keys().map(|name| Name::clone(name)).collect(),
+            scopes: rules.scopes.keys().copied().cloned().collect(),
             principals: keys::principals(&documents, &rules),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,

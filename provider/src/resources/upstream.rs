@@ -30,7 +30,7 @@ impl Resource for Upstream {
     fn schema(&self) -> Schema {
         Schema {
             description: "Servers that answer the same requests.",
-            attributes: vec![
+            attributes: [
                 name(),
                 description(),
                 Attribute::required("targets", Type::list_of_strings())
@@ -82,23 +82,11 @@ impl Resource for Upstream {
                          the requests to this upstream are. Nothing where left out; a request that no connection \
                          could be made for is always tried with two other targets.",
                     ),
-                Attribute::optional("identity", Shape::single(shown::identity())).describe(
-                    "Headers that tell it who asks, beside `X-Tollgate-Key`, `X-Tollgate-Key-Id` and \
-                     `X-Tollgate-Principal`. They are taken from no client.",
-                ),
-                Attribute::optional("credential", Shape::single(shown::credential()))
-                    .describe(
-                        "What each proxy shows it, in place of what clients send: one of these. Secrets are files on \
-                         each proxy, `file:` and an absolute path, read again within seconds once they change; \
-                         replace them by a rename. Without one, requests are answered 502. Health checks show none.",
-                    ),
-                Attribute::optional("forward_credential", Type::Bool)
-                    .describe(
-                        "Whether it gets the client's own credential (`Authorization` or `X-API-Key`), which lets it \
-                         act as that client. It does not where left out.",
-                    ),
-                force_destroy(),
-            ],
+            ]
+            .into_iter()
+            .chain(shown::attributes())
+            .chain([force_destroy()])
+            .collect(),
         }
     }
 }

@@ -254,6 +254,24 @@ fn shown() -> Vec<(&'static str, Json)> {
     ]
 }
 
+/// What a proxy says of itself.
+fn metadata() -> [(&'static str, Json); 3] {
+    [
+        (
+            "resource_metadata",
+            json!({"resource": "https://api.example.com?x=1", "authorization_servers": ["https://a"]}),
+        ),
+        (
+            "resource_metadata",
+            json!({"resource": "http://api.example.com", "authorization_servers": []}),
+        ),
+        (
+            "resource_metadata",
+            json!({"resource": "https://a", "authorization_servers": ["https://a#b"], "scopes": ["a b"]}),
+        ),
+    ]
+}
+
 fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
     let mistakes = vec![
         ("listen", json!([])),
@@ -269,18 +287,6 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
                 .collect(),
         ),
         ("trusted_proxies", json!(["10.0.0.0/33"])),
-        (
-            "resource_metadata",
-            json!({"resource": "https://api.example.com?x=1", "authorization_servers": ["https://a"]}),
-        ),
-        (
-            "resource_metadata",
-            json!({"resource": "http://api.example.com", "authorization_servers": []}),
-        ),
-        (
-            "resource_metadata",
-            json!({"resource": "https://a", "authorization_servers": ["https://a#b"], "scopes": ["a b"]}),
-        ),
         (
             "listen",
             json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),
@@ -329,7 +335,8 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
             tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
         ),
     ];
-    (samples::proxy(), mistakes)
+    let all = mistakes.into_iter().chain(metadata());
+    (samples::proxy(), all.collect())
 }
 
 fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {

@@ -7,7 +7,27 @@ use super::timeout;
 use crate::schema::{Attribute, Shape};
 use crate::value::Type;
 
-pub(super) fn identity() -> [Attribute; 5] {
+pub(super) fn attributes() -> [Attribute; 3] {
+    [
+                Attribute::optional("identity", Shape::single(identity())).describe(
+                    "Headers that tell it who asks, beside `X-Tollgate-Key`, `X-Tollgate-Key-Id` and \
+                     `X-Tollgate-Principal`. They are taken from no client.",
+                ),
+                Attribute::optional("credential", Shape::single(credential()))
+                    .describe(
+                        "What each proxy shows it, in place of what clients send: one of these. Secrets are files on \
+                         each proxy, `file:` and an absolute path, read again within seconds once they change; \
+                         replace them by a rename. Without one, requests are answered 502. Health checks show none.",
+                    ),
+                Attribute::optional("forward_credential", Type::Bool)
+                    .describe(
+                        "Whether it gets the client's own credential (`Authorization` or `X-API-Key`), which lets it \
+                         act as that client. It does not where left out.",
+                    ),
+    ]
+}
+
+fn identity() -> [Attribute; 5] {
     let jwt = [
         Attribute::required("header", Type::String)
             .check(FieldName::parse)
@@ -40,7 +60,7 @@ pub(super) fn identity() -> [Attribute; 5] {
     ]
 }
 
-pub(super) fn credential() -> [Attribute; 3] {
+fn credential() -> [Attribute; 3] {
     let header = [
         Attribute::required("name", Type::String)
             .check(FieldName::parse)

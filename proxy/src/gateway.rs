@@ -44,6 +44,10 @@ pub struct Gateway {
 }
 
 /// What becomes of a request that is not refused.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, which would cost an allocation each"
+)]
 enum Reply {
     /// The upstream answers, and what decides whether a connection that turned into something else may go on.
     Upstream(Answer, Option<Check>),

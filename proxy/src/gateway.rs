@@ -49,6 +49,10 @@ pub struct Gateway {
 }
 
 /// What becomes of a request that is not refused.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are the large one, which would cost an allocation each"
+)]
 enum Reply {
     /// The upstream answers, and what decides whether a connection that turned into something else may go on.
     Upstream(Answer, Option<Check>),
@@ -130,7 +134,7 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
-        let forwards = grant.upstream().upstream.forward_credential;
+        let forwards = grant.upstream().upstream.forward_credential == Some(true);
         let own = forwards.then(|| headers::credentials(request.headers()));
         let mut request = vouched(request, &voucher);
         request.headers_mut().extend(own.unwrap_or_default());

@@ -137,7 +137,9 @@ impl Generation {
     pub fn jwks(&self) -> serde_json::Value {
         let keys = self.upstreams.values().flat_map(|upstream| upstream.jwks());
         // Upstreams may share one.
-        let by_id: BTreeMap<_, _> = keys.map(|key| (key["kid"].to_string(), key)).collect();
+        let by_id: BTreeMap<_, _> = keys
+            .map(|key| (key.get("kid").map(ToString::to_string), key))
+            .collect();
         serde_json::json!({"keys": by_id.into_values().collect::<Vec<_>>()})
     }
 

@@ -141,7 +141,9 @@ fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static st
         UpstreamFault::Connect
         | UpstreamFault::Tls
         | UpstreamFault::Reset
-        | UpstreamFault::Protocol => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        | UpstreamFault::Protocol
+        | UpstreamFault::Identity
+        | UpstreamFault::Credential => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
         UpstreamFault::ConnectTimeout
         | UpstreamFault::ResponseTimeout
         | UpstreamFault::Deadline => (

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, Response};
 use serde::Serialize;
 use serde_json::json;
 use tollgate_gate::Target;
-use tollgate_store::Name;
 use tollgate_store::document::{Proxy, ResourceMetadata};
+use tollgate_store::{Name, ServiceUrl};
 
 const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -78,7 +78,7 @@ impl<'a> Metadata<'a> {
         let scopes = metadata.scopes.iter().flatten();
         Self {
             resource: metadata.resource.as_str(),
-            authorization_servers: servers.map(|server| server.as_str()).collect(),
+            authorization_servers: servers.map(ServiceUrl::as_str).collect(),
             scopes_supported: scopes.map(Name::as_str).collect(),
             bearer_methods_supported: ["header"],
         }

@@ -45,8 +45,8 @@ impl FieldName {
                  {EXAMPLE}"
             ));
         }
-        let has_prefix = |prefix: &&str| text.starts_with(*prefix);
-        if RESERVED.contains(&text) || RESERVED_PREFIXES.iter().any(|prefix| has_prefix(&prefix)) {
+        let mut prefixes = RESERVED_PREFIXES.iter();
+        if RESERVED.contains(&text) || prefixes.any(|prefix| text.starts_with(prefix)) {
             return Err(format!(
                 "{text:?} is written by the proxy itself: take another name; {EXAMPLE}"
             ));

@@ -243,6 +243,28 @@ resource "tollgate_upstream" "it" {
     percentile = 75
     shadow     = true
   }
+  identity = {
+    principal = "x-user"
+    key       = "x-client"
+    key_id    = "x-client-id"
+    scopes    = "x-roles"
+    jwt = {
+      header   = "x-caller"
+      issuer   = "edge"
+      audience = "orders"
+      ttl      = "30s"
+      key      = "file:/etc/tollgate/jwt.pem"
+    }
+  }
+  credential = {
+    oauth2_client_credentials = {
+      token_url     = "https://login.internal/token"
+      client_id     = "edge"
+      client_secret = "file:/etc/tollgate/secret"
+      scopes        = ["orders:write", "orders:read"]
+      audience      = "orders"
+    }
+  }
 }
 "#,
         changed: r#"
@@ -256,6 +278,9 @@ resource "tollgate_upstream" "it" {
       -----END CERTIFICATE-----
     PEM
   }
+  credential         = { header = { name = "x-key", value = "file:/etc/tollgate/key" } }
+  forward_credential = true
+
   health   = { path = "/" }
   timeouts = { connect = "1s" }
   retries  = {}
@@ -273,6 +298,11 @@ resource "tollgate_proxy" "it" {
   trusted_proxies = ["10.0.0.0/8"]
   fleet              = { size = 2, dns = "edge.internal" }
   rate_limit_headers = "legacy"
+  resource_metadata = {
+    resource              = "https://api.example.com"
+    authorization_servers = ["https://login.example.com"]
+    scopes                = ["orders:read"]
+  }
   listen = [
     { address = "127.0.0.1:8080" },
     { address = "unix:/run/tollgate.sock", proxy_protocol = ["unix"] },

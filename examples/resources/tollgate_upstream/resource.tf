@@ -25,4 +25,32 @@ resource "tollgate_upstream" "billing" {
     ca          = "file:/etc/tollgate/internal-ca.pem"
     certificate = "file:/etc/tollgate/billing-client.pem"
   }
+
+  # Who asks, as proof, and the proxy's own token: never the client's.
+  identity = {
+    principal = "x-user"
+    jwt = {
+      header   = "x-caller-token"
+      issuer   = "https://edge.internal"
+      audience = "billing"
+      key      = "file:/etc/tollgate/edge-jwt.pem"
+    }
+  }
+  credential = {
+    oauth2_client_credentials = {
+      token_url     = "https://login.internal/oauth2/token"
+      client_id     = "edge"
+      client_secret = "file:/etc/tollgate/billing-client-secret"
+      scopes        = ["billing:write"]
+    }
+  }
+}
+
+resource "tollgate_upstream" "legacy" {
+  name    = "legacy"
+  targets = ["http://legacy.internal:8080"]
+
+  credential = {
+    basic = { username = "edge", password = "file:/etc/tollgate/legacy-password" }
+  }
 }

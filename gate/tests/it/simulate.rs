@@ -1,5 +1,6 @@
 use serde_json::json;
-use tollgate_gate::{Caller as Asker, Decision, Question};
+use tollgate_gate::{Caller as Asker, Decision, Documents, Question};
+use tollgate_store::Secret;
 use tollgate_store::document::Entry;
 
 use crate::documents::*;
@@ -336,4 +337,79 @@ fn a_proxy_without_a_document_serves_nothing() {
     let decision = decide(&entries, &get(ORDERS, Asker::KeyName("acme-ci")));
 
     assert_eq!((decision.allowed, decision.code), (false, "not_ready"));
+}
+
+#[test]
+fn an_explanation_decides_the_same_and_shows_what_was_looked_at() {
+    let entries = world();
+    let (snapshot, rejected) = build_with_rejected(&entries);
+    let edge = name("edge");
+    let documents = Documents {
+        entries: &entries,
+        proxy: &edge,
+        rejected: &rejected,
+    };
+    let post = Question {
+        method: "POST",
+        ..get(ORDERS, Asker::KeyName("acme-ci"))
+    };
+    for question in [get(ORDERS, Asker::KeyName("acme-ci")), post] {
+        let explanation = snapshot.explain(&question, &documents);
+        assert_eq!(
+            explanation.decision,
+            snapshot.simulate(&question, &rejected)
+        );
+        let scopes = &explanation.findings[2];
+        assert_eq!(scopes.fits, Some(question.method == "GET"));
+        let grant = &scopes.findings[0].findings[0];
+        assert_eq!(grant.fits, Some(question.method == "GET"));
+    }
+}
+
+#[test]
+fn a_token_is_decided_as_its_request_would_be() {
+    let acme = Caller::new("bearer");
+    let mut entries = world();
+    let fields = json!({"principal": "acme", "expires_at": "2027-01-01T00:00:00Z"});
+    entries.push(acme.key(fields));
+    let good = get(ORDERS, Asker::Token(&acme.token));
+    let after = Question {
+        at: "2027-06-01T00:00:00Z".parse().unwrap(),
+        ..good
+    };
+    for (question, code) in [(good, "allowed"), (after, "credential_expired")] {
+        let decision = decide(&entries, &question);
+        assert_eq!(
+            (decision.code, decision.key.as_deref()),
+            (code, Some("bearer"))
+        );
+    }
+    for text in ["", "hush", "tg_live_hush", "hush\nhush"] {
+        let token = Secret::new(text.to_owned());
+        let decision = decide(&entries, &get(ORDERS, Asker::Token(&token)));
+        assert!(!decision.allowed && !decision.reason.contains("hush"));
+    }
+}
+
+#[test]
+fn the_scope_that_is_needed_is_the_first_that_allows_the_request() {
+    let mut entries = world();
+    for (scope, method) in [
+        ("orders:b", "DELETE"),
+        ("orders:a", "DELETE"),
+        ("orders:c", "POST"),
+    ] {
+        let grants = json!({"grants": [{"methods": [method], "path": "/v1/orders/**"}]});
+        entries.push(entry("scope", scope, grants));
+    }
+    entries.retain(|entry| entry.id.name != "all" && entry.id.name != "alone");
+    let snapshot = build(&entries);
+    let needed = |method| {
+        let target = target(method, "api.example.com", "/v1/orders/7").unwrap();
+        snapshot.scope_needed(&target).map(ToString::to_string)
+    };
+
+    assert_eq!(needed("DELETE").as_deref(), Some("orders:a"));
+    assert_eq!(needed("POST").as_deref(), Some("orders:c"));
+    assert_eq!(needed("PATCH"), None);
 }

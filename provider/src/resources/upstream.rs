@@ -1,5 +1,7 @@
 //! `tollgate_upstream`.
 
+mod shown;
+
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
@@ -29,7 +31,7 @@ impl Resource for Upstream {
     fn schema(&self) -> Schema {
         Schema {
             description: "Servers that answer the same requests.",
-            attributes: vec![
+            attributes: [
                 name(),
                 description(),
                 Attribute::required("targets", Type::list_of_strings())
@@ -82,8 +84,11 @@ impl Resource for Upstream {
                          could be made for is always tried with two other targets.",
                     ),
                 throttle(),
-                force_destroy(),
-            ],
+            ]
+            .into_iter()
+            .chain(shown::attributes())
+            .chain([force_destroy()])
+            .collect(),
         }
     }
 }

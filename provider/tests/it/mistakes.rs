@@ -228,7 +228,79 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
             json!({"ca": "-----BEGIN EC PRIVATE KEY-----\nMHcC", "certificate": "-----BEGIN EC PRIVATE KEY-----\nMHcC"}),
         ),
     ];
-    (samples::upstream(), mistakes)
+    let shown = shown().into_iter();
+    (
+        samples::upstream(),
+        mistakes.into_iter().chain(shown).collect(),
+    )
+}
+
+/// What upstreams are told and shown.
+fn shown() -> Vec<(&'static str, Json)> {
+    vec![
+        ("identity", json!({})),
+        (
+            "identity",
+            json!({"principal": "X-User", "key": "host", "scopes": "x-forwarded-for"}),
+        ),
+        ("identity", json!({"principal": "x-user", "key": "x-user"})),
+        ("identity", json!({"principal": "authorization"})),
+        (
+            "identity",
+            json!({"jwt": {"header": "x-caller", "issuer": "", "audience": "a b", "key": "hush"}}),
+        ),
+        (
+            "identity",
+            json!({"jwt": {"header": "x-caller", "issuer": "a", "audience": "b", "ttl": "6m", "key": "file:/k"}}),
+        ),
+        ("credential", json!({})),
+        (
+            "credential",
+            json!({
+                "header": {"name": "x-key", "value": "file:/k"},
+                "basic": {"username": "a", "password": "file:/k"},
+            }),
+        ),
+        (
+            "credential",
+            json!({"header": {"name": "Cookie", "value": "Bearer hush"}}),
+        ),
+        (
+            "credential",
+            json!({"basic": {"username": "a:b", "password": "file:/k"}}),
+        ),
+        (
+            "credential",
+            json!({"oauth2_client_credentials": {
+                "token_url": "http://login.internal/token", "client_id": "a", "client_secret": "hush", "scopes": [],
+            }}),
+        ),
+        (
+            "credential",
+            json!({"oauth2_client_credentials": {
+                "token_url": "https://a:hush@login.internal", "client_id": "a", "client_secret": "file:/k",
+            }}),
+        ),
+        ("forward_credential", json!(true)),
+    ]
+}
+
+/// What a proxy says of itself.
+fn metadata() -> [(&'static str, Json); 3] {
+    [
+        (
+            "resource_metadata",
+            json!({"resource": "https://api.example.com?x=1", "authorization_servers": ["https://a"]}),
+        ),
+        (
+            "resource_metadata",
+            json!({"resource": "http://api.example.com", "authorization_servers": []}),
+        ),
+        (
+            "resource_metadata",
+            json!({"resource": "https://a", "authorization_servers": ["https://a#b"], "scopes": ["a b"]}),
+        ),
+    ]
 }
 
 fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
@@ -299,7 +371,8 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
             tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
         ),
     ];
-    (samples::proxy(), mistakes)
+    let all = mistakes.into_iter().chain(metadata());
+    (samples::proxy(), all.collect())
 }
 
 fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
@@ -453,6 +526,14 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("give token_wo too")
                     || detail.contains("one of Tollgate's own")
                     || is_of_several_quota_fields(detail)
+                    || detail.contains("name a header, or leave it out")
+                    || detail.contains("a header says one thing")
+                    || detail.contains("where a credential stands")
+                    || detail.contains("it must be 10s to 5m")
+                    || detail.contains("exactly one of header")
+                    || detail.contains("hold a colon")
+                    || detail.contains("shows a credential of its own")
+                    || detail.contains("has no query here")
             );
             for other in terraform.attributes(sample.resource) {
                 let is_given = other.required || other.optional;

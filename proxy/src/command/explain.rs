@@ -173,7 +173,7 @@ fn draw(findings: &[Finding], indent: &str, text: &mut String) {
             Some(false) => "no ",
             None => "",
         };
-        text.push_str(&format!("{indent}{branch} {mark}{}\n", finding.says));
+        text.extend([indent, branch, " ", mark, &finding.says, "\n"]);
         draw(&finding.findings, &format!("{indent}{below}"), text);
     }
 }

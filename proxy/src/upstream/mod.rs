@@ -148,7 +148,7 @@ impl Upstream {
             balancer: Balancer::new(upstream.balance.unwrap_or_default()),
             standings: Standings::new(upstream),
             limits: Limits::new(upstream),
-            retries: upstream.retries.as_ref().map(RetryRules::new),
+            retries: upstream.retries.as_deref().map(RetryRules::new),
             budget: Budget::default(),
             throttle: declared.map(|declared| Throttle::next(declared, learned)),
             is_renewing: AtomicBool::new(false),

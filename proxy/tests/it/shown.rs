@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
-use crate::support::{Client, Process, Store, TokenServer, Upstream, key_id, token, until};
+use crate::support::{
+    Authority, Client, Process, Store, TokenServer, Upstream, key_id, token, until,
+};
 
 /// A proxy whose upstream declares more, and the folder of its secrets.
 struct Scene {
@@ -23,6 +25,15 @@ impl Scene {
         secrets: &[(&str, &str)],
         more: impl Fn(&dyn Fn(&str) -> String) -> Value,
     ) -> Self {
+        Self::start(secrets, &[], more).await
+    }
+
+    /// The same with environment variables.
+    async fn start(
+        secrets: &[(&str, &str)],
+        variables: &[(&str, &str)],
+        more: impl Fn(&dyn Fn(&str) -> String) -> Value,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in secrets {
             std::fs::write(folder.path().join(name), text).unwrap();
@@ -31,7 +42,7 @@ impl Scene {
         let upstream = Upstream::start().await;
         let store = Store::new();
         store.fill_targets(&[upstream.url()], more(&place)).await;
-        let proxy = Process::start(&store, &[]).await;
+        let proxy = Process::start_in(&store, &[], variables).await;
         let client = Client::new(&proxy).bearing(&store.token);
         Self {
             folder,
@@ -287,8 +298,28 @@ async fn a_server_that_fails_is_a_bad_gateway_and_the_last_token_is_used_while_i
     assert_eq!(scene.client.get("/v1/orders").await.status, 200);
 }
 
+#[tokio::test]
+async fn an_authorization_server_is_verified() {
+    let authority = Authority::new("Authority");
+    let server = TokenServer::start_encrypted(&authority.server(&["127.0.0.1"])).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authorities.pem");
+    for (known, status) in [(authority, 200), (Authority::new("Another"), 502)] {
+        std::fs::write(&file, known.pem()).unwrap();
+        let trust = [("SSL_CERT_FILE", file.to_str().unwrap())];
+        let scene = oauth_in(&server, &trust).await;
+        let reply = scene.client.get("/v1/orders").await;
+        assert_eq!(reply.status, status);
+    }
+    assert_eq!(server.asked().len(), 1, "a stranger gets no secret");
+}
+
 async fn oauth(server: &TokenServer) -> Scene {
-    Scene::new(&[("secret", "its secret")], |place| {
+    oauth_in(server, &[]).await
+}
+
+async fn oauth_in(server: &TokenServer, variables: &[(&str, &str)]) -> Scene {
+    Scene::start(&[("secret", "its secret")], variables, |place| {
         json!({"credential": {"oauth2_client_credentials": {
             "token_url": format!("{}/token", server.url),
             "client_id": "the_proxy",

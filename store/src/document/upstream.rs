@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::is_unset;
 use super::check::{check_count, check_number, check_set};
 use super::{Declaration, Kind, Spec, Throttle, UpstreamCredential, UpstreamIdentity};
 use crate::{
@@ -54,19 +53,19 @@ pub struct Upstream {
     pub timeouts: Option<Timeouts>,
     /// What is sent again after it failed; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retries: Option<Retries>,
+    pub retries: Option<Box<Retries>>,
     /// How many requests at once it is given; any number where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<Box<Throttle>>,
     /// What it is told of who asks, beside `X-Tollgate-…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub identity: Option<UpstreamIdentity>,
+    pub identity: Option<Box<UpstreamIdentity>>,
     /// What the proxy shows it; nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credential: Option<UpstreamCredential>,
-    /// Whether it gets the client's own credential.
-    #[serde(default, skip_serializing_if = "is_unset")]
-    pub forward_credential: bool,
+    pub credential: Option<Box<UpstreamCredential>>,
+    /// Whether it gets the client's own credential; not where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_credential: Option<bool>,
 }
 
 /// How an upstream is spoken to, by the names that TLS has for it (ALPN, RFC 7301).
@@ -199,16 +198,16 @@ impl Declaration for Upstream {
         }
         let tls = self.tls.as_ref().map_or(Ok(()), UpstreamTls::check);
         tls.map_err(|problem| problem.under("tls"))?;
-        let identity = self.identity.as_ref();
+        let identity = self.identity.as_deref();
         let identity = identity.map_or(Ok(()), UpstreamIdentity::check);
         identity.map_err(|problem| problem.under("identity"))?;
-        let credential = self.credential.as_ref();
+        let credential = self.credential.as_deref();
         let credential = credential.map_or(Ok(()), UpstreamCredential::check);
         credential.map_err(|problem| problem.under("credential"))?;
         self.check_headers()?;
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
         health.map_err(|problem| problem.under("health"))?;
-        let retries = self.retries.as_ref().map_or(Ok(()), Retries::check);
+        let retries = self.retries.as_deref().map_or(Ok(()), Retries::check);
         retries.map_err(|problem| problem.under("retries"))?;
         let throttle = self.throttle.as_deref().map_or(Ok(()), Throttle::check);
         throttle.map_err(|problem| problem.under("throttle"))
@@ -225,14 +224,15 @@ impl Upstream {
                 Some(header) => header.name.as_str(),
                 None => "authorization",
             });
-        if self.forward_credential && matches!(shown, Some("authorization" | "x-api-key")) {
+        let forwards = self.forward_credential == Some(true);
+        if forwards && matches!(shown, Some("authorization" | "x-api-key")) {
             let message = "the proxy shows a credential of its own in a header that a client's stands in: leave out one of both";
             return Err(Problem::field("forward_credential", message));
         }
-        let told = self.identity.iter().flat_map(UpstreamIdentity::names);
+        let told = self.identity.iter().flat_map(|identity| identity.names());
         for (field, name) in told {
             let is_credential = ["authorization", "x-api-key"].contains(&name.as_str());
-            if Some(name.as_str()) == shown || is_credential && self.forward_credential {
+            if Some(name.as_str()) == shown || is_credential && forwards {
                 let message = format!(
                     "{:?} is where a credential stands: take another",
                     name.as_str()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::check_set;
-use crate::{FieldName, Identifier, MaterialReference, Problem, ServiceUrl};
+use crate::{FieldName, Identifier, Problem, SecretPlace, ServiceUrl};
 
 /// The most scopes that a proxy asks an authorization server for.
 pub const OAUTH_SCOPES_MAX: usize = 32;
@@ -32,7 +32,7 @@ pub struct HeaderCredential {
     /// Which.
     pub name: FieldName,
     /// The file with all of its value, like `Bearer …`.
-    pub value: MaterialReference,
+    pub value: SecretPlace,
 }
 
 /// A name and a password.
@@ -42,7 +42,7 @@ pub struct BasicCredential {
     /// The name, which has no colon.
     pub username: Identifier,
     /// The file with the password.
-    pub password: MaterialReference,
+    pub password: SecretPlace,
 }
 
 /// Who the proxy is to an authorization server, and what it asks for.
@@ -54,7 +54,7 @@ pub struct ClientCredentials {
     /// Who the proxy is there.
     pub client_id: Identifier,
     /// The file with the secret that goes with it.
-    pub client_secret: MaterialReference,
+    pub client_secret: SecretPlace,
     /// The scopes to ask for, 1 to 32; what the server gives by itself where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<BTreeSet<Identifier>>,
@@ -67,24 +67,18 @@ impl UpstreamCredential {
     pub(super) fn check(&self) -> Result<(), Problem> {
         let (header, basic) = (self.header.as_ref(), self.basic.as_ref());
         let client = self.oauth2_client_credentials.as_ref();
-        let file = |field, (inner, reference): (_, &MaterialReference)| {
-            let problem = |message| Problem::field(inner, message).under(field);
-            reference.file().map(drop).map_err(problem)
-        };
         match (header, basic, client) {
-            (Some(header), None, None) => file("header", ("value", &header.value)),
+            (Some(_), None, None) => Ok(()),
             (None, Some(basic), None) => {
                 if basic.username.as_str().contains(':') {
                     let problem = Problem::field("username", "must not hold a colon");
                     return Err(problem.under("basic"));
                 }
-                file("basic", ("password", &basic.password))
+                Ok(())
             }
             (None, None, Some(client)) => {
-                let field = "oauth2_client_credentials";
                 let scopes = check_set("scopes", client.scopes.as_ref(), OAUTH_SCOPES_MAX);
-                scopes.map_err(|problem| problem.under(field))?;
-                file(field, ("client_secret", &client.client_secret))
+                scopes.map_err(|problem| problem.under("oauth2_client_credentials"))
             }
             _ => Err(Problem::whole(
                 "must be exactly one of header, basic and oauth2_client_credentials",

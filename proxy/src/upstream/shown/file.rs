@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use tollgate_store::MaterialReference;
+use tollgate_store::SecretPlace;
 
 use crate::tls;
 
@@ -30,11 +30,9 @@ struct Look {
 
 impl<T> SecretFile<T> {
     /// Reads a file. One that can't be used is told, and tried again by [`SecretFile::refresh`].
-    pub(super) fn new(reference: &MaterialReference, read: fn(&[u8]) -> Result<T, String>) -> Self {
-        let path = reference.file().map(Path::to_owned);
+    pub(super) fn new(place: &SecretPlace, read: fn(&[u8]) -> Result<T, String>) -> Self {
         let file = Self {
-            // The document was checked: it is a file.
-            path: path.unwrap_or_default(),
+            path: place.path().to_owned(),
             read,
             value: ArcSwapOption::empty(),
             last: Mutex::default(),
@@ -95,7 +93,7 @@ mod tests {
     fn a_secret_is_read_again_and_one_that_breaks_leaves_the_last() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let reference = MaterialReference::parse(&format!("file:{}", path.display())).unwrap();
+        let reference = SecretPlace::parse(&format!("file:{}", path.display())).unwrap();
         let file = SecretFile::new(&reference, text);
         assert_eq!(file.value(), None);
 

@@ -90,7 +90,7 @@ impl Signer {
     fn publish(&self) {
         let Some(key) = self.key.value() else { return };
         let mut published = self.published();
-        published.retain(|jwk| jwk["kid"] != key.jwk["kid"]);
+        published.retain(|jwk| jwk.get("kid") != key.jwk.get("kid"));
         published.insert(0, key.jwk.clone());
         published.truncate(2);
     }
@@ -146,9 +146,14 @@ impl SigningKey {
         let mut jwk = pair.public().ok_or(EXPECTED)?;
         let thumbprint = BASE64.encode(Sha256::digest(jwk.to_string()));
         let head = json!({"alg": pair.algorithm(), "kid": thumbprint, "typ": "JWT"}).to_string();
-        jwk["kid"] = json!(thumbprint);
-        jwk["alg"] = json!(pair.algorithm());
-        jwk["use"] = json!("sig");
+        for (name, text) in [
+            ("kid", thumbprint.as_str()),
+            ("alg", pair.algorithm()),
+            ("use", "sig"),
+        ] {
+            let members = jwk.as_object_mut().ok_or(EXPECTED)?;
+            members.insert(name.to_owned(), json!(text));
+        }
         Ok(Self {
             pair,
             head: BASE64.encode(head),

@@ -34,9 +34,9 @@ impl Shown {
         if declared.identity.is_none() && declared.credential.is_none() {
             return None;
         }
-        let told = declared.identity.as_ref();
+        let told = declared.identity.as_deref();
         let jwt = told.and_then(|told| told.jwt.as_ref());
-        let credential = declared.credential.as_ref();
+        let credential = declared.credential.as_deref();
         let credential = credential.and_then(|it| Credential::new(it, &rule.name, trust));
         let fields = told.into_iter().flat_map(UpstreamIdentity::names);
         let names = fields.filter_map(|(_, name)| HeaderName::try_from(name.as_str()).ok());

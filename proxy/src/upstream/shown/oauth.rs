@@ -19,7 +19,7 @@ use rustls::pki_types::ServerName;
 use serde::Deserialize;
 use tokio::time::Instant;
 use tollgate_store::document::{ClientCredentials, Protocol};
-use tollgate_store::{Name, Secret, ServiceUrl};
+use tollgate_store::{Identifier, Name, Secret, ServiceUrl};
 use zeroize::Zeroizing;
 
 use super::credential::{basic, secret};
@@ -82,9 +82,10 @@ impl OAuth {
     ) -> Option<Self> {
         let origin = client.token_url.origin();
         let security = || Security::new(None, Some(Protocol::Http11), trust);
-        let tls = match origin.encrypted() {
-            true => Some((security(), server_name(origin, None)?)),
-            false => None,
+        let tls = if origin.encrypted() {
+            Some((security(), server_name(origin, None)?))
+        } else {
+            None
         };
         let host = origin.as_str().split("://").nth(1)?;
         Some(Self {
@@ -226,7 +227,7 @@ impl Token {
 fn form(client: &ClientCredentials) -> Bytes {
     let mut form = "grant_type=client_credentials".to_owned();
     if let Some(scopes) = &client.scopes {
-        let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let scopes: Vec<_> = scopes.iter().map(Identifier::as_str).collect();
         form.push_str("&scope=");
         form.push_str(&encoded(&scopes.join(" ")));
     }

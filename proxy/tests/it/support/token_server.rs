@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
-use super::read_head;
+use super::{Pair, read_head};
 
 /// Tokens are called `token-1`, `token-2`, and so on.
 pub(crate) struct TokenServer {
@@ -20,9 +23,25 @@ pub(crate) struct TokenServer {
 
 impl TokenServer {
     pub(crate) async fn start() -> Self {
+        Self::start_by(None).await
+    }
+
+    /// The same, by TLS.
+    pub(crate) async fn start_encrypted(pair: &Pair) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let key = PrivatePkcs8KeyDer::from(pair.key.clone());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![pair.certificate.clone()], key.into())
+            .unwrap();
+        Self::start_by(Some(Arc::new(config).into())).await
+    }
+
+    async fn start_by(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let server = Self {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: format!("{scheme}://{}", listener.local_addr().unwrap()),
             life_s: Arc::new(AtomicU64::new(3_600)),
             is_failing: Arc::default(),
             asked: Arc::default(),
@@ -31,27 +50,17 @@ impl TokenServer {
         let asked = Arc::clone(&server.asked);
         tokio::spawn(async move {
             loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let request = read(&mut stream).await;
-                let number = {
-                    let mut asked = asked.lock().unwrap();
-                    asked.push(request);
-                    asked.len()
-                };
+                let (stream, _) = listener.accept().await.unwrap();
+                let failing = is_failing.load(Ordering::SeqCst);
                 let life_s = life_s.load(Ordering::SeqCst);
-                let body = format!(
-                    r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": {life_s}}}"#
-                );
-                let status = if is_failing.load(Ordering::SeqCst) {
-                    "503 Unavailable"
-                } else {
-                    "200 OK"
-                };
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
+                match &tls {
+                    None => answer(stream, &asked, failing, life_s).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream, &asked, failing, life_s).await;
+                        }
+                    }
+                }
             }
         });
         server
@@ -63,7 +72,35 @@ impl TokenServer {
     }
 }
 
-async fn read(stream: &mut TcpStream) -> String {
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    asked: &Mutex<Vec<String>>,
+    is_failing: bool,
+    life_s: u64,
+) {
+    let request = read(&mut stream).await;
+    let number = {
+        let mut asked = asked.lock().unwrap();
+        asked.push(request);
+        asked.len()
+    };
+    let body = format!(
+        r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": {life_s}}}"#
+    );
+    let status = if is_failing {
+        "503 Unavailable"
+    } else {
+        "200 OK"
+    };
+    let answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let head = read_head(stream).await.to_ascii_lowercase();
     let length = head.split("content-length: ").nth(1).unwrap();
     let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();

@@ -216,7 +216,7 @@ impl Snapshot {
             }
             Caller::Token(token) => {
                 let principal = self.bearer(token, (address, now), progress)?;
-                return self.walk_on(principal, &target, (question, now), progress);
+                return self.walk_on(&principal, &target, (question, now), progress);
             }
             Caller::KeyId(id) => self.keys.by_id(id).ok_or(Stop::NoKey)?,
             Caller::KeyName(name) => self.keys.by_name(name).ok_or(Stop::NoKey)?,
@@ -228,7 +228,7 @@ impl Snapshot {
         };
         progress.caller(key.name(), key.access());
         let principal = Principal::assumed(key, Some(address), now)?;
-        self.walk_on(principal, &target, (question, now), progress)
+        self.walk_on(&principal, &target, (question, now), progress)
     }
 
     /// Who bears that token.
@@ -244,7 +244,8 @@ impl Snapshot {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
         match self.identify(&headers, address, now) {
             Ok(principal) => {
-                progress.caller(principal.label(), principal.access());
+                let name = principal.key_name().unwrap_or_else(|| principal.label());
+                progress.caller(name, principal.access());
                 Ok(principal)
             }
             Err(refusal) => {
@@ -261,14 +262,14 @@ impl Snapshot {
     /// What follows once it is known who asks.
     fn walk_on<'s>(
         &'s self,
-        principal: Principal<'s>,
+        principal: &Principal<'s>,
         target: &Target,
         (question, now): (&Question<'_>, Now),
         progress: &mut Progress,
     ) -> Result<(), Stop> {
         let scope = self.grants.find(&principal.access().scopes, target);
         progress.scope = scope.map(|scope| scope.name.to_string());
-        let grant = self.authorize(&principal, target)?;
+        let grant = self.authorize(principal, target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
         let meter = Meter::default();

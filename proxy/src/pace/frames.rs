@@ -1,7 +1,7 @@
 //! Counts frames of HTTP/2 (RFC 9113, section 4.1) that keep the proxy busy and get nobody anywhere.
 //!
-//! h2 bounds streams that are reset, empty bodies and heads without an end; it answers as many PING, SETTINGS and
-//! PRIORITY as come.
+//! h2 bounds requests that are taken back, empty bodies and heads without an end; it takes as many PING, SETTINGS,
+//! PRIORITY and `RST_STREAM` of what has ended as come.
 
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ const HEAD_BYTES: usize = 9;
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
-const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
 
 /// The frames that a client sent, as far as they were counted.
@@ -81,7 +80,7 @@ impl Frames {
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         match kind {
             DATA => return Ok(length > 0),
-            HEADERS | RST_STREAM | CONTINUATION => return Ok(false),
+            HEADERS | CONTINUATION => return Ok(false),
             _ => {}
         }
         self.count += 1;
@@ -128,6 +127,7 @@ mod tests {
         for (kind, is_flood) in [
             (PING, true),
             (0x2, true),
+            (0x3, true),
             (0x4, true),
             (DATA, false),
             (HEADERS, false),

@@ -51,7 +51,7 @@ allowed: scope \"everything\" lets key \"acme\" send GET api.test/v1/orders/7, r
 ├─ ok routes:
 │  └─ ok route \"all\": (any method) (any host) /v1/** fits
 ├─ ok quotas:
-│  └─ ok quota \"free\": 10 requests in 1m, of each principal
+│  └─ ok quota \"free\": 10 requests in 60 seconds, of each principal
 └─ ok upstream: \"backend\"
    └─ target http://127.0.0.1:9
 "
@@ -121,7 +121,7 @@ async fn who_bears_no_credential_is_refused_and_a_used_up_quota_is_named() {
     let over = told(&run_command(&store, &arguments));
     assert!(over.starts_with("refused (quota_exceeded): "), "{over}");
     assert!(
-        over.contains("no quota \"free\": 10 requests in 1m"),
+        over.contains("no quota \"free\": 10 requests in 60 seconds"),
         "{over}"
     );
 }

@@ -116,6 +116,16 @@ async fn a_body_of_empty_frames_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn resets_of_what_has_ended_end_the_connection() {
+    assert_bounded(|| {
+        let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &REQUEST);
+        let reset = frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes());
+        std::iter::once(request).chain(std::iter::repeat_n(reset, FRAMES as usize))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn frames_that_lead_nowhere_end_the_connection() {
     for (kind, stream, payload) in [(PING, 0, 8), (SETTINGS, 0, 0), (PRIORITY, 1, 5)] {
         assert_bounded(|| {

@@ -7,6 +7,7 @@ use crate::support::frames::{
     PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW_UPDATE, WITH_PRIORITY, fields, frame,
 };
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn cases() -> Vec<Case> {
     let open = || frame(HEADERS, END_HEADERS, 1, &post(&[]));
     let largest = i32::MAX.cast_unsigned();

@@ -4,6 +4,7 @@ use super::Expected::{Fine, StreamEnds};
 use super::{Case, PROTOCOL, WHOLE, get, post};
 use crate::support::frames::{DATA, END_HEADERS, END_STREAM, HEADERS, fields, frame};
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn cases() -> Vec<Case> {
     let body = |length, parts: &[&[u8]]| {
         let mut frames = vec![frame(

@@ -6,6 +6,7 @@ use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM, frame,
 };
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn cases() -> Vec<Case> {
     let open = || frame(HEADERS, END_HEADERS, 1, &post(&[]));
     let request = |stream| frame(HEADERS, WHOLE, stream, &get());

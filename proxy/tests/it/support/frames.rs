@@ -29,17 +29,27 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-/// The frame at the beginning of the bytes, as kind, flags, stream and payload, and what follows it; `None` where it is
-/// not complete.
-pub(crate) fn first(bytes: &[u8]) -> Option<((u8, u8, u32, &[u8]), &[u8])> {
-    let [a, b, c, kind, flags, stream @ ..] = bytes else {
+/// A frame that came.
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) payload: &'a [u8],
+}
+
+/// The frame at the beginning of the bytes, and what follows it; `None` where it is not complete.
+pub(crate) fn first(bytes: &[u8]) -> Option<(Frame<'_>, &[u8])> {
+    let [a, b, c, kind, flags, _, _, _, _, rest @ ..] = bytes else {
         return None;
     };
     let length = usize::try_from(u32::from_be_bytes([0, *a, *b, *c])).unwrap();
-    let (stream, rest) = stream.split_at_checked(4)?;
     let (payload, rest) = rest.split_at_checked(length)?;
-    let stream = u32::from_be_bytes(stream.try_into().unwrap());
-    Some(((*kind, *flags, stream, payload), rest))
+    let (kind, flags) = (*kind, *flags);
+    let frame = Frame {
+        kind,
+        flags,
+        payload,
+    };
+    Some((frame, rest))
 }
 
 /// A field of a head that is neither indexed nor compressed (RFC 7541, section 6.2.2).

@@ -62,6 +62,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Ending {
     /// Once it is cancelled, what was begun is finished and nothing else is.
     pub closing: CancellationToken,
+    /// Once it is cancelled, what the connection turned into ends, too: nobody would let its client in any more.
+    pub refusing: CancellationToken,
     /// Once it is cancelled, too, nothing is.
     pub cutting: CancellationToken,
     /// How long to wait for a request that may be under way. Its answer says that the connection ends.
@@ -105,7 +107,7 @@ pub async fn serve<S: Stream, H: Handler>(
     });
     serve_http(stream, protocol, &session, &ending).await;
     if let Some(tunnel) = session.switched.get().and_then(Handover::take) {
-        tunnel.run(&ending.cutting, client_stream::<S>).await;
+        tunnel.run(&ending, client_stream::<S>).await;
     }
 }
 

@@ -5,16 +5,31 @@ use std::borrow::Cow;
 use tollgate_store::token;
 
 const PREFIX: &[u8] = b"tg_";
+const JWT_PREFIX: &[u8] = b"eyJ";
 const REDACTED: &str = "[redacted]";
 /// Some servers decode a target twice.
 const DECODINGS: usize = 2;
 
-/// Whether a text holds a token anywhere, also percent-encoded.
+/// Whether a text holds a token of a key anywhere, also percent-encoded.
 #[must_use]
 pub(crate) fn is_in(text: &[u8]) -> bool {
+    is_anywhere(text, holds_plain)
+}
+
+/// The text as a log may keep it: all of it, or nothing where it holds a token, also one of an issuer.
+#[must_use]
+pub(crate) fn redacted(text: &str) -> &str {
+    if is_anywhere(text.as_bytes(), |text| holds_plain(text) || holds_jwt(text)) {
+        REDACTED
+    } else {
+        text
+    }
+}
+
+fn is_anywhere(text: &[u8], holds: impl Fn(&[u8]) -> bool) -> bool {
     let mut text = Cow::Borrowed(text);
     for _ in 0..DECODINGS {
-        if holds_plain(&text) {
+        if holds(&text) {
             return true;
         }
         if !text.contains(&b'%') {
@@ -22,17 +37,19 @@ pub(crate) fn is_in(text: &[u8]) -> bool {
         }
         text = Cow::Owned(decoded(&text));
     }
-    holds_plain(&text)
+    holds(&text)
 }
 
-/// The text as a log may keep it: all of it, or nothing where it holds a token.
-#[must_use]
-pub(crate) fn redacted(text: &str) -> &str {
-    if is_in(text.as_bytes()) {
-        REDACTED
-    } else {
-        text
-    }
+/// Whether it holds what looks like a JSON Web Token: an encoded `{"`, and two dots further on (RFC 7515, section 7.1).
+fn holds_jwt(text: &[u8]) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    text.split(|byte| !is_part(*byte)).any(|run| {
+        let start = run
+            .windows(JWT_PREFIX.len())
+            .position(|window| window == JWT_PREFIX);
+        let token = start.and_then(|start| run.get(start..)).unwrap_or_default();
+        token.splitn(3, |byte| *byte == b'.').count() == 3
+    })
 }
 
 fn holds_plain(text: &[u8]) -> bool {
@@ -85,6 +102,22 @@ mod tests {
         let id = KeyId::parse("abcdefghijkl").unwrap();
         let token = token::generate(&Environment::default(), id).unwrap();
         token.expose().to_owned()
+    }
+
+    #[test]
+    fn a_token_of_an_issuer_is_in_no_log() {
+        for text in [
+            "/v1/eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+            "/v1/x=eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.",
+            "/v1/eyJhbGciOiJFUzI1NiJ9%2EeyJzdWIiOiJhIn0%252Ec2ln",
+            "client/1 (a.eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln)",
+        ] {
+            assert_eq!(redacted(text), REDACTED, "{text}");
+            assert!(!is_in(text.as_bytes()), "a request may hold it: {text}");
+        }
+        for text in ["/v1/eyJ/a.b.c", "/a.b.c.d/eyJx.y"] {
+            assert_eq!(redacted(text), text);
+        }
     }
 
     fn encoded(text: &str) -> String {

@@ -10,14 +10,13 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 use tollgate_store::ProxySender;
 
 use crate::addresses::Visit;
 use crate::caller::{Caller, Tls};
-use crate::connection::{self, Ending, Handler, Protocol, Stream};
+use crate::connection::{self, Handler, Protocol, Stream};
 use crate::cut::Cut;
-use crate::listeners::Door;
+use crate::listeners::{Door, Welcome};
 use crate::proxy_protocol::{self, Source, Step};
 use crate::tls::Trust;
 
@@ -40,10 +39,10 @@ pub struct Front {
 /// Serves a connection until it ends.
 pub(crate) async fn serve<H: Handler>(
     (mut stream, peer): (impl Stream, Option<IpAddr>),
-    front: Arc<Front>,
+    welcome: &Welcome,
     door: &Door<H>,
-    closing: CancellationToken,
 ) {
+    let front = welcome.front();
     let address = match &front.senders {
         None => peer,
         Some(senders) => {
@@ -61,11 +60,7 @@ pub(crate) async fn serve<H: Handler>(
         Ok(visit) => visit,
         Err(cut) => return turn_away(address, cut, door),
     };
-    let ending = Ending {
-        closing,
-        cutting: door.cutting.clone(),
-        linger: door.linger,
-    };
+    let ending = welcome.ending(door);
     let handler = Arc::clone(&door.handler);
     let Some(config) = &front.tls else {
         let session = (handler, Caller { address, tls: None });

@@ -13,9 +13,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tollgate_gate::Admission;
 
+use crate::connection::Ending;
 use crate::record::Record;
 use crate::upstream::Flight;
 
@@ -27,6 +27,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const EARLY_BYTES: &str = "upgrade_early_bytes";
 /// Nothing passed for too long.
 const IDLE: &str = "upgrade_idle";
+/// The address lets in no clients any more as this one was.
+const CLIENT_WITHDRAWN: &str = "client_withdrawn";
 const CLIENT_CLOSED: &str = "client_closed";
 const UPSTREAM_ABORTED: &str = "upstream_aborted";
 
@@ -81,12 +83,12 @@ struct Pulse {
 
 impl Tunnel {
     /// Carries bytes until either side ends it, nothing passes for too long, the client may not have it any more, or
-    /// `cutting` is cancelled.
+    /// `ending` refuses its client or cuts it off.
     ///
     /// `open` takes the stream, and what was read of it, out of a client's connection.
     pub async fn run<S: AsyncRead + AsyncWrite>(
         self,
-        cutting: &CancellationToken,
+        ending: &Ending,
         open: impl FnOnce(Upgraded) -> Option<(S, Bytes)>,
     ) {
         let Self {
@@ -115,7 +117,8 @@ impl Tunnel {
             ended = pass(client, TokioIo::new(upstream), &pulse) => Some(ended.err()),
             () = pulse.stop(idle_max) => Some(Some(IDLE)),
             why = withdrawn(&check) => Some(Some(why)),
-            () = cutting.cancelled() => None,
+            () = ending.refusing.cancelled() => Some(Some(CLIENT_WITHDRAWN)),
+            () = ending.cutting.cancelled() => None,
         };
         record.passed(
             pulse.to_upstream.load(Ordering::Relaxed),

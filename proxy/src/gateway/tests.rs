@@ -52,6 +52,7 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
         let (stream, peer) = listener.accept().await.unwrap();
         let ending = Ending {
             closing: CancellationToken::new(),
+            refusing: CancellationToken::new(),
             cutting: CancellationToken::new(),
             linger: std::time::Duration::ZERO,
         };

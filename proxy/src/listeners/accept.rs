@@ -73,12 +73,11 @@ fn let_in<H: Handler>(
     door: &Arc<Door<H>>,
     welcome: &ArcSwap<Welcome>,
 ) {
-    let welcome = welcome.load();
-    let (front, closing) = (Arc::clone(&welcome.front), welcome.closing.clone());
+    let welcome = welcome.load_full();
     let held = Arc::clone(door);
     door.tasks.spawn(async move {
         let _counted = Counted::new(&held.open);
-        greeting::serve(visitor, front, &held, closing).await;
+        greeting::serve(visitor, &welcome, &held).await;
         drop(permit);
     });
 }

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_store::ListenPlace;
 
 use crate::addresses::Addresses;
-use crate::connection::Handler;
+use crate::connection::{Ending, Handler};
 use crate::cut::Cuts;
 use crate::greeting::Front;
 use crate::workers::Workers;
@@ -72,8 +72,10 @@ struct Bound {
 #[derive(Debug)]
 pub struct Welcome {
     front: Arc<Front>,
-    /// Ends them.
+    /// Ends them: what was begun is finished.
     closing: CancellationToken,
+    /// Ends what they turned into, too, as nobody would let them in any more.
+    refusing: CancellationToken,
 }
 
 impl<H: Handler> Listeners<H> {
@@ -182,17 +184,19 @@ impl Bound {
         let welcome = self.welcome.load();
         let is_as_strict =
             welcome.front.trust == front.trust && welcome.front.senders == front.senders;
-        let next = Welcome {
-            front: Arc::new(front.clone()),
-            closing: if is_as_strict {
-                welcome.closing.clone()
-            } else {
-                self.closing.child_token()
-            },
+        let next = if is_as_strict {
+            Welcome {
+                front: Arc::new(front.clone()),
+                closing: welcome.closing.clone(),
+                refusing: welcome.refusing.clone(),
+            }
+        } else {
+            Welcome::new(front.clone(), &self.closing)
         };
         let previous = self.welcome.swap(Arc::new(next));
         if !is_as_strict {
             previous.closing.cancel();
+            previous.refusing.cancel();
         }
     }
 }
@@ -204,6 +208,22 @@ impl Welcome {
         Self {
             front: Arc::new(front),
             closing: closing.child_token(),
+            refusing: CancellationToken::new(),
+        }
+    }
+
+    /// How clients are spoken to.
+    pub(crate) fn front(&self) -> &Front {
+        &self.front
+    }
+
+    /// How connections that were met so are brought to their end.
+    pub(crate) fn ending<H>(&self, door: &Door<H>) -> Ending {
+        Ending {
+            closing: self.closing.clone(),
+            refusing: self.refusing.clone(),
+            cutting: door.cutting.clone(),
+            linger: door.linger,
         }
     }
 }

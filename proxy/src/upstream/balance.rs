@@ -32,7 +32,7 @@ impl Places {
         self.0 |= bit(number);
     }
 
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         // At most 64.
         usize::try_from(self.0.count_ones()).unwrap_or_default()
     }

@@ -50,15 +50,16 @@ pub(super) async fn exchange(
     }
 }
 
-/// Asks one target to make something else of a new connection.
+/// Asks one target to make something else of a new connection. The request stays where there is no connection for it.
 pub(super) async fn exchange_upgrade(
     flight: Flight,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
     target: &Target,
     upgrade: &Upgrade,
 ) -> Result<Switched, SendFault> {
     let place = flight.place();
     let mut connection = place.connect_for_upgrade().await?;
+    let mut request = request.take().ok_or(SendFault::Unsendable)?;
     place
         .address(&mut request, target.path_and_query(), connection.protocol())
         .ok_or(SendFault::Unsendable)?;

@@ -17,7 +17,7 @@ use super::{Errand, Upstream};
 use crate::refusal::Refusal;
 
 /// The most targets that are tried for one request which none of them took.
-const TARGETS_TRIED_MAX: usize = 3;
+pub(super) const TARGETS_TRIED_MAX: usize = 3;
 
 /// One request's way.
 pub(super) struct Journey<'a> {

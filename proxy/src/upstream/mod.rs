@@ -43,7 +43,7 @@ use connect::root_cause;
 use exchange::exchange_upgrade;
 use fault::SendFault;
 use health::{Change, Standings};
-use journey::Journey;
+use journey::{Journey, TARGETS_TRIED_MAX};
 use request_body::RequestBody;
 use retry::{Budget, RetryRules};
 use security::Security;
@@ -233,28 +233,38 @@ impl Upstream {
         (errand, upgrade): (&Errand<'_>, &Upgrade),
     ) -> Result<Switched, Refusal> {
         self.dress(&mut request, errand).await?;
-        let number = self.choose(errand, Places::default());
-        let number = number.ok_or(Refusal::Internal)?;
-        let place = self.places.get(number).ok_or(Refusal::Internal)?;
-        // It has none.
-        let request = request.map(|_| RequestBody::empty());
-        let exchange = exchange_upgrade(Place::depart(place), request, errand.target, upgrade);
-        let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
-        match outcome.unwrap_or(Err(SendFault::TooLate)) {
-            Ok(switched) => {
-                self.note_answer(number);
-                Ok(match switched {
-                    Switched::Answer(answer) => {
-                        Switched::Answer(answer.map(|body| body.hold(permit)))
-                    }
-                    // It may last for hours, and tells nothing of how busy its upstream is.
-                    tunnel @ Switched::Tunnel(..) => tunnel,
-                })
-            }
-            Err(fault) => {
+        let deadline = self.limits.request.map(|limit| Instant::now() + limit);
+        // It has no body.
+        let mut unsent = Some(request.map(|_| RequestBody::empty()));
+        let mut tried = Places::default();
+        loop {
+            let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
+            tried.insert(number);
+            let place = self.places.get(number).ok_or(Refusal::Internal)?;
+            let flight = Place::depart(place);
+            let exchange = exchange_upgrade(flight, &mut unsent, errand.target, upgrade);
+            let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
+            let fault = match outcome.unwrap_or(Err(SendFault::TooLate)) {
+                Ok(Switched::Answer(answer)) => {
+                    self.note_answer(number);
+                    let answer = answer.map(|body| body.idle_for(self.limits.idle).hold(permit));
+                    return Ok(Switched::Answer(match deadline {
+                        Some(deadline) => answer.map(|body| body.until(deadline)),
+                        None => answer,
+                    }));
+                }
+                // It may last for hours, and tells nothing of how busy its upstream is.
+                Ok(tunnel @ Switched::Tunnel(..)) => {
+                    self.note_answer(number);
+                    return Ok(tunnel);
+                }
+                Err(fault) => fault,
+            };
+            self.note_failure(number, &fault);
+            let goes_on = fault.is_connect() && unsent.is_some();
+            if !goes_on || tried.len() >= TARGETS_TRIED_MAX.min(self.places.len()) {
                 permit.as_mut().map(Permit::failed);
-                self.note_failure(number, &fault);
-                Err(self.complain(&fault).into())
+                return Err(self.complain(&fault).into());
             }
         }
     }

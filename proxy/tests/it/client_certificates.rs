@@ -6,11 +6,12 @@ use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_store::document::Kind;
 
 use crate::support::{
-    Authority, Files, PATIENCE, Pair, Process, Store, TlsClient, Upstream, ask, until,
+    Authority, Echo, Files, GRANTED, PATIENCE, Pair, Process, Store, TlsClient, Upstream, ask,
+    read_head, until,
 };
 
 /// A store, an upstream behind it, files, and who signs servers and clients.
@@ -166,6 +167,47 @@ async fn an_optional_certificate_may_be_missing_but_not_bad() {
     ));
     let stranger = Authority::new("strangers").client();
     assert!(scene.ask(&proxy, Some(&stranger)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_revoked_certificate_ends_within_a_poll() {
+    let scene = Scene::new(json!({})).await;
+    let echo = Echo::start(GRANTED).await;
+    let backend = json!({"targets": [echo.url]});
+    scene.store.put(Kind::Upstream, "backend", backend).await;
+    let route = json!({
+        "proxy": "edge", "path": "/v1/**", "upstream": "backend", "upgrades": ["websocket"],
+    });
+    scene.store.put(Kind::Route, "all", route).await;
+    scene
+        .files
+        .put("crl.pem", &scene.clients.revoked(&[], 2090));
+    let crl = json!({"client_crl": scene.files.place("crl.pem")});
+    scene.declare(crl).await;
+    let proxy = scene.proxy().await;
+    let pair = scene.clients.client();
+    let client = TlsClient::with(&scene.servers, &pair);
+    let mut stream = client.connect(proxy.address, "localhost").await.unwrap();
+    let request = format!(
+        "GET /v1/chat HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: y\r\nAuthorization: Bearer {}\r\n\r\n",
+        scene.store.token.expose()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+
+    scene
+        .files
+        .put("crl.pem", &scene.clients.revoked(&[&pair], 2090));
+
+    let mut rest = Vec::new();
+    // An end without a farewell is an end.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    let line = proxy.accessed(|line| line["path"] == "/v1/chat").await;
+    assert_eq!(line["reason"], "client_withdrawn");
 }
 
 #[tokio::test]

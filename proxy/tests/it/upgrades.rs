@@ -17,6 +17,16 @@ async fn stage(echo: &Echo, more: &[&str]) -> (Store, Process) {
     (store, proxy)
 }
 
+/// The same with an upstream that is declared so.
+async fn staged(backend: Value) -> (Store, Process) {
+    let store = Store::new();
+    store.fill("http://127.0.0.1:9").await;
+    store.put(Kind::Upstream, "backend", backend).await;
+    route(&store, json!(["websocket"])).await;
+    let proxy = Process::start(&store, &[]).await;
+    (store, proxy)
+}
+
 async fn route(store: &Store, upgrades: Value) {
     let mut route = json!({"proxy": "edge", "path": "/v1/**", "upstream": "backend"});
     if !upgrades.is_null() {
@@ -127,6 +137,38 @@ async fn an_upgrade_that_the_upstream_refuses_is_an_answer() {
     let mut body = [0; 2];
     stream.read_exact(&mut body).await.unwrap();
     assert_eq!(&body, b"no");
+}
+
+#[tokio::test]
+async fn an_upgrade_goes_to_another_target_where_one_cant_be_reached() {
+    let echo = Echo::start(GRANTED).await;
+    // Nobody listens there any more.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (store, proxy) = staged(json!({"targets": [gone, echo.url]})).await;
+
+    for _ in 0..4 {
+        let mut stream = open(&store, &proxy).await;
+        assert_eq!(exchange(&mut stream, "hello").await, "!hello");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_an_upgrade_must_end_in_the_time_of_a_request() {
+    // It is longer than what comes of it.
+    let echo = Echo::start("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").await;
+    let backend = json!({"targets": [echo.url], "timeouts": {"request": "500ms"}});
+    let (store, proxy) = staged(backend).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let request = request(&store, "");
+    stream.write_all(request.as_bytes()).await.unwrap();
+
+    assert!(rest(&mut stream).await.ends_with("half"));
+    let line = proxy
+        .accessed(|line| line["reason"] == "upstream_deadline")
+        .await;
+    assert_eq!(line["path"], "/v1/chat");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What is counted, in Prometheus' text format.
 
+mod issuers;
 mod labels;
 mod quotas;
 mod throttle;
@@ -22,9 +23,10 @@ use crate::cut::Cuts;
 use crate::record::Facts;
 use crate::tls::End;
 use crate::upstream::TargetState;
+pub use issuers::IssuerMetrics;
 use labels::{
-    EndLabels, FetchLabels, IssuerLabels, KindLabels, Names, PollLabels, RefusedLabels,
-    RejectedLabels, RequestLabels, TargetLabels, UpstreamLabels,
+    EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
+    TargetLabels, UpstreamLabels,
 };
 pub use quotas::QuotaMetrics;
 use throttle::Throttles;
@@ -58,8 +60,6 @@ pub struct Metrics {
     rejected: Family<RejectedLabels, Gauge>,
     rejected_total: Gauge,
     ends: Family<EndLabels, Gauge>,
-    issuer_ages: Family<IssuerLabels, Seconds>,
-    issuer_fetches: Family<FetchLabels, Counter>,
     /// Requests that are not answered completely.
     pub requests_in_flight: Gauge,
     /// Open connections of clients.
@@ -82,6 +82,8 @@ pub struct Metrics {
     pub listeners_failed: Gauge,
     /// Certificates and the like that can't be used.
     pub materials_failed: Gauge,
+    /// How the keys of issuers are.
+    pub issuers: IssuerMetrics,
     /// What quotas count and refuse.
     pub quotas: QuotaMetrics,
     /// What throttled upstreams do.
@@ -106,8 +108,6 @@ impl Default for Metrics {
             rejected: Family::default(),
             rejected_total: Gauge::default(),
             ends: Family::default(),
-            issuer_ages: Family::default(),
-            issuer_fetches: Family::default(),
             requests_in_flight: Gauge::default(),
             connections: Gauge::default(),
             panics: Counter::default(),
@@ -119,6 +119,7 @@ impl Default for Metrics {
             listeners: Gauge::default(),
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
+            issuers: IssuerMetrics::default(),
             quotas: QuotaMetrics::default(),
             throttles: Throttles::default(),
         };
@@ -126,7 +127,7 @@ impl Default for Metrics {
         metrics.register_state();
         metrics.register_listeners();
         metrics.throttles.register(&mut metrics.registry);
-        metrics.register_issuers();
+        metrics.issuers.register(&mut metrics.registry);
         metrics
     }
 }
@@ -260,42 +261,6 @@ impl Metrics {
             Unit::Seconds,
             self.ends.clone(),
         );
-    }
-
-    fn register_issuers(&mut self) {
-        let registry = &mut self.registry;
-        registry.register_with_unit(
-            "issuer_keys_age",
-            "How long ago an issuer's keys were fetched; infinite where they never were",
-            Unit::Seconds,
-            self.issuer_ages.clone(),
-        );
-        registry.register(
-            "issuer_keys_fetches",
-            "Fetches of an issuer's keys by result",
-            self.issuer_fetches.clone(),
-        );
-    }
-
-    /// Counts a fetch of an issuer's keys.
-    pub fn issuer_fetch(&self, issuer: &Name, is_good: bool) {
-        let labels = FetchLabels {
-            issuer: issuer.to_string(),
-            result: if is_good { "fetched" } else { "failed" },
-        };
-        self.issuer_fetches.get_or_create(&labels).inc();
-    }
-
-    /// Shows how old the keys of issuers are; `None`: there are none.
-    pub fn issuer_ages<'n>(&self, ages: impl Iterator<Item = (&'n Name, Option<Duration>)>) {
-        self.issuer_ages.clear();
-        for (issuer, age) in ages {
-            let labels = IssuerLabels {
-                issuer: issuer.to_string(),
-            };
-            let age = age.map_or(f64::INFINITY, |age| age.as_secs_f64());
-            self.issuer_ages.get_or_create(&labels).set(age);
-        }
     }
 
     /// Counts a request.

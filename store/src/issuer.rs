@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::network::is_link_local;
+use crate::network::{is_loopback, names_link_local};
 use crate::text;
 
 const URL_CHARS_MAX: usize = 500;
@@ -59,7 +59,7 @@ impl SecureUrl {
             }
             other => return Err(format!("{other:?} can't be spoken to an issuer: {example}")),
         }
-        if port == 0 || leads_to_metadata(&host) {
+        if port == 0 || names_link_local(&host) {
             return Err(format!(
                 "{text:?} can't be an issuer's: at a link-local address a cloud's metadata service answers, and at \
                  port 0 nobody does; {example}"
@@ -127,22 +127,6 @@ impl SecureUrl {
     #[must_use]
     pub fn has_query(&self) -> bool {
         self.has_query
-    }
-}
-
-fn is_loopback(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(name) => *name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-fn leads_to_metadata(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(_) => false,
-        url::Host::Ipv4(address) => is_link_local((*address).into()),
-        url::Host::Ipv6(address) => is_link_local((*address).into()),
     }
 }
 

@@ -203,6 +203,16 @@ impl TargetUrl {
     }
 }
 
+/// Whether a URL's host is this machine by itself, so that nobody on the way hears what is said.
+pub(crate) fn is_loopback(host: &url::Host<&str>) -> bool {
+    match host {
+        url::Host::Domain(name) => *name == "localhost",
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// Whether a URL's host is a link-local address: see [`is_link_local`].
 pub(crate) fn names_link_local(host: &url::Host<&str>) -> bool {
     match host {
         url::Host::Domain(_) => false,

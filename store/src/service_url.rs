@@ -1,6 +1,6 @@
 //! Where others' services are found.
 
-use crate::network::names_link_local;
+use crate::network::{is_loopback, names_link_local};
 use crate::{TargetUrl, text};
 
 const CHARS_MAX: usize = 1_024;
@@ -63,14 +63,6 @@ impl ServiceUrl {
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         &self.path_and_query
-    }
-}
-
-fn is_loopback(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(name) => *name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => address.is_loopback(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Command;
 use tollgate_acceptance::{Browser, Process, Proxy, SampleUpstream, free_port};
 use tollgate_store::Secret;
 
+use crate::edge::edge;
 use crate::stores::{Run, directory};
 
 /// `importer:secret-of-the-importer`.
@@ -70,12 +71,9 @@ impl Server {
 }
 
 fn configuration(server: &Server, upstream: &SampleUpstream, listen: &str, more: &str) -> String {
+    let edge = edge(upstream, listen);
     format!(
         r#"
-resource "tollgate_scope" "it" {{
-  name   = "orders:read"
-  grants = [{{ methods = ["GET"], path = "/v1/orders/**" }}]
-}}
 resource "tollgate_issuer" "it" {{
   name        = "login"
   url         = "{}"
@@ -84,23 +82,8 @@ resource "tollgate_issuer" "it" {{
   scopes      = {{ "read" = tollgate_scope.it.name }}
   {more}
 }}
-resource "tollgate_upstream" "it" {{
-  name    = "orders"
-  targets = ["{}"]
-}}
-resource "tollgate_proxy" "it" {{
-  name   = "edge"
-  listen = [{{ address = "{listen}" }}]
-}}
-resource "tollgate_route" "it" {{
-  name     = "orders"
-  proxy    = tollgate_proxy.it.name
-  path     = "/**"
-  upstream = tollgate_upstream.it.name
-}}
-"#,
-        server.url,
-        upstream.url()
+{edge}"#,
+        server.url
     )
 }
 

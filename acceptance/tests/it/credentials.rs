@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tollgate_acceptance::{Browser, Proxy, SampleUpstream, free_port};
 use tollgate_store::Secret;
 
+use crate::edge::edge;
 use crate::stores::{Run, on_both_stores};
 
 on_both_stores! {
@@ -26,32 +27,14 @@ impl World {
     fn new(run: &Run) -> Self {
         let upstream = SampleUpstream::start().unwrap();
         let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let edge = edge(&upstream, &listen);
         let common = format!(
             r#"
-resource "tollgate_scope" "it" {{
-  name   = "orders:read"
-  grants = [{{ methods = ["GET"], path = "/v1/orders/**" }}]
-}}
 resource "tollgate_role" "it" {{
   name   = "partner"
   scopes = [tollgate_scope.it.name]
 }}
-resource "tollgate_upstream" "it" {{
-  name    = "orders"
-  targets = ["{}"]
-}}
-resource "tollgate_proxy" "it" {{
-  name   = "edge"
-  listen = [{{ address = "{listen}" }}]
-}}
-resource "tollgate_route" "it" {{
-  name     = "orders"
-  proxy    = tollgate_proxy.it.name
-  path     = "/**"
-  upstream = tollgate_upstream.it.name
-}}
-"#,
-            upstream.url()
+{edge}"#
         );
         Self {
             proxy: Proxy::start(&run.binaries, &run.place, &run.namespace).unwrap(),

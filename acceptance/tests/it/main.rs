@@ -17,6 +17,7 @@ mod concurrency;
 mod crash;
 mod credentials;
 mod decisions;
+mod edge;
 mod everything;
 mod intact;
 #[cfg(target_os = "linux")]

@@ -129,7 +129,7 @@ impl Issuers {
                 .map(|fetched| now.saturating_sub(fetched.at));
             (&issuer.name, age)
         });
-        self.metrics.issuer_ages(ages);
+        self.metrics.issuers.show(ages);
     }
 
     fn start(&self, rule: &IssuerRule, tls: &Arc<ClientConfig>) -> Arc<Kept> {
@@ -214,7 +214,7 @@ async fn keep(issuer: Arc<Issuer>, clock: Clock, metrics: Arc<Metrics>) {
         let outcome = issuer.fetch(clock).await;
         issuer.demand().is_fetching = false;
         issuer.ended.send_modify(|count| *count += 1);
-        metrics.issuer_fetch(&issuer.name, outcome.is_ok());
+        metrics.issuers.fetch(&issuer.name, outcome.is_ok());
         let name = issuer.name.as_str();
         let pause = match outcome {
             Ok(lifetime) => {

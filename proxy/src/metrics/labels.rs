@@ -50,17 +50,6 @@ pub(super) struct RejectedLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct IssuerLabels {
-    pub(super) issuer: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct FetchLabels {
-    pub(super) issuer: String,
-    pub(super) result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct EndLabels {
     pub(super) kind: &'static str,
     pub(super) place: String,

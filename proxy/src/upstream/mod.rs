@@ -15,6 +15,7 @@ mod request_body;
 mod retry;
 mod security;
 mod shown;
+mod switch;
 mod target;
 mod throttle;
 
@@ -25,7 +26,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 use tollgate_gate::{Grant, Target, ThrottleState, UpstreamRule};
 use tollgate_store::document::{self, Priority};
@@ -35,20 +35,18 @@ use crate::idle::IDLE_MAX;
 use crate::metrics::Metrics;
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
-use crate::upgrade::Upgrade;
 use address::System;
 pub use answer_body::AnswerBody;
 use balance::{Balancer, Places};
 use connect::root_cause;
-use exchange::exchange_upgrade;
 use fault::SendFault;
 use health::{Change, Standings};
-use journey::{Journey, TARGETS_TRIED_MAX};
-use request_body::RequestBody;
+use journey::Journey;
 use retry::{Budget, RetryRules};
 use security::Security;
 pub use security::SystemTrust;
 use shown::Shown;
+pub use switch::Switched;
 pub use target::Flight;
 use target::Place;
 use throttle::{Permit, Throttle};
@@ -103,15 +101,6 @@ pub struct Errand<'a> {
     pub received: Arc<Received>,
     /// Where to count what is tried again.
     pub metrics: &'a Metrics,
-}
-
-/// What came of a request to make something else of a connection.
-#[derive(Debug)]
-pub enum Switched {
-    /// It is: the head of the answer, what the connection is from now on, and what counts it.
-    Tunnel(Response<AnswerBody>, Upgraded, Flight),
-    /// It is not.
-    Answer(Response<AnswerBody>),
 }
 
 /// How a target is, for people.
@@ -223,50 +212,6 @@ impl Upstream {
             Err(UpstreamFault::Deadline.into())
         })?;
         Ok(answer.map(|body| body.hold(permit).until(deadline)))
-    }
-
-    /// Sends a request whose answer may make something else of the connection, on one of its own.
-    pub async fn send_upgrade(
-        &self,
-        mut request: Request<Incoming>,
-        mut permit: Option<Permit>,
-        (errand, upgrade): (&Errand<'_>, &Upgrade),
-    ) -> Result<Switched, Refusal> {
-        self.dress(&mut request, errand).await?;
-        let deadline = self.limits.request.map(|limit| Instant::now() + limit);
-        // It has no body.
-        let mut unsent = Some(request.map(|_| RequestBody::empty()));
-        let mut tried = Places::default();
-        loop {
-            let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
-            tried.insert(number);
-            let place = self.places.get(number).ok_or(Refusal::Internal)?;
-            let flight = Place::depart(place);
-            let exchange = exchange_upgrade(flight, &mut unsent, errand.target, upgrade);
-            let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
-            let fault = match outcome.unwrap_or(Err(SendFault::TooLate)) {
-                Ok(Switched::Answer(answer)) => {
-                    self.note_answer(number);
-                    let answer = answer.map(|body| body.idle_for(self.limits.idle).hold(permit));
-                    return Ok(Switched::Answer(match deadline {
-                        Some(deadline) => answer.map(|body| body.until(deadline)),
-                        None => answer,
-                    }));
-                }
-                // It may last for hours, and tells nothing of how busy its upstream is.
-                Ok(tunnel @ Switched::Tunnel(..)) => {
-                    self.note_answer(number);
-                    return Ok(tunnel);
-                }
-                Err(fault) => fault,
-            };
-            self.note_failure(number, &fault);
-            let goes_on = fault.is_connect() && unsent.is_some();
-            if !goes_on || tried.len() >= TARGETS_TRIED_MAX.min(self.places.len()) {
-                permit.as_mut().map(Permit::failed);
-                return Err(self.complain(&fault).into());
-            }
-        }
     }
 
     /// Writes into a request what the upstream is told and shown.

@@ -172,6 +172,21 @@ async fn the_answer_to_an_upgrade_must_end_in_the_time_of_a_request() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_its_upstream_does_not_answer_is_over_with_the_time_of_a_request() {
+    let echo = Echo::start("").await;
+    let backend = json!({"targets": [echo.url], "timeouts": {"request": "500ms"}});
+    let (store, proxy) = staged(backend).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let request = request(&store, "");
+    stream.write_all(request.as_bytes()).await.unwrap();
+
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+    let line = proxy.accessed(|line| line["path"] == "/v1/chat").await;
+    assert_eq!(line["reason"], "upstream_deadline");
+}
+
+#[tokio::test]
 async fn a_switch_that_nobody_asked_for_is_a_bad_gateway() {
     for answer in [
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",

@@ -1,0 +1,94 @@
+//! Requests whose answer may make something else of their connection.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::upgrade::Upgraded;
+use tokio::time::Instant;
+
+use super::balance::Places;
+use super::exchange::exchange_upgrade;
+use super::fault::SendFault;
+use super::journey::TARGETS_TRIED_MAX;
+use super::request_body::RequestBody;
+use super::target::Place;
+use super::throttle::Permit;
+use super::{AnswerBody, Errand, Flight, Upstream};
+use crate::refusal::{Refusal, UpstreamFault};
+use crate::upgrade::Upgrade;
+
+/// What came of a request to make something else of a connection.
+#[derive(Debug)]
+pub enum Switched {
+    /// It is: the head of the answer, what the connection is from now on, and what counts it.
+    Tunnel(Response<AnswerBody>, Upgraded, Flight),
+    /// It is not.
+    Answer(Response<AnswerBody>),
+}
+
+impl Upstream {
+    /// Sends a request whose answer may make something else of the connection, on one of its own. What comes of it
+    /// must come within the time of a request, and end in it unless it is a tunnel.
+    pub async fn send_upgrade(
+        &self,
+        mut request: Request<Incoming>,
+        mut permit: Option<Permit>,
+        (errand, upgrade): (&Errand<'_>, &Upgrade),
+    ) -> Result<Switched, Refusal> {
+        self.dress(&mut request, errand).await?;
+        let deadline = self.limits.request.map(|limit| Instant::now() + limit);
+        let switching = self.switch(request, errand, upgrade);
+        let switched = match deadline {
+            None => switching.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, switching)
+                .await
+                .unwrap_or_else(|_| Err(UpstreamFault::Deadline.into())),
+        };
+        match switched {
+            Ok(Switched::Answer(answer)) => {
+                let answer = answer.map(|body| body.idle_for(self.limits.idle).hold(permit));
+                Ok(Switched::Answer(match deadline {
+                    Some(deadline) => answer.map(|body| body.until(deadline)),
+                    None => answer,
+                }))
+            }
+            // It may last for hours, and tells nothing of how busy its upstream is.
+            Ok(tunnel @ Switched::Tunnel(..)) => Ok(tunnel),
+            Err(refusal) => {
+                permit.as_mut().map(Permit::failed);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Asks one target, and others where there is no connection to it.
+    async fn switch(
+        &self,
+        request: Request<Incoming>,
+        errand: &Errand<'_>,
+        upgrade: &Upgrade,
+    ) -> Result<Switched, Refusal> {
+        // It has no body.
+        let mut unsent = Some(request.map(|_| RequestBody::empty()));
+        let mut tried = Places::default();
+        loop {
+            let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
+            tried.insert(number);
+            let place = self.places.get(number).ok_or(Refusal::Internal)?;
+            let flight = Place::depart(place);
+            let exchange = exchange_upgrade(flight, &mut unsent, errand.target, upgrade);
+            let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
+            let fault = match outcome.unwrap_or(Err(SendFault::TooLate)) {
+                Ok(switched) => {
+                    self.note_answer(number);
+                    return Ok(switched);
+                }
+                Err(fault) => fault,
+            };
+            self.note_failure(number, &fault);
+            let goes_on = fault.is_connect() && unsent.is_some();
+            if !goes_on || tried.len() >= TARGETS_TRIED_MAX.min(self.places.len()) {
+                return Err(self.complain(&fault).into());
+            }
+        }
+    }
+}

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 pub use authorize::Grant;
 pub use identify::{
-    ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, Presented,
-    Principal, TokenFault,
+    ClientCertificate, ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys,
+    Presented, Principal, TokenFault,
 };
 pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing, UnderWay};
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};

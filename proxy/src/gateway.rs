@@ -1,5 +1,6 @@
 //! A request's way from its head to its answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl Gateway {
         &self,
         generation: &Generation,
         mut request: Request<Incoming>,
-        (peer, request_id, now): (&Peer, &HeaderValue, Now),
+        (peer, caller, request_id, now): (&Peer, &Caller, &HeaderValue, Now),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         #[cfg(test)]
@@ -103,6 +104,7 @@ impl Gateway {
         let presented = Presented {
             headers: request.headers(),
             address: peer.client,
+            certificate: caller.certificate(),
             keys: &*self.issuers,
         };
         let principal = match generation.snapshot.identify_presented(&presented, now) {
@@ -124,7 +126,7 @@ impl Gateway {
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
             let credential = headers::credentials(request.headers());
-            self.check(upgrade, credential, &target, peer.client)
+            self.check(upgrade, credential, &target, (peer.client, caller))
         });
         let voucher = Voucher {
             peer,
@@ -140,7 +142,7 @@ impl Gateway {
         request.headers_mut().extend(own.unwrap_or_default());
         let asked = Asked {
             target: &target,
-            caller: principal.label(),
+            caller: &label(&principal, peer),
             grant: &grant,
             now: now.wall,
             metrics: &self.ledger.metrics,
@@ -183,8 +185,9 @@ impl Gateway {
         upgrade: &Upgrade,
         credential: HeaderMap,
         target: &Target,
-        client: Option<IpAddr>,
+        (client, caller): (Option<IpAddr>, &Caller),
     ) -> Check {
+        let certificate = caller.tls.as_ref().and_then(|tls| tls.client.clone());
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
         let issuers = Arc::clone(&self.issuers);
         let (target, protocol) = (target.clone(), upgrade.protocol.clone());
@@ -197,6 +200,7 @@ impl Gateway {
             let presented = Presented {
                 headers: &credential,
                 address: client,
+                certificate: certificate.as_deref(),
                 keys: &*issuers,
             };
             let principal = snapshot.identify_presented(&presented, clock.now());
@@ -209,6 +213,14 @@ impl Gateway {
                 Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
         })
+    }
+}
+
+/// Whom a request is balanced by: who proves nothing is told by its address.
+fn label<'a>(principal: &'a Principal<'_>, peer: &Peer) -> Cow<'a, str> {
+    match (principal.credential(), peer.client) {
+        (None, Some(address)) => address.to_string().into(),
+        _ => principal.label().into(),
     }
 }
 
@@ -270,7 +282,7 @@ impl Handler for Gateway {
         let result = match &generation {
             None => Err(Refusal::NotReady),
             Some(generation) => {
-                let facts = (&peer, &request_id, now);
+                let facts = (&peer, caller, &request_id, now);
                 // Pinned where it is made, as it is large: each name that it had would be room for another one.
                 let handle = std::pin::pin!(self.handle(generation, request, facts, &mut record));
                 guarded(handle, &request_id).await

@@ -99,6 +99,11 @@ fn kind(refusal: &Refusal) -> Kind {
             "unauthenticated",
             "Unauthenticated",
         ),
+        Refusal::Decision(Decision::CredentialKind { .. }) => (
+            StatusCode::FORBIDDEN,
+            "credential-not-taken",
+            "Credential not taken",
+        ),
         Refusal::Decision(Decision::NoRoute) => (StatusCode::NOT_FOUND, "no-route", "Not found"),
         Refusal::Decision(Decision::OverQuota(_)) => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -158,13 +163,18 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
     use tollgate_gate::Refusal as Decision;
 
     match refusal {
-        Refusal::Decision(Decision::Unauthenticated(CredentialFault::Missing)) => {
-            "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into()
-        }
+        Refusal::Decision(Decision::Unauthenticated(
+            CredentialFault::Missing | CredentialFault::CertificateUnknown,
+        )) => "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into(),
         Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
         Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
         }
+        Refusal::Decision(Decision::CredentialKind { kind, .. }) => format!(
+            "what answers here takes no {}: use another kind of credential",
+            kind.as_str()
+        )
+        .into(),
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
         Refusal::Decision(Decision::OverQuota(over)) => {
             let (quota, measure) = (&over.policy.quota, &over.policy.measure);
@@ -188,7 +198,7 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
             let error = match fault {
-                CredentialFault::Missing => None,
+                CredentialFault::Missing | CredentialFault::CertificateUnknown => None,
                 _ => Some("invalid_token"),
             };
             headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
@@ -332,6 +342,12 @@ mod tests {
             CredentialFault::Expired { key, at },
             CredentialFault::TokenExpired { key, at },
             CredentialFault::Address { key, address },
+            CredentialFault::PrincipalAddress {
+                key: Some(key),
+                address,
+            },
+            CredentialFault::CertificateAmbiguous,
+            CredentialFault::CertificatePrincipalDisabled,
         ] {
             let other = answer(decision(fault));
             assert_eq!(other.body(), first.body(), "{fault}");
@@ -384,6 +400,13 @@ mod tests {
             (Fault::HostSeveral.into(), 400),
             (Refusal::BodyBroken, 400),
             (Refusal::BodyStalled, 408),
+            (
+                decision(tollgate_gate::Refusal::CredentialKind {
+                    route: "orders".to_owned(),
+                    kind: tollgate_store::document::CredentialKind::Key,
+                }),
+                403,
+            ),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),

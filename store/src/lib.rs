@@ -6,6 +6,7 @@
 
 mod authorities;
 pub mod backend;
+mod certificate;
 pub mod document;
 mod duration;
 mod field_name;
@@ -28,6 +29,10 @@ pub mod token;
 mod upgrade;
 
 pub use authorities::Authorities;
+pub use certificate::{
+    CERTIFICATE_NAME_BYTES_MAX, CERTIFICATE_URI_BYTES_MAX, CertificateHost, CertificateName,
+    CertificateUri, PublicKeySha256,
+};
 pub use duration::{
     CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
 };

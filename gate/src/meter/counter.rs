@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
-use tollgate_store::document::Each;
+use tollgate_store::document::{CertificateSubject, Each};
 use tollgate_store::{KeyId, Name};
 
 use super::admission::{Admission, Standing};
@@ -35,6 +35,8 @@ enum Subject<'a> {
     Principal(Cow<'a, Arc<Name>>),
     /// Whom an issuer's tokens are about, where that is no principal's subject.
     Bearer(Cow<'a, Arc<str>>),
+    /// What a client's certificate says.
+    Certificate(Cow<'a, Arc<CertificateSubject>>),
     /// All who have none share one.
     Address(Option<IpAddr>),
     Route(Cow<'a, Name>),
@@ -44,8 +46,8 @@ enum Subject<'a> {
 impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
         let subject = match rule.each {
-            Each::Principal => Subject::principal(grant.principal()),
-            Each::Key => Subject::credential(grant.principal()),
+            Each::Principal => Subject::principal(grant.principal(), address),
+            Each::Key => Subject::credential(grant.principal(), address),
             Each::Address => Subject::Address(address.map(subscriber)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
@@ -72,6 +74,9 @@ impl<'a> Counted<'a> {
                 Subject::Key(id) => Subject::Key(*id),
                 Subject::Principal(name) => Subject::Principal(Cow::Owned(Arc::clone(name))),
                 Subject::Bearer(subject) => Subject::Bearer(Cow::Owned(Arc::clone(subject))),
+                Subject::Certificate(subject) => {
+                    Subject::Certificate(Cow::Owned(Arc::clone(subject)))
+                }
                 Subject::Address(address) => Subject::Address(*address),
                 Subject::Route(name) => Subject::Route(Cow::Owned(Name::clone(name))),
                 Subject::Proxy => Subject::Proxy,
@@ -81,18 +86,20 @@ impl<'a> Counted<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn principal(principal: &'a Principal<'a>) -> Self {
+    fn principal(principal: &'a Principal<'a>, address: Option<IpAddr>) -> Self {
         match &principal.access().principal {
             Some(rule) => Self::Principal(Cow::Borrowed(&rule.name)),
-            None => Self::credential(principal),
+            None => Self::credential(principal, address),
         }
     }
 
-    /// What proved who asks.
-    fn credential(principal: &'a Principal<'a>) -> Self {
+    /// What proved who asks; where nothing did, the address.
+    fn credential(principal: &'a Principal<'a>, address: Option<IpAddr>) -> Self {
         match principal.proof() {
             Proof::Key(key) => Self::Key(key.id()),
             Proof::Bearer(bearer) => Self::Bearer(Cow::Borrowed(bearer.counted_as())),
+            Proof::Certificate(rule) => Self::Certificate(Cow::Borrowed(&rule.subject)),
+            Proof::Nothing(..) => Self::Address(address.map(subscriber)),
         }
     }
 }

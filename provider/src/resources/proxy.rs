@@ -63,7 +63,8 @@ impl Resource for Proxy {
                     .at_most(TRUSTED_PROXIES_MAX)
                     .describe(
                         "The networks of load balancers whose word about a client is taken: its address \
-                         (`X-Forwarded-For`), its request id and its trace. Nobody's where left out.",
+                         (`X-Forwarded-For` or `Forwarded`, from the right; where they differ, it has none), its \
+                         request id and its trace. Nobody's where left out.",
                     ),
                 Attribute::optional("fleet", Shape::single(fleet())).describe(
                     "How many processes serve it: each enforces its share of what quotas that count across the fleet \

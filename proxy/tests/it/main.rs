@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod anonymous;
 mod answers;
 mod balance;
 mod client_certificates;

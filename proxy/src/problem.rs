@@ -156,6 +156,11 @@ fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static st
         | UpstreamFault::Protocol
         | UpstreamFault::Identity
         | UpstreamFault::Credential => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        UpstreamFault::Connections => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream-busy",
+            "Upstream busy",
+        ),
         UpstreamFault::ConnectTimeout
         | UpstreamFault::ResponseTimeout
         | UpstreamFault::Deadline => (
@@ -217,7 +222,9 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded) | Refusal::Throttled => {
+        Refusal::Decision(Decision::Overloaded)
+        | Refusal::Throttled
+        | Refusal::Upstream(UpstreamFault::Connections) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
         Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
@@ -400,6 +407,7 @@ mod tests {
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (Refusal::NotReady, 503),
             (Refusal::Throttled, 503),
+            (UpstreamFault::Connections.into(), 503),
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
@@ -421,6 +429,7 @@ mod tests {
             tollgate_gate::Refusal::Overloaded.into(),
             Refusal::NotReady,
             Refusal::Throttled,
+            UpstreamFault::Connections.into(),
         ] {
             assert!(header(&answer(refusal), "retry-after").is_some());
         }

@@ -6,6 +6,7 @@
 //! Run it with `cargo bench -p tollgate-gate --bench timing`.
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on fails")]
 #![allow(clippy::disallowed_methods, reason = "it is about time")]
+#![allow(clippy::print_stdout, reason = "it tells what it measured")]
 #![allow(
     clippy::cast_precision_loss,
     reason = "nanoseconds and counts are far below what would be rounded"

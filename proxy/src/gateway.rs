@@ -137,9 +137,7 @@ impl Gateway {
             principal: principal.name(),
         };
         let forwards = grant.upstream().upstream.forward_credential == Some(true);
-        let own = forwards.then(|| headers::credentials(request.headers()));
-        let mut request = vouched(request, &voucher);
-        request.headers_mut().extend(own.unwrap_or_default());
+        let mut request = vouched(request, &voucher, forwards);
         let asked = Asked {
             target: &target,
             caller: &label(&principal, peer),
@@ -346,8 +344,15 @@ impl Handler for Gateway {
     }
 }
 
-fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Incoming> {
+/// The request as its upstream gets it, with the client's own credential where that is declared.
+fn vouched(
+    mut request: Request<Incoming>,
+    voucher: &Voucher<'_>,
+    forwards_credential: bool,
+) -> Request<Incoming> {
+    let own = forwards_credential.then(|| headers::credentials(request.headers()));
     headers::to_upstream(request.headers_mut(), voucher);
+    request.headers_mut().extend(own.unwrap_or_default());
     request
 }
 

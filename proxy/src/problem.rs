@@ -78,62 +78,21 @@ pub fn status(refusal: &Refusal) -> StatusCode {
 }
 
 fn kind(refusal: &Refusal) -> Kind {
-    use tollgate_gate::Refusal as Decision;
-
     let (status, code, title) = match refusal {
-        Refusal::Decision(Decision::Malformed(Malformed::MethodRefused)) => (
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-        ),
-        Refusal::Decision(Decision::Malformed(Malformed::PathTooLong)) => {
-            (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
-        }
+        Refusal::Decision(decision) => decision_kind(decision),
+        Refusal::ScopeMissing { .. } => INSUFFICIENT_SCOPE,
         Refusal::Malformed(Fault::HeadTooLarge) => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head-too-large",
             "Request header fields too large",
         ),
-        Refusal::Decision(Decision::Malformed(_)) | Refusal::Malformed(_) | Refusal::BodyBroken => {
-            (
-                StatusCode::BAD_REQUEST,
-                "malformed-request",
-                "Malformed request",
-            )
-        }
+        Refusal::Malformed(_) | Refusal::BodyBroken => MALFORMED_REQUEST,
         Refusal::BodyStalled => (
             StatusCode::REQUEST_TIMEOUT,
             "request-timeout",
             "Request timeout",
         ),
-        Refusal::Decision(Decision::Unauthenticated(_)) => (
-            StatusCode::UNAUTHORIZED,
-            "unauthenticated",
-            "Unauthenticated",
-        ),
-        Refusal::Decision(Decision::CredentialKind { .. }) => (
-            StatusCode::FORBIDDEN,
-            "credential-not-taken",
-            "Credential not taken",
-        ),
-        Refusal::Decision(Decision::NoRoute) => (StatusCode::NOT_FOUND, "no-route", "Not found"),
-        Refusal::Decision(Decision::OverQuota(_)) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "quota-exceeded",
-            "Quota exceeded",
-        ),
-        Refusal::Decision(Decision::Overloaded) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
-        }
-        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
-        }
-        // Also whatever the engine may one day refuse beyond.
-        Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
-            StatusCode::FORBIDDEN,
-            "insufficient-scope",
-            "Insufficient scope",
-        ),
+        Refusal::NotReady => NOT_READY,
         Refusal::Throttled => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream-busy",
@@ -150,6 +109,56 @@ fn kind(refusal: &Refusal) -> Kind {
         status,
         code,
         title,
+    }
+}
+
+type Words = (StatusCode, &'static str, &'static str);
+
+const MALFORMED_REQUEST: Words = (
+    StatusCode::BAD_REQUEST,
+    "malformed-request",
+    "Malformed request",
+);
+const NOT_READY: Words = (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready");
+const INSUFFICIENT_SCOPE: Words = (
+    StatusCode::FORBIDDEN,
+    "insufficient-scope",
+    "Insufficient scope",
+);
+
+fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
+    use tollgate_gate::Refusal as Decision;
+
+    match decision {
+        Decision::Malformed(Malformed::MethodRefused) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+        ),
+        Decision::Malformed(Malformed::PathTooLong) => {
+            (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
+        }
+        Decision::Malformed(_) => MALFORMED_REQUEST,
+        Decision::Unauthenticated(_) => (
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "Unauthenticated",
+        ),
+        Decision::CredentialKind { .. } => (
+            StatusCode::FORBIDDEN,
+            "credential-not-taken",
+            "Credential not taken",
+        ),
+        Decision::NoRoute => (StatusCode::NOT_FOUND, "no-route", "Not found"),
+        Decision::OverQuota(_) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "quota-exceeded",
+            "Quota exceeded",
+        ),
+        Decision::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+        Decision::IssuerUnready { .. } => NOT_READY,
+        // Also whatever the engine may one day refuse beyond.
+        _ => INSUFFICIENT_SCOPE,
     }
 }
 

@@ -12,6 +12,9 @@ use super::request_table::RequestTable;
 use crate::identify::QuotaRule;
 use crate::{Target, UpstreamRule};
 
+/// As it stands in a canonical path.
+const SPACE: &str = "%20";
+
 /// A route of this proxy.
 #[derive(Debug)]
 pub(crate) struct RouteRule {
@@ -62,17 +65,24 @@ impl Doors {
     }
 }
 
-/// A segment as the most careless upstream reads it: without parameters, without dots and spaces at its end, and in
-/// lower case.
+/// A segment as the most careless upstream reads it: without parameters, without spaces around it and dots at its end,
+/// and in lower case.
 fn loose(segment: &str) -> Cow<'_, str> {
     let mut rest = segment.split(';').next().unwrap_or_default();
-    while let Some(shorter) = rest.strip_suffix('.').or_else(|| rest.strip_suffix("%20")) {
+    while let Some(shorter) = shorter(rest) {
         rest = shorter;
     }
     if rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return rest.to_ascii_lowercase().into();
     }
     rest.into()
+}
+
+fn shorter(name: &str) -> Option<&str> {
+    let end = || name.strip_suffix(SPACE);
+    name.strip_suffix('.')
+        .or_else(end)
+        .or_else(|| name.strip_prefix(SPACE))
 }
 
 /// Every route of this proxy.

@@ -29,7 +29,8 @@ mod upgrade;
 
 pub use authorities::Authorities;
 pub use duration::{
-    CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait,
+    Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};

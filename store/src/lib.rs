@@ -34,7 +34,8 @@ pub use certificate::{
     CertificateUri, PublicKeySha256,
 };
 pub use duration::{
-    CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait,
+    Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};

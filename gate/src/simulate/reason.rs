@@ -83,7 +83,10 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
             request(question)
         ),
         Refusal::OverQuota(over) => over_quota(question, &who, over),
-        Refusal::Overloaded | Refusal::IssuerUnready { .. } => refusal.to_string(),
+        Refusal::Overloaded
+        | Refusal::ProofsFull
+        | Refusal::TokenUnasked { .. }
+        | Refusal::IssuerUnready { .. } => refusal.to_string(),
     }
 }
 

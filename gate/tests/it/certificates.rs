@@ -44,6 +44,8 @@ fn identify<'s>(
         address: Some(ADDRESS),
         certificate,
         keys: &NoKeys,
+        memory: None,
+        sent: None,
     };
     snapshot.identify_presented(&presented, at(0))
 }

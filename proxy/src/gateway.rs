@@ -7,11 +7,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{Admission, Grant, Meter, Now, Presented, Principal, Target};
+use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -97,7 +98,7 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
-        if let Some(page) = generation.well_known.find(&target) {
+        if let Some(page) = generation.well_known.find(&target, || generation.jwks()) {
             return Ok(Reply::Page(page));
         }
         let presented = Presented {
@@ -114,9 +115,9 @@ impl Gateway {
             Ok(principal) => principal,
         };
         record.principal(&principal);
-        let grant = generation.snapshot.authorize(&principal, &target);
-        let grant =
-            grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
+        let snapshot = &generation.snapshot;
+        let grant = snapshot.authorize(&principal, &target);
+        let grant = grant.map_err(|refusal| Refusal::advised(refusal, snapshot, &target))?;
         record.grant(&grant);
         let admission = self.meter.admit(&grant, peer.client, now)?;
         record.admission(&admission);
@@ -134,22 +135,22 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
-        let forwards = grant.upstream().upstream.forward_credential == Some(true);
-        let own = forwards.then(|| headers::credentials(request.headers()));
+        let own = forwarded(&grant, request.headers());
+        let subject = exchanged(&grant, &principal, request.headers());
         let mut request = vouched(request, &voucher);
-        request.headers_mut().extend(own.unwrap_or_default());
+        request.headers_mut().extend(own);
         let asked = Asked {
             target: &target,
             caller: principal.label(),
             grant: &grant,
+            subject: subject.as_ref().map(Secret::expose),
             now: now.wall,
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {
             None => {
-                generation
-                    .forward(request, &asked, admission, record)
-                    .await?
+                let answer = generation.forward(request, &asked, admission, record);
+                answer.await?
             }
             Some(upgrade) => {
                 upgrade::announce(request.headers_mut(), &upgrade.protocol);
@@ -221,6 +222,24 @@ fn wanted_upgrade(request: &mut Request<Incoming>, grant: &Grant<'_>) -> Option<
         return None;
     }
     Upgrade::wanted(request, |protocol| grant.allows_upgrade(protocol))
+}
+
+/// What of a client's credential its upstream gets.
+fn forwarded(grant: &Grant<'_>, headers: &HeaderMap) -> HeaderMap {
+    if grant.upstream().upstream.forward_credential == Some(true) {
+        return headers::credentials(headers);
+    }
+    HeaderMap::new()
+}
+
+/// The token of an issuer that proved who asks, where the upstream gets another one for it.
+fn exchanged(grant: &Grant<'_>, principal: &Principal<'_>, headers: &HeaderMap) -> Option<Secret> {
+    let credential = grant.upstream().upstream.credential.as_ref()?;
+    if credential.token_exchange.is_none() || principal.issuer().is_none() {
+        return None;
+    }
+    let (_, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some(Secret::new(token.trim().to_owned()))
 }
 
 /// The answer that makes a tunnel of its connection.

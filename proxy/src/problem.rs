@@ -94,6 +94,11 @@ fn kind(refusal: &Refusal) -> Kind {
             "request-timeout",
             "Request timeout",
         ),
+        Refusal::BodyUnsignable { .. } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "Body too large",
+        ),
         Refusal::Decision(Decision::Unauthenticated(_)) => (
             StatusCode::UNAUTHORIZED,
             "unauthenticated",
@@ -143,7 +148,10 @@ fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static st
         | UpstreamFault::Reset
         | UpstreamFault::Protocol
         | UpstreamFault::Identity
-        | UpstreamFault::Credential => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        | UpstreamFault::Credential
+        | UpstreamFault::TokenExchange => {
+            (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway")
+        }
         UpstreamFault::Connections => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream-busy",
@@ -401,7 +409,9 @@ mod tests {
             (UpstreamFault::Reset.into(), 502),
             (UpstreamFault::Identity.into(), 502),
             (UpstreamFault::Credential.into(), 502),
+            (UpstreamFault::TokenExchange.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
+            (Refusal::BodyUnsignable { bytes_max: 1 }, 413),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),
             (UpstreamFault::Deadline.into(), 504),

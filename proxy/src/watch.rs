@@ -21,7 +21,8 @@ use crate::config::Config;
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
-use crate::upstream::SystemTrust;
+use crate::tls::Keeper;
+use crate::upstream::{AwsIdentity, Means, SystemTrust};
 use complaint::Complaint;
 use listening::Listening;
 use rejections::Rejections;
@@ -78,6 +79,8 @@ struct Memory {
     read_everything: Duration,
     complaint: Complaint,
     rejections: Rejections,
+    keeper: Keeper,
+    aws: AwsIdentity,
     listening: Listening,
 }
 
@@ -97,6 +100,8 @@ impl Watch {
                 read_everything: Duration::ZERO,
                 complaint: Complaint::default(),
                 rejections: Rejections::default(),
+                keeper: Keeper::new(&self.config.store),
+                aws: AwsIdentity::new(self.gateway.ledger.clock),
                 listening: Listening::new(&self.config.store),
             },
             watch: self,
@@ -156,7 +161,7 @@ impl Watching {
 
     /// Builds a snapshot and lets it decide from the next request on.
     async fn install(&mut self, entries: Vec<Entry>) -> Result<(), PollFault> {
-        let gateway = &self.watch.gateway;
+        let gateway = Arc::clone(&self.watch.gateway);
         let (clock, metrics) = (gateway.ledger.clock, &gateway.ledger.metrics);
         let started = clock.monotonic();
         let proxy = self.watch.config.proxy.clone();
@@ -170,8 +175,15 @@ impl Watching {
         gateway
             .issuers
             .follow(&snapshot, &self.watch.trust.client());
+        let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
+        self.memory.keeper.fetch_new(places).await;
+        let means = Means {
+            trust: self.watch.trust.clone(),
+            vault: self.memory.keeper.vault().clone(),
+            aws: self.memory.aws.clone(),
+        };
         let previous = gateway.generation.load_full();
-        let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
+        let generation = Generation::next(snapshot, previous.as_deref(), &means);
         let generation = Arc::new(generation);
         let proxy = generation.snapshot.proxy();
         let fleet = proxy.and_then(|proxy| proxy.fleet.as_ref());
@@ -220,6 +232,12 @@ impl Watching {
     /// What every poll ends with, whatever it brought.
     async fn conclude(&mut self, result: &Result<bool, PollFault>) {
         self.tell(result);
+        let generation = self.watch.gateway.generation.load_full();
+        if let Some(generation) = &generation {
+            let upstreams = generation.snapshot.upstreams();
+            let places = upstreams.flat_map(|rule| rule.upstream.places());
+            self.memory.keeper.fetch_all(places).await;
+        }
         self.memory.listening.update(&mut self.watch).await;
     }
 

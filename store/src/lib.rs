@@ -5,6 +5,7 @@
 //! the other.
 
 mod authorities;
+mod aws_word;
 pub mod backend;
 pub mod document;
 mod duration;
@@ -15,6 +16,7 @@ mod listen;
 mod material;
 mod name;
 mod network;
+mod page_path;
 mod path;
 mod per;
 mod problem;
@@ -28,6 +30,7 @@ pub mod token;
 mod upgrade;
 
 pub use authorities::Authorities;
+pub use aws_word::AwsWord;
 pub use duration::{
     CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
 };
@@ -38,6 +41,7 @@ pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, Method, TargetUrl, is_host, is_link_local};
+pub use page_path::PagePath;
 pub use path::{PathPattern, Segment};
 pub use per::{CalendarUnit, Per, Span};
 pub use problem::{Problem, Step};

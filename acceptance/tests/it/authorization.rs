@@ -16,14 +16,14 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const START_SECONDS_MAX: u64 = 120;
 const ORDERS: &str = "/v1/orders/1";
 
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     browser: Browser,
     _process: Process,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = free_port().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("authorization/run.sh");
         let mut process = Process::start(Command::new(script).arg(port.to_string())).unwrap();
@@ -50,7 +50,7 @@ impl Server {
     }
 
     /// A new token with that scope, by client credentials.
-    fn token(&self, scope: &str) -> Secret {
+    pub(crate) fn token(&self, scope: &str) -> Secret {
         let headers = [("Authorization", BASIC), ("Content-Type", FORM)];
         let body = format!("grant_type=client_credentials&scope={scope}");
         let answer = self

@@ -9,7 +9,7 @@ use tollgate_store::document::{
     TlsVersion,
 };
 use tollgate_store::{
-    Cidr, ListenAddress, MaterialReference, Name, ProxySender, ServerName, ServiceUrl,
+    Cidr, ListenAddress, MaterialReference, Name, PagePath, ProxySender, ServerName, ServiceUrl,
 };
 
 use super::{description, force_destroy, name};
@@ -82,6 +82,13 @@ impl Resource for Proxy {
                         "What each proxy tells clients of OAuth 2.0 of itself (RFC 9728): at \
                          `/.well-known/oauth-protected-resource`, followed by the resource's path, to whoever asks, and \
                          by its URL in `WWW-Authenticate` of refusals. Nothing where left out.",
+                    ),
+                Attribute::optional("jwks_path", Type::String)
+                    .check(PagePath::parse)
+                    .describe(
+                        "Where each proxy shows whoever asks the public keys that verify what it tells upstreams \
+                         (`identity.jwt`), like `/.well-known/jwks.json`: before every route. Each shows its own; where \
+                         they sign with different keys, give upstreams all of them. Nowhere where left out.",
                     ),
                 force_destroy(),
             ],

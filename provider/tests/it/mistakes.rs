@@ -83,6 +83,9 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("shows a credential of its own")
                     || detail.contains("has no query here")
                     || detail.contains("is none of the targets")
+                    || detail.contains("not signed need TLS")
+                    || detail.contains("not signed are not held")
+                    || detail.contains("of the resource is there")
                     || detail.contains("is there twice")
             );
             for other in terraform.attributes(sample.resource) {

@@ -269,7 +269,7 @@ pub(crate) fn upstream() -> Sample {
             "tls": {
                 "ca": "file:/etc/tollgate/ca.pem",
                 "server_name": "orders.internal",
-                "certificate": "file:/etc/tollgate/client.pem",
+                "certificate": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:client-AbCdEf",
             },
             "balance": "two_choices",
             "health": {
@@ -307,7 +307,7 @@ pub(crate) fn upstream() -> Sample {
                 "oauth2_client_credentials": {
                     "token_url": "https://login.internal/token",
                     "client_id": "edge",
-                    "client_secret": "file:/etc/tollgate/secret",
+                    "client_secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login-AbCdEf",
                     "scopes": ["orders:read"],
                     "audience": "orders",
                 },
@@ -374,6 +374,7 @@ pub(crate) fn proxy() -> Sample {
                 "authorization_servers": ["https://login.example.com"],
                 "scopes": ["orders:read"],
             },
+            "jwks_path": "/.well-known/jwks.json",
             "force_destroy": false,
         }),
         change: ("description", json!("From everywhere.")),

@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod ailing_targets;
 mod answers;
 mod balance;
 mod client_certificates;
@@ -28,14 +29,17 @@ mod reasons;
 mod replacement;
 mod retries;
 mod shown;
+mod sigv4;
 mod soak;
 mod streaming;
 mod support;
 mod throttle;
 mod tls;
 mod tls_listeners;
+mod token_exchange;
 mod unix_sockets;
 mod upgrades;
+mod upstream_secrets;
 mod upstreams;
 mod watching;
 mod wire;

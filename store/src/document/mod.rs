@@ -26,6 +26,7 @@ mod upstream;
 mod upstream_credential;
 mod upstream_identity;
 mod upstream_retries;
+mod upstream_sigv4;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,10 +74,11 @@ pub use upstream::{
 };
 
 pub use upstream_credential::{
-    BasicCredential, ClientCredentials, HeaderCredential, OAUTH_SCOPES_MAX, UpstreamCredential,
+    BasicCredential, HeaderCredential, OAUTH_SCOPES_MAX, OAuthClient, UpstreamCredential,
 };
 pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
 pub use upstream_retries::{ATTEMPTS_MAX, RETRY_CAUSES_MAX, Retries, RetryCause};
+pub use upstream_sigv4::{AwsPayload, AwsSigV4, SIGNED_BODY_BYTES, SIGNED_BODY_BYTES_MAX};
 
 use crate::{Name, Problem};
 

@@ -231,7 +231,7 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
         ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
         (
             "tls",
-            json!({"certificate": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"}),
+            json!({"certificate": "arn:aws:acm:eu-west-1:123456789012:certificate/1"}),
         ),
         (
             "tls",
@@ -291,6 +291,26 @@ fn shown() -> Vec<(&'static str, Json)> {
                 "token_url": "https://a:hush@login.internal", "client_id": "a", "client_secret": "file:/k",
             }}),
         ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "http://login.internal/token", "client_id": "", "client_secret": "hush", "scopes": [],
+            }}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {"service": "Execute API", "region": "", "payload": "none", "body_bytes_max": 0}}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {"service": "s3", "region": "eu-west-1", "payload": "unsigned"}}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {
+                "service": "s3", "region": "eu-west-1", "payload": "unsigned", "body_bytes_max": 1,
+            }}),
+        ),
         ("forward_credential", json!(true)),
     ]
 }
@@ -333,6 +353,9 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
         ("fleet", json!({"size": 1_001})),
         ("fleet", json!({"dns": "edge.internal:8080"})),
         ("rate_limit_headers", json!("all")),
+        ("jwks_path", json!("keys")),
+        ("jwks_path", json!("/keys/**")),
+        ("jwks_path", json!("/.well-known/oauth-protected-resource")),
         (
             "listen",
             json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),

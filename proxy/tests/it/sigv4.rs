@@ -85,15 +85,15 @@ impl Arrived {
         let mut parameters: Vec<_> = query.split('&').filter(|text| !text.is_empty()).collect();
         parameters.sort_unstable();
         let signed = self.parameter("SignedHeaders");
-        let headers: String = signed
-            .split(';')
-            .map(|name| format!("{name}:{}\n", self.headers[name].trim()))
-            .collect();
+        let mut headers = String::new();
+        for name in signed.split(';') {
+            writeln!(headers, "{name}:{}", self.headers[name].trim()).unwrap();
+        }
         let canonical = [
             self.method.as_str(),
             &path.replace('%', "%25"),
             &parameters.join("&"),
-            &headers,
+            headers.as_str(),
             signed,
             body,
         ]

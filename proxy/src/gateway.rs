@@ -276,6 +276,18 @@ impl Handler for Gateway {
         blocks.any(|block| block.contains(address))
     }
 
+    fn refused(&self, caller: &Caller, fault: filter::Fault) {
+        let generation = self.generation.load();
+        let now = self.ledger.clock.now();
+        let (peer, request_id) = identity(&Request::new(()), (caller, now), generation.as_deref());
+        let mut record = self.ledger.open_unread((&peer, &request_id), now);
+        record.tls(caller.tls.as_ref());
+        let refusal = Refusal::from(fault);
+        record.refuse(&refusal);
+        record.respond(problem::status(&refusal));
+        record.complete();
+    }
+
     async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
         let now = self.ledger.clock.now();

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tollgate_gate::{CredentialFault, Malformed};
 use tollgate_store::Name;
 
+use crate::filter::Fault;
 use crate::refusal::{Refusal, UpstreamFault};
 
 /// A snapshot comes with a poll.
@@ -70,6 +71,12 @@ pub fn response(refusal: &Refusal, asked: &Asked<'_>) -> Response<Bytes> {
     response
 }
 
+/// The status of that answer.
+#[must_use]
+pub fn status(refusal: &Refusal) -> StatusCode {
+    kind(refusal).status
+}
+
 fn kind(refusal: &Refusal) -> Kind {
     use tollgate_gate::Refusal as Decision;
 
@@ -82,6 +89,11 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Malformed(Malformed::PathTooLong)) => {
             (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
         }
+        Refusal::Malformed(Fault::HeadTooLarge) => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            "Request header fields too large",
+        ),
         Refusal::Decision(Decision::Malformed(_)) | Refusal::Malformed(_) | Refusal::BodyBroken => {
             (
                 StatusCode::BAD_REQUEST,

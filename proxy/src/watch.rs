@@ -13,6 +13,7 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::sync::Notify;
 use tollgate_gate::{Rejected, Snapshot};
+use tollgate_store::MaterialReference;
 use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
 use tollgate_store::document::Entry;
 
@@ -172,16 +173,15 @@ impl Watching {
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
-        gateway
-            .issuers
-            .follow(&snapshot, &self.watch.trust.client());
         let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
+        let places = places.chain(issuers_places(&snapshot));
         self.memory.keeper.fetch_new(places).await;
         let means = Means {
             trust: self.watch.trust.clone(),
             vault: self.memory.keeper.vault().clone(),
             aws: self.memory.aws.clone(),
         };
+        gateway.issuers.follow(&snapshot, &means);
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &means);
         let generation = Arc::new(generation);
@@ -236,6 +236,7 @@ impl Watching {
         if let Some(generation) = &generation {
             let upstreams = generation.snapshot.upstreams();
             let places = upstreams.flat_map(|rule| rule.upstream.places());
+            let places = places.chain(issuers_places(&generation.snapshot));
             self.memory.keeper.fetch_all(places).await;
         }
         self.memory.listening.update(&mut self.watch).await;
@@ -257,6 +258,14 @@ impl Watching {
             standing.answered = Some(now);
         }
     }
+}
+
+/// Where the secrets are that the proxy shows issuers.
+fn issuers_places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
+    snapshot.issuers().filter_map(|rule| {
+        let introspection = rule.issuer.introspection.as_deref()?;
+        Some(introspection.client_secret.reference())
+    })
 }
 
 /// The documents by kind, as they are written.

@@ -32,7 +32,8 @@ mod upgrade;
 pub use authorities::Authorities;
 pub use aws_word::AwsWord;
 pub use duration::{
-    CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait,
+    Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};

@@ -1,10 +1,11 @@
 //! Where certificates, keys and lists of revoked certificates are: never what they are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::text;
 
 const CHARS_MAX: usize = 1_024;
+const FILE_EXAMPLE: &str = "give a file, like \"file:/etc/tollgate/ca.pem\"";
 const EXAMPLE: &str = "write \"file:\" and an absolute path, like \"file:/etc/tollgate/edge.pem\", or the ARN of a secret";
 
 /// Where a proxy reads PEM (RFC 7468): `file:` and an absolute path, or the ARN of a secret of AWS Secrets Manager. What
@@ -57,6 +58,16 @@ impl MaterialReference {
     #[must_use]
     pub fn place(&self) -> &MaterialPlace {
         &self.place
+    }
+
+    /// The file that it stands for, where nothing else can be read; the error says what would be right.
+    pub fn file(&self) -> Result<&Path, String> {
+        match &self.place {
+            MaterialPlace::File(path) => Ok(path),
+            MaterialPlace::Secret { .. } => {
+                Err(format!("a secret can't be read here: {FILE_EXAMPLE}"))
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod check;
 mod claim;
 mod envelope;
+mod introspection;
 mod issuer;
 mod key;
 mod key_set;
@@ -34,6 +35,7 @@ use serde::de::DeserializeOwned;
 pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
+pub use introspection::{ClientAuthentication, INTROSPECTION_CALLS_MAX, Introspection};
 pub use issuer::{
     ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ISSUER_QUOTAS_MAX, Issuer, SignatureAlgorithm,
     TOKEN_TYPES_MAX,

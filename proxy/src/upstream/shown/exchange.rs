@@ -24,8 +24,8 @@ use zeroize::Zeroizing;
 use super::bearer::{Fault, Token};
 use super::credential::secret;
 use super::file::SecretFile;
-use super::oauth::{authorization, encoded, form};
-use crate::service::{ANSWER_MAX, Question};
+use super::oauth::{authorization, form};
+use crate::service::{ANSWER_MAX, Question, encoded};
 use crate::upstream::{Findings, Means};
 
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";

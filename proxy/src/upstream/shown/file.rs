@@ -13,7 +13,7 @@ const BYTES_MAX: u64 = 64 * 1024;
 
 /// What stands in a place, as `read` makes it of its bytes.
 #[derive(Debug)]
-pub(super) struct SecretFile<T> {
+pub(crate) struct SecretFile<T> {
     place: SecretPlace,
     vault: Vault,
     read: fn(&[u8]) -> Result<T, String>,
@@ -30,7 +30,7 @@ struct Look {
 
 impl<T> SecretFile<T> {
     /// Reads a secret. One that can't be used is told, and tried again by [`SecretFile::refresh`].
-    pub(super) fn new(
+    pub(crate) fn new(
         place: &SecretPlace,
         read: fn(&[u8]) -> Result<T, String>,
         vault: &Vault,
@@ -47,13 +47,13 @@ impl<T> SecretFile<T> {
     }
 
     /// What the secret was when it could last be used.
-    pub(super) fn value(&self) -> Option<Arc<T>> {
+    pub(crate) fn value(&self) -> Option<Arc<T>> {
         self.value.load_full()
     }
 
     /// Reads the secret again if it changed; whether there is another value. What can't be used leaves what was read
     /// before, and is told once.
-    pub(super) fn refresh(&self) -> bool {
+    pub(crate) fn refresh(&self) -> bool {
         let reference = self.place.reference();
         let stamp = self.vault.stamp(reference);
         let mut last = self.last();
@@ -73,7 +73,7 @@ impl<T> SecretFile<T> {
         if *last != look {
             if let Some(fault) = look.as_ref().and_then(|look| look.fault.as_ref()) {
                 let (place, is_served) = (&self.place, self.value.load().is_some());
-                tracing::error!(%place, fault, is_served, "a secret for an upstream can't be used: what was read before \
+                tracing::error!(%place, fault, is_served, "a secret that is shown to others can't be used: what was read before \
                      is used on, if anything was");
             }
             *last = look;

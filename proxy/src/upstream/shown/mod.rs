@@ -21,6 +21,9 @@ use tollgate_store::document::UpstreamIdentity;
 use super::{Findings, Means};
 use crate::refusal::UpstreamFault;
 pub use aws_identity::AwsIdentity;
+pub(crate) use credential::{basic, secret};
+pub(crate) use file::SecretFile;
+
 use credential::Credential;
 use identity::{Caller, IdentityHeaders};
 use jwt::Signer;

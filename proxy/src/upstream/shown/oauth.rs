@@ -10,7 +10,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::HeaderValue;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 use tollgate_store::document::OAuthClient;
@@ -20,7 +19,7 @@ use zeroize::Zeroizing;
 use super::bearer::{Fault, Token};
 use super::credential::{basic, secret};
 use super::file::SecretFile;
-use crate::service::Question;
+use crate::service::{Question, encoded};
 use crate::upstream::{Findings, Means};
 
 /// How long the server is not asked again after it failed.
@@ -145,9 +144,4 @@ pub(super) fn form(grant: &str, client: &OAuthClient) -> Zeroizing<String> {
         form.push_str(&encoded(audience.as_str()));
     }
     form
-}
-
-/// Percent-encoded, as in a form.
-pub(super) fn encoded(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string())
 }

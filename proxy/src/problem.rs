@@ -135,11 +135,7 @@ fn kind(refusal: &Refusal) -> Kind {
             "insufficient-scope",
             "Insufficient scope",
         ),
-        Refusal::Throttled => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream-busy",
-            "Upstream busy",
-        ),
+        Refusal::Throttled => upstream_kind(UpstreamFault::Connections),
         Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -272,81 +272,57 @@ fn a_claim_may_name_the_principal_itself() {
     assert_eq!(nobody, "token_subject_unknown");
 }
 
-#[test]
-fn claims_are_decided_as_a_token_that_says_them_and_a_token_by_the_keys_that_are_given() {
-    let entries = world(Signer::ed25519().jwk("k1"), json!({"any_subject": true}));
-    let snapshot = build(&entries);
-    let code = |caller: Caller<'_>, path: &str| {
-        let question = Question {
-            method: "GET",
-            host: "api.example.com",
-            path,
-            caller,
-            address: ADDRESS,
-            at: at(0).wall,
-            requests: 1,
-        };
-        snapshot.simulate(&question, &[]).code
+/// What becomes of `GET` of a path.
+fn decided(snapshot: &Snapshot, caller: Caller<'_>, path: &str) -> &'static str {
+    let question = Question {
+        method: "GET",
+        host: "api.example.com",
+        path,
+        caller,
+        address: ADDRESS,
+        at: at(0).wall,
+        requests: 1,
     };
-    let (login, other) = (name("login"), name("other"));
-    let good = json!({"aud": "orders", "sub": "acme", "scope": "a"}).to_string();
-    assert_eq!(code(Caller::Claims(&login, &good), "/a"), "allowed");
-    assert_eq!(
-        code(Caller::Claims(&login, &good), "/b"),
-        "scope_insufficient"
-    );
-    assert_eq!(
-        code(Caller::Claims(&other, &good), "/a"),
-        "token_issuer_unknown"
-    );
-    for (claims, expected) in [
-        (json!({"aud": "others", "sub": "acme"}), "token_audience"),
-        (json!({"aud": "orders"}), "token_claim_missing"),
-        (
-            json!({"aud": "orders", "sub": "acme", "exp": NOW - 31}),
-            "token_expired",
-        ),
-        (
-            json!({"aud": "orders", "sub": "acme", "iss": "x"}),
-            "token_issuer_unknown",
-        ),
-    ] {
-        let claims = claims.to_string();
-        assert_eq!(
-            code(Caller::Claims(&login, &claims), "/a"),
-            expected,
-            "{claims}"
-        );
-    }
-    assert_eq!(code(Caller::Claims(&login, "x"), "/a"), "token_malformed");
+    snapshot.simulate(&question, &[]).code
+}
 
-    let entries = {
-        let mut entries = world(Signer::ed25519().jwk("k1"), json!({}));
-        entries.pop();
-        let spec = json!({"url": URL, "audiences": ["orders"], "any_subject": true});
-        entries.push(entry("issuer", "login", spec));
-        entries
+#[test]
+fn claims_are_decided_as_a_token_that_says_them() {
+    let snapshot = open(json!({}));
+    let (login, other) = (name("login"), name("other"));
+    let code = |issuer: &Name, claims: &str, path: &str| {
+        decided(&snapshot, Caller::Claims(issuer, claims), path)
     };
-    let snapshot = build(&entries);
+    let good = json!({"aud": "orders", "sub": "acme", "scope": "a"}).to_string();
+
+    assert_eq!(code(&login, &good, "/a"), "allowed");
+    assert_eq!(code(&login, &good, "/b"), "scope_insufficient");
+    assert_eq!(code(&other, &good, "/a"), "token_issuer_unknown");
+    for (more, expected) in [
+        (json!({"aud": "others"}), "token_audience"),
+        (json!({"sub": ""}), "token_claim"),
+        (json!({"exp": NOW - 31}), "token_expired"),
+        (json!({"iss": "x"}), "token_issuer_unknown"),
+    ] {
+        let good = json!({"aud": "orders", "sub": "acme", "scope": "a"});
+        let claims = with(good, more).to_string();
+        assert_eq!(code(&login, &claims, "/a"), expected, "{claims}");
+    }
+    assert_eq!(code(&login, "x", "/a"), "token_malformed");
+}
+
+#[test]
+fn a_token_is_decided_by_the_keys_that_are_given() {
+    let snapshot = remote(json!({}));
     let secret = Secret::new(token("k1"));
-    assert_eq!(
-        snapshot.issuer_named_by(secret.expose()).unwrap().name,
-        login
-    );
-    let keys = |signer: &Signer| GivenKeys(Published::of(&[signer.jwk("k1")]).0);
+    let issuer = snapshot.issuer_named_by(secret.expose()).unwrap();
+    assert_eq!(issuer.name, name("login"));
     for (signer, expected) in [
         (Signer::ed25519(), "allowed"),
         (Signer::p256(), "token_key_unknown"),
     ] {
-        let question = Question {
-            method: "GET",
-            host: "api.example.com",
-            path: "/a",
-            caller: Caller::SignedToken(&secret, &keys(&signer)),
-            address: ADDRESS,
-            at: at(0).wall,
-            requests: 1,
-        };
-        assert_eq!(snapshot.simulate(&question, &[]).code, expected);
+        let keys = GivenKeys(Published::of(&[signer.jwk("k1")]).0);
+        let caller = Caller::SignedToken(&secret, &keys);
+        assert_eq!(decided(&snapshot, caller, "/a"), expected);
     }
 }

@@ -28,6 +28,7 @@ pub use server::Trust;
 use server::{Parts, Server};
 use shelf::Shelf;
 use sources::Sources;
+pub(crate) use sources::read_file;
 pub(crate) use vault::Stamp;
 pub use vault::{Keeper, Vault};
 

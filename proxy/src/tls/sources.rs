@@ -140,7 +140,7 @@ fn content(path: &Path) -> Result<Content, MaterialFault> {
 }
 
 /// What stands in a file of at most so many bytes.
-pub(super) fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
+pub(crate) fn read_file(path: &Path, bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
     let unreadable = |error: std::io::Error| MaterialFault::Unreadable(error.to_string());
     // To open a pipe would wait for somebody who writes.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {

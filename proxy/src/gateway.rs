@@ -11,7 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Admission, Grant, Meter, Now, Presented, Principal, Target};
+use tollgate_gate::{Admission, Arrival, Grant, Meter, Now, Presented, Principal, Target};
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -118,7 +118,18 @@ impl Gateway {
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
         record.grant(&grant);
-        let admission = self.meter.admit(&grant, peer.client, now)?;
+        let admission = match &generation.counters {
+            None => self.meter.admit(&grant, peer.client, now)?,
+            Some(counters) => {
+                let arrival = Arrival {
+                    grant: &grant,
+                    address: peer.client,
+                    now,
+                };
+                // By itself, so that requests that need no counters are not larger for it.
+                Box::pin(counters.admit(&self.meter, &arrival)).await?
+            }
+        };
         record.admission(&admission);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);

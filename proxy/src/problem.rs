@@ -108,6 +108,11 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
+        Refusal::Decision(Decision::CountersUnreachable) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "quota-unknown",
+            "Quota unknown",
+        ),
         Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
             (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
         }
@@ -174,6 +179,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             "the proxy can't tell yet whether the token is good".into()
         }
         Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
+        Refusal::Decision(Decision::CountersUnreachable) => {
+            "the proxy can't tell yet whether a quota has room: try again".into()
+        }
         other => other.to_string().into(),
     }
 }
@@ -205,7 +213,8 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded) | Refusal::Throttled => {
+        Refusal::Decision(Decision::Overloaded | Decision::CountersUnreachable)
+        | Refusal::Throttled => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
         Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
@@ -386,6 +395,7 @@ mod tests {
             (Refusal::BodyStalled, 408),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
+            (tollgate_gate::Refusal::CountersUnreachable.into(), 503),
             (Refusal::NotReady, 503),
             (Refusal::Throttled, 503),
             (UpstreamFault::Connect.into(), 502),

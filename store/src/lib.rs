@@ -6,6 +6,7 @@
 
 mod authorities;
 pub mod backend;
+mod counter_url;
 pub mod document;
 mod duration;
 mod field_name;
@@ -28,8 +29,10 @@ pub mod token;
 mod upgrade;
 
 pub use authorities::Authorities;
+pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
-    CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait, Timeout, duration_within,
+    CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod, ThrottleWait, Timeout,
+    duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, SecureUrl, TokenType};

@@ -73,7 +73,9 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
             request(question)
         ),
         Refusal::OverQuota(over) => over_quota(question, &who, over),
-        Refusal::Overloaded | Refusal::IssuerUnready { .. } => refusal.to_string(),
+        Refusal::Overloaded | Refusal::CountersUnreachable | Refusal::IssuerUnready { .. } => {
+            refusal.to_string()
+        }
     }
 }
 

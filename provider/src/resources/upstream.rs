@@ -211,7 +211,7 @@ fn check_file(text: &str) -> Result<(), String> {
     MaterialReference::parse(text)?.file().map(drop)
 }
 
-fn check_authorities(text: &str) -> Result<(), String> {
+pub(super) fn check_authorities(text: &str) -> Result<(), String> {
     let authorities = Authorities::parse(text)?;
     let file = authorities.reference().map(MaterialReference::file);
     file.transpose().map(drop)

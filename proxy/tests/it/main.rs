@@ -11,6 +11,7 @@ mod balance;
 mod client_certificates;
 mod commands;
 mod corpora;
+mod counters;
 mod decisions;
 mod explain;
 mod floods;

@@ -209,6 +209,9 @@ impl Counter {
             let Some(state) = self.state(policy) else {
                 continue;
             };
+            if !is_decided {
+                state.advance(&policy.measure, weight.now);
+            }
             admission
                 .under_way
                 .0

@@ -104,6 +104,17 @@ impl State {
         }
     }
 
+    /// Forgets what has had its time. Whoever charges what was not asked before has to.
+    pub(super) fn advance(&mut self, measure: &Measure, now: Now) {
+        match (self, measure) {
+            (Self::Strict(ring), _) => ring.advance(now.monotonic),
+            (Self::Calendar(tally), Measure::Calendar { zone, .. }) => {
+                tally.advance(zone, now.wall)
+            }
+            _ => {}
+        }
+    }
+
     /// Charges a request that fits. What is returned must be held until its end.
     pub(super) fn charge(&mut self, measure: &Measure, weight: Weight) -> Option<Hold> {
         let Weight {

@@ -44,6 +44,13 @@ impl Fleet {
         }
     }
 
+    /// The same, once all have reached their store.
+    async fn start_counting(size: usize, counters: Value, quota: Value) -> Self {
+        let fleet = Self::start(size, counters, quota).await;
+        fleet.all_are(1.0).await;
+        fleet
+    }
+
     fn client(&self, proxy: usize) -> Client {
         Client::new(&self.proxies[proxy % self.proxies.len()]).bearing(&self.counted)
     }
@@ -98,7 +105,7 @@ fn remaining(reply: &crate::support::Reply) -> u32 {
 async fn ten_proxies_admit_ten_of_a_crowd_and_tell_each_how_it_stands() {
     let server = RedisServer::start();
     let quota = json!({"limits": [{"requests": 10, "per": "1m"}]});
-    let fleet = Fleet::start(FLEET, counters(&server), quota).await;
+    let fleet = Fleet::start_counting(FLEET, counters(&server), quota).await;
 
     let asking = (0..100).map(async |number| fleet.client(number).get("/v1/orders").await);
     let replies = join_all(asking).await;
@@ -129,7 +136,7 @@ async fn ten_proxies_admit_ten_of_a_crowd_and_tell_each_how_it_stands() {
 #[tokio::test]
 async fn a_client_that_goes_from_proxy_to_proxy_has_one_count() {
     let server = RedisServer::start();
-    let fleet = Fleet::start(3, counters(&server), per_hour(6)).await;
+    let fleet = Fleet::start_counting(3, counters(&server), per_hour(6)).await;
 
     for number in 0..6 {
         let reply = fleet.client(number).get("/v1/orders").await;
@@ -148,7 +155,7 @@ async fn a_client_that_goes_from_proxy_to_proxy_has_one_count() {
 #[tokio::test]
 async fn without_its_store_each_proxy_admits_its_share_and_the_store_learns_of_it() {
     let mut server = RedisServer::start();
-    let fleet = Fleet::start(2, counters(&server), per_hour(8)).await;
+    let fleet = Fleet::start_counting(2, counters(&server), per_hour(8)).await;
     assert_eq!(fleet.client(0).get("/v1/orders").await.status, 200);
 
     server.stop();
@@ -171,8 +178,8 @@ async fn without_its_store_each_proxy_admits_its_share_and_the_store_learns_of_i
 #[tokio::test]
 async fn a_store_that_hangs_is_not_waited_for_by_more_than_a_few_requests() {
     let server = RedisServer::start();
-    let declared = json!({"url": server.url(), "timeout": "20ms"});
-    let fleet = Fleet::start(1, declared, per_hour(1_000)).await;
+    let declared = json!({"url": server.url(), "timeout": "200ms"});
+    let fleet = Fleet::start_counting(1, declared, per_hour(1_000)).await;
     server.freeze();
 
     for _ in 0..50 {
@@ -200,7 +207,7 @@ async fn a_quota_says_what_becomes_of_requests_without_the_store() {
         let mut server = RedisServer::start();
         let mut quota = per_hour(1);
         quota["on_counter_failure"] = json!(mode);
-        let fleet = Fleet::start(1, counters(&server), quota).await;
+        let fleet = Fleet::start_counting(1, counters(&server), quota).await;
         assert_eq!(fleet.client(0).get("/v1/orders").await.status, 200);
         assert_eq!(fleet.client(0).get("/v1/orders").await.status, 429);
 
@@ -221,7 +228,7 @@ async fn a_quota_says_what_becomes_of_requests_without_the_store() {
 #[tokio::test]
 async fn a_store_that_is_killed_and_restarted_under_load_costs_no_more_than_the_shares() {
     let mut server = RedisServer::start();
-    let fleet = Fleet::start(4, counters(&server), per_hour(40)).await;
+    let fleet = Fleet::start_counting(4, counters(&server), per_hour(40)).await;
     let mut admitted = 0;
     for round in 0..12 {
         match round {
@@ -247,7 +254,7 @@ async fn a_store_that_is_killed_and_restarted_under_load_costs_no_more_than_the_
 #[tokio::test]
 async fn a_large_limit_is_lent_and_never_exceeded() {
     let server = RedisServer::start();
-    let fleet = Fleet::start(3, counters(&server), per_hour(1_200)).await;
+    let fleet = Fleet::start_counting(3, counters(&server), per_hour(1_200)).await;
     let mut admitted = 0;
     for _ in 0..15 {
         admitted += fleet.crowd(90).await.get(&200).copied().unwrap_or_default();

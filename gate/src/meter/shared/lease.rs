@@ -18,6 +18,9 @@ const LEASE_PART: u32 = 50;
 /// How much is lent at first, once two requests came within a lease's time.
 const LEASE_FIRST: u32 = 4;
 
+/// How long an answer may take: the longest that a request may wait for its store.
+const ASK_MAX: Duration = Duration::from_secs(1);
+
 /// What was lent of the limits of one quota, to one subject.
 #[derive(Debug, Default)]
 pub(in crate::meter) struct Leases(Option<Box<SmallVec<[Lease; 1]>>>);
@@ -33,6 +36,8 @@ struct Lease {
     until: Duration,
     /// The store's name for that cell.
     at: u64,
+    /// Until when another request has asked for one: a crowd borrows no more than one request.
+    asked_until: Duration,
     /// What was left of one before it.
     owed: Option<Returned>,
     /// What the store had left, and when there is more.
@@ -91,7 +96,7 @@ impl Leases {
         };
         let is_over = now >= lease.until;
         let spent = lease.size.saturating_sub(lease.left);
-        if let Some(most) = lease_max(demand.rate) {
+        if let Some(most) = lease_max(demand.rate).filter(|_| now >= lease.asked_until) {
             // Who spends all of it in time is lent twice as much, who does not what was spent.
             let wanted = if is_over {
                 spent
@@ -99,6 +104,9 @@ impl Leases {
                 lease.size.saturating_mul(2).max(LEASE_FIRST)
             };
             demand.lease_max = wanted.min(most);
+            if demand.lease_max > 0 {
+                lease.asked_until = now.saturating_add(ASK_MAX);
+            }
         }
         demand.returned = lease.owed.take();
         if is_over && demand.returned.is_none() {
@@ -129,6 +137,9 @@ impl Leases {
             let left = lease.returned();
             lease.owed = lease.owed.take().or(left);
             lease.size = 0;
+        }
+        if demand.lease_max > 0 {
+            lease.asked_until = Duration::ZERO;
         }
         lease.at = found.leased_at;
         lease.left = lease
@@ -173,6 +184,7 @@ impl Lease {
             size: 0,
             until: Duration::ZERO,
             at: 0,
+            asked_until: Duration::ZERO,
             owed: None,
             remaining: 0,
             more_at: Duration::ZERO,

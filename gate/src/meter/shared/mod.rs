@@ -240,7 +240,7 @@ impl Meter {
 struct Verdict {
     /// Of limits that refuse the request, the one to wait for longest.
     over: Option<OverQuota>,
-    /// Limits that would, by the places of their quotas, which only measure.
+    /// Limits that would, by the places of their quotas, which only measure; of several of a quota the last counts.
     exceeded: Vec<(usize, Arc<Policy>)>,
     /// What is left of each limit.
     rests: Vec<Option<Rest>>,

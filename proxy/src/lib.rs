@@ -37,6 +37,7 @@ pub mod record;
 pub mod refusal;
 pub mod response_body;
 pub mod serve;
+mod service;
 pub mod status;
 mod thread;
 pub mod tls;

@@ -57,6 +57,7 @@ pub struct Metrics {
     retries_refused: Family<RefusedLabels, Counter>,
     targets_up: Family<TargetLabels, Gauge>,
     target_requests: Family<TargetLabels, Gauge>,
+    target_connections: Family<TargetLabels, Gauge>,
     polls: Family<PollLabels, Counter>,
     documents: Family<KindLabels, Gauge>,
     rejected: Family<RejectedLabels, Gauge>,
@@ -107,6 +108,7 @@ impl Default for Metrics {
             retries_refused: Family::default(),
             targets_up: Family::default(),
             target_requests: Family::default(),
+            target_connections: Family::default(),
             polls: Family::default(),
             documents: Family::default(),
             rejected: Family::default(),
@@ -180,6 +182,11 @@ impl Metrics {
             "upstream_target_requests_in_flight",
             "Requests that are on their way to a target or being answered",
             self.target_requests.clone(),
+        );
+        registry.register(
+            "upstream_target_connections",
+            "Connections to a target, those of its health checks not counted",
+            self.target_connections.clone(),
         );
         registry.register(
             "connections",
@@ -314,6 +321,7 @@ impl Metrics {
     pub fn targets<'t>(&self, targets: impl Iterator<Item = (&'t Name, TargetState<'t>)>) {
         self.targets_up.clear();
         self.target_requests.clear();
+        self.target_connections.clear();
         for (upstream, state) in targets.take(TARGET_SERIES_MAX) {
             let labels = TargetLabels {
                 upstream: upstream.as_str().to_owned(),
@@ -323,6 +331,8 @@ impl Metrics {
             is_up.set(i64::from(state.is_up));
             let in_flight = self.target_requests.get_or_create(&labels);
             in_flight.set(signed(state.in_flight));
+            let connections = self.target_connections.get_or_create(&labels);
+            connections.set(signed(state.connections));
         }
     }
 

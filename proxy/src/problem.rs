@@ -149,6 +149,11 @@ fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static st
         | UpstreamFault::Protocol
         | UpstreamFault::Identity
         | UpstreamFault::Credential => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        UpstreamFault::Connections => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream-busy",
+            "Upstream busy",
+        ),
         UpstreamFault::ConnectTimeout
         | UpstreamFault::ResponseTimeout
         | UpstreamFault::Deadline => (
@@ -214,7 +219,8 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
         Refusal::Decision(Decision::Overloaded | Decision::CountersUnreachable)
-        | Refusal::Throttled => {
+        | Refusal::Throttled
+        | Refusal::Upstream(UpstreamFault::Connections) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
         Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
@@ -398,6 +404,7 @@ mod tests {
             (tollgate_gate::Refusal::CountersUnreachable.into(), 503),
             (Refusal::NotReady, 503),
             (Refusal::Throttled, 503),
+            (UpstreamFault::Connections.into(), 503),
             (UpstreamFault::Connect.into(), 502),
             (UpstreamFault::Tls.into(), 502),
             (UpstreamFault::Reset.into(), 502),
@@ -419,6 +426,7 @@ mod tests {
             tollgate_gate::Refusal::Overloaded.into(),
             Refusal::NotReady,
             Refusal::Throttled,
+            UpstreamFault::Connections.into(),
         ] {
             assert!(header(&answer(refusal), "retry-after").is_some());
         }

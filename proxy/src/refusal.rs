@@ -51,6 +51,9 @@ pub enum UpstreamFault {
     /// No connection in time.
     #[error("the upstream can't be reached in time")]
     ConnectTimeout,
+    /// There are as many connections as may be, and none was free in time.
+    #[error("the upstream has too many connections: try again")]
+    Connections,
     /// TLS failed: a certificate that is not what it should be, on either side, or none that could be read.
     #[error("the upstream can't be reached safely")]
     Tls,
@@ -128,6 +131,7 @@ impl UpstreamFault {
         match self {
             Self::Connect => "upstream_connect",
             Self::ConnectTimeout => "upstream_connect_timeout",
+            Self::Connections => "upstream_connections",
             Self::Tls => "upstream_tls",
             Self::ResponseTimeout => "upstream_timeout",
             Self::Deadline => "upstream_deadline",

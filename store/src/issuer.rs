@@ -1,11 +1,9 @@
-//! What an issuer of tokens is told by: its address, its keys, and what its tokens say.
+//! What an issuer of tokens is told by: its keys, and what its tokens say.
 
 use std::time::Duration;
 
-use crate::network::{is_loopback, names_link_local};
 use crate::text;
 
-const URL_CHARS_MAX: usize = 500;
 const AUDIENCE_CHARS_MAX: usize = 500;
 const CLAIM_CHARS_MAX: usize = 200;
 const TOKEN_TYPE_CHARS_MAX: usize = 100;
@@ -14,121 +12,6 @@ const VALUE_CHARS_MAX: usize = 255;
 pub(crate) const KEYS_CHARS_MAX: usize = 32 * 1_024;
 /// What JSON Web Keys hold that nobody else may know (RFC 7518, section 6).
 const PRIVATE_MEMBERS: [&str; 2] = ["d", "k"];
-
-/// The URL of an issuer or of its keys: `https`, or `http` on this machine's own address.
-///
-/// Link-local addresses are refused: a cloud's metadata service answers there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecureUrl {
-    text: String,
-    is_encrypted: bool,
-    host: String,
-    port: u16,
-    path: String,
-    has_query: bool,
-}
-text!(SecureUrl);
-
-impl SecureUrl {
-    /// Reads a URL; the error says what would be right.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let example = "write it like \"https://login.example.com/\"";
-        if text.chars().count() > URL_CHARS_MAX {
-            return Err(format!(
-                "it is too long: at most {URL_CHARS_MAX} characters are allowed"
-            ));
-        }
-        let url = url::Url::parse(text)
-            .map_err(|error| format!("{text:?} is not a URL ({error}): {example}"))?;
-        let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
-            return Err(format!("{text:?} names no host: {example}"));
-        };
-        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-            return Err(format!(
-                "it must hold no credentials and no fragment: {example}"
-            ));
-        }
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&host) => {}
-            "http" => {
-                return Err(format!(
-                    "{text:?} is not encrypted, so that anybody on the way could give keys of his own: {example}; \
-                     \"http\" is for 127.0.0.1 and localhost alone"
-                ));
-            }
-            other => return Err(format!("{other:?} can't be spoken to an issuer: {example}")),
-        }
-        if port == 0 || names_link_local(&host) {
-            return Err(format!(
-                "{text:?} can't be an issuer's: at a link-local address a cloud's metadata service answers, and at \
-                 port 0 nobody does; {example}"
-            ));
-        }
-        let query = url.query().map(|query| format!("?{query}"));
-        Ok(Self {
-            text: text.to_owned(),
-            is_encrypted: url.scheme() == "https",
-            host: host.to_string(),
-            port,
-            path: format!("{}{}", url.path(), query.as_deref().unwrap_or_default()),
-            has_query: query.is_some(),
-        })
-    }
-
-    /// Whether it is spoken to by TLS.
-    #[must_use]
-    pub fn is_encrypted(&self) -> bool {
-        self.is_encrypted
-    }
-
-    /// The host, an IPv6 address in brackets.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The host, and the port where it is not the usual one.
-    #[must_use]
-    pub fn authority(&self) -> String {
-        let usual = if self.is_encrypted { 443 } else { 80 };
-        if self.port == usual {
-            self.host.clone()
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-
-    /// The same place with another path, which starts with `/` and has no query.
-    #[must_use]
-    pub fn with_path(&self, path: &str) -> Self {
-        let scheme = if self.is_encrypted { "https" } else { "http" };
-        Self {
-            text: format!("{scheme}://{}{path}", self.authority()),
-            path: path.to_owned(),
-            has_query: false,
-            ..self.clone()
-        }
-    }
-
-    /// The path and the query, as they are asked for.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Whether it has a query.
-    #[must_use]
-    pub fn has_query(&self) -> bool {
-        self.has_query
-    }
-}
 
 /// Declares a text of printable characters without more structure.
 macro_rules! plain {
@@ -283,46 +166,6 @@ impl ClockSkew {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_issuer_is_encrypted_or_on_this_machine() {
-        for text in [
-            "https://login.example.com",
-            "https://login.example.com:8443/realms/main",
-            "http://127.0.0.1:9000/",
-            "http://localhost:9000",
-            "http://[::1]:80/",
-        ] {
-            assert!(SecureUrl::parse(text).is_ok(), "{text:?}");
-        }
-        for text in [
-            "http://login.example.com",
-            "http://localhost.example.com",
-            "https://user@login.example.com",
-            "https://login.example.com/#top",
-            "ftp://127.0.0.1",
-            "login.example.com",
-            "",
-        ] {
-            assert!(SecureUrl::parse(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_metadata_service_is_no_issuer() {
-        for text in [
-            "https://169.254.169.254/",
-            "https://[fd00:ec2::254]/",
-            "https://[::ffff:169.254.169.254]/",
-            "https://2852039166/",
-            "https://0.0.0.0/",
-        ] {
-            assert!(
-                SecureUrl::parse(text).unwrap_err().contains("link-local"),
-                "{text:?}"
-            );
-        }
-    }
 
     #[test]
     fn a_type_is_the_same_in_any_case_and_with_its_media_type() {

@@ -35,7 +35,7 @@ pub use duration::{
     duration_within,
 };
 pub use field_name::{FieldName, Identifier};
-pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, SecureUrl, TokenType};
+pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};

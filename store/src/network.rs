@@ -201,6 +201,13 @@ impl TargetUrl {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether another spelling leads to the same place.
+    #[must_use]
+    pub fn leads_to_same(&self, other: &Self) -> bool {
+        let place = |url: &Self| (url.encrypted, url.port);
+        place(self) == place(other) && self.host == other.host
+    }
 }
 
 /// Whether a URL's host is this machine by itself, so that nobody on the way hears what is said.

@@ -220,6 +220,8 @@ resource "tollgate_upstream" "it" {
   name        = "orders"
   description = "The orders API."
   targets     = ["http://orders-1.internal:8080", "https://orders-2.internal"]
+  target_weights  = { "https://orders-2.internal" = 3 }
+  connections_max = 100
   protocol    = "http/1.1"
   tls = {
     ca          = "file:/etc/tollgate/ca.pem"

@@ -2,12 +2,15 @@ resource "tollgate_upstream" "orders" {
   name        = "orders"
   description = "The orders API."
   targets     = ["http://orders-1.internal:8080", "http://orders-2.internal:8080"]
-  balance     = "least_requests"
-  health      = { path = "/healthz", interval = "5s", timeout = "1s" }
-  slow_start  = "30s"
-  timeouts    = { connect = "1s", response = "10s", request = "1m" }
-  retries     = { attempts = 1, on = ["reset", "503"] }
-  throttle    = { limit_max = 200 }
+  # The second is a larger machine.
+  target_weights  = { "http://orders-2.internal:8080" = 3 }
+  connections_max = 200
+  balance         = "least_requests"
+  health          = { path = "/healthz", interval = "5s", timeout = "1s" }
+  slow_start      = "30s"
+  timeouts        = { connect = "1s", response = "10s", request = "1m" }
+  retries         = { attempts = 1, on = ["reset", "503"] }
+  throttle        = { limit_max = 200 }
 
   # What takes its place is made first, and what names it changes over: an upstream that is still named can't go.
   lifecycle {

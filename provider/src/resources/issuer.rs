@@ -4,7 +4,7 @@ use tollgate_store::document::{
     ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ISSUER_QUOTAS_MAX, Kind, SignatureAlgorithm,
     TOKEN_TYPES_MAX,
 };
-use tollgate_store::{Audience, ClaimName, ClockSkew, InlineKeys, Name, SecureUrl, TokenType};
+use tollgate_store::{Audience, ClaimName, ClockSkew, InlineKeys, Name, ServiceUrl, TokenType};
 
 use super::{description, force_destroy, name, names};
 use crate::resource::Resource;
@@ -43,14 +43,14 @@ impl Resource for Issuer {
 fn verification() -> [Attribute; 7] {
     [
         Attribute::required("url", Type::String)
-            .check(SecureUrl::parse)
+            .check(ServiceUrl::parse)
             .describe(
                 "What its tokens say in `iss`, to the letter: an `https` URL, or an `http` one of `127.0.0.1` or \
                  `localhost`. Each proxy finds its keys by its metadata (OpenID Connect Discovery, then RFC 8414), \
                  which must name the same URL; redirects are not followed.",
             ),
         Attribute::optional("jwks_url", Type::String)
-            .check(SecureUrl::parse)
+            .check(ServiceUrl::parse)
             .describe(
                 "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says. Keys are fetched \
                  again before they are old, which their `Cache-Control` says within 5 minutes and 24 hours; while \

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Kind, Protocol, RETRY_CAUSES_MAX,
-    RetryCause, TARGETS_MAX,
+    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, CONNECTIONS_MAX, Kind, Protocol,
+    RETRY_CAUSES_MAX, RetryCause, TARGET_WEIGHT_MAX, TARGETS_MAX,
 };
 use tollgate_store::{
     Authorities, CheckInterval, CheckPath, MaterialReference, ServerName, TargetUrl, Timeout,
@@ -31,18 +31,10 @@ impl Resource for Upstream {
     fn schema(&self) -> Schema {
         Schema {
             description: "Servers that answer the same requests.",
-            attributes: [
-                name(),
-                description(),
-                Attribute::required("targets", Type::list_of_strings())
-                    .check_meaning(TargetUrl::parse, |target| {
-                        (target.encrypted(), target.host().to_owned(), target.port())
-                    })
-                    .at_most(TARGETS_MAX)
-                    .describe(
-                        "Where it answers, 1 to 64 targets: a scheme, a host and a port, like \
-                         `https://orders.internal:8443`.",
-                    ),
+            attributes: [name(), description()]
+                .into_iter()
+                .chain(targets())
+                .chain([
                 Attribute::optional("protocol", Type::String)
                     .check(parse_protocol)
                     .describe(
@@ -80,17 +72,45 @@ impl Resource for Upstream {
                     .describe(
                         "What is sent again, to another target where there is one: requests without a body by `GET`, \
                          `HEAD`, `OPTIONS`, `PUT` or `DELETE` that failed before an answer came. At most a fifth of \
-                         the requests to this upstream are. Nothing where left out; a request that no connection \
+                         the requests of ten seconds are, and ten of them in any case. Nothing where left out; a request that no connection \
                          could be made for is always tried with two other targets.",
                     ),
                 throttle(),
-            ]
-            .into_iter()
+            ])
             .chain(shown::attributes())
             .chain([force_destroy()])
             .collect(),
         }
     }
+}
+
+fn targets() -> [Attribute; 3] {
+    [
+                Attribute::required("targets", Type::list_of_strings())
+                    .check_meaning(TargetUrl::parse, |target| {
+                        (target.encrypted(), target.host().to_owned(), target.port())
+                    })
+                    .at_most(TARGETS_MAX)
+                    .describe(
+                        "Where it answers, 1 to 64 targets: a scheme, a host and a port, like \
+                         `https://orders.internal:8443`.",
+                    ),
+                Attribute::optional("target_weights", Type::Map(Box::new(Type::Number)))
+                    .check_keys(|url| TargetUrl::parse(url).map(drop))
+                    .bounds(1..=TARGET_WEIGHT_MAX)
+                    .at_most(TARGETS_MAX)
+                    .describe(
+                        "How many requests targets get in proportion to others, by their URLs, 1 to 100 each, like \
+                         `{ \"https://orders.internal:8443\" = 3 }`. A target that is left out weighs 1.",
+                    ),
+                Attribute::optional("connections_max", Type::Number)
+                    .bounds(1..=CONNECTIONS_MAX)
+                    .describe(
+                        "The most connections that each proxy has open to each target, 1 to 100,000; health checks \
+                         come on top. Where all targets have that many, a request waits for one for as long as for a \
+                         connection (`timeouts.connect`), and is answered 503 then. Any number where left out.",
+                    ),
+    ]
 }
 
 fn tls() -> [Attribute; 3] {

@@ -82,6 +82,8 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("hold a colon")
                     || detail.contains("shows a credential of its own")
                     || detail.contains("has no query here")
+                    || detail.contains("is none of the targets")
+                    || detail.contains("is there twice")
             );
             for other in terraform.attributes(sample.resource) {
                 let is_given = other.required || other.optional;

@@ -264,6 +264,8 @@ pub(crate) fn upstream() -> Sample {
             "name": "orders",
             "description": "The orders API.",
             "targets": ["http://b.internal:8080", "https://a.internal"],
+            "target_weights": {"https://a.internal": 3},
+            "connections_max": 100,
             "protocol": "h2",
             "tls": {
                 "ca": "file:/etc/tollgate/ca.pem",

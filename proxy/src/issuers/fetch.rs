@@ -1,33 +1,20 @@
-//! How an issuer's metadata and keys are fetched: by a connection of their own, in time, and from nowhere else.
+//! How an issuer's metadata and keys are fetched, and read.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::HeaderMap;
+use http::header::CACHE_CONTROL;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use serde::Deserialize;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_util::either::Either;
 use tollgate_gate::JsonWebKeys;
-use tollgate_store::{SecureUrl, is_link_local};
+use tollgate_store::ServiceUrl;
+
+use crate::service::{self, Question, ServiceFault};
 
 /// How long one document may take, from the name to the last byte.
-pub(super) const FETCH_MAX: Duration = Duration::from_secs(5);
-/// The most that a document may hold.
-const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-const AGENT: HeaderValue = HeaderValue::from_static("tollgate-proxy (keys of an issuer)");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const FETCH_MAX: Duration = service::ANSWER_MAX;
 /// Where metadata is: below the issuer (`OpenID` Connect Discovery 1.0, section 4), or between its host and its path
 /// (RFC 8414, section 3).
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -36,26 +23,12 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchFault {
-    #[error("{url} did not answer within {} s", FETCH_MAX.as_secs())]
-    TooLate { url: SecureUrl },
-    #[error("{0} leads nowhere: {1}")]
-    Name(SecureUrl, io::Error),
-    #[error(
-        "{0} leads to a link-local address, or from \"http\" to another machine, where no keys are taken from"
-    )]
-    Forbidden(SecureUrl),
-    #[error("{0} can't be reached: {1}")]
-    Connect(SecureUrl, io::Error),
-    #[error("{0} is spoken to in vain: {1}")]
-    Http(SecureUrl, hyper::Error),
-    #[error("{0} answers {1}; it must be 200, and redirects are not followed")]
-    Status(SecureUrl, StatusCode),
-    #[error("the answer of {0} breaks off, or is longer than 1 MiB")]
-    Body(SecureUrl),
+    #[error("{0}: {1}")]
+    Service(ServiceUrl, ServiceFault),
     #[error("the answer of {0} is no metadata of an issuer: {1}")]
-    Metadata(SecureUrl, String),
+    Metadata(ServiceUrl, String),
     #[error("the answer of {0} is of no use: {1}")]
-    Keys(SecureUrl, String),
+    Keys(ServiceUrl, String),
 }
 
 /// What an issuer says of itself, as far as it matters here.
@@ -67,8 +40,8 @@ struct Metadata {
 
 /// An issuer's keys, and for how long they may be taken for current, where that is said.
 pub(super) async fn keys(
-    issuer: &SecureUrl,
-    jwks_url: Option<&SecureUrl>,
+    issuer: &ServiceUrl,
+    jwks_url: Option<&ServiceUrl>,
     tls: &Arc<ClientConfig>,
 ) -> Result<(JsonWebKeys, Option<Duration>), FetchFault> {
     let url = match jwks_url {
@@ -81,11 +54,14 @@ pub(super) async fn keys(
 }
 
 /// Where an issuer's metadata says that its keys are.
-async fn discovered(issuer: &SecureUrl, tls: &Arc<ClientConfig>) -> Result<SecureUrl, FetchFault> {
+async fn discovered(
+    issuer: &ServiceUrl,
+    tls: &Arc<ClientConfig>,
+) -> Result<ServiceUrl, FetchFault> {
     let [openid, oauth] = metadata_urls(issuer);
     let (url, body) = match get(&openid, tls).await {
         Ok((_, body)) => (openid, body),
-        Err(FetchFault::Status(..)) => {
+        Err(FetchFault::Service(_, ServiceFault::Status(_))) => {
             let (_, body) = get(&oauth, tls).await?;
             (oauth, body)
         }
@@ -101,98 +77,21 @@ async fn discovered(issuer: &SecureUrl, tls: &Arc<ClientConfig>) -> Result<Secur
             issuer.as_str()
         )));
     }
-    SecureUrl::parse(&metadata.jwks_uri).map_err(|why| unfit(format!("jwks_uri: {why}")))
+    ServiceUrl::parse(&metadata.jwks_uri).map_err(|why| unfit(format!("jwks_uri: {why}")))
 }
 
-fn metadata_urls(issuer: &SecureUrl) -> [SecureUrl; 2] {
-    let path = issuer.path().trim_end_matches('/');
+fn metadata_urls(issuer: &ServiceUrl) -> [ServiceUrl; 2] {
+    let path = issuer.path_and_query().trim_end_matches('/');
     [
         issuer.with_path(&format!("{path}{OPENID}")),
         issuer.with_path(&format!("{OAUTH}{path}")),
     ]
 }
 
-async fn get(url: &SecureUrl, tls: &Arc<ClientConfig>) -> Result<(HeaderMap, Bytes), FetchFault> {
-    let answer = tokio::time::timeout(FETCH_MAX, exchange(url, tls)).await;
-    answer.map_err(|_| FetchFault::TooLate { url: url.clone() })?
-}
-
-async fn exchange(
-    url: &SecureUrl,
-    tls: &Arc<ClientConfig>,
-) -> Result<(HeaderMap, Bytes), FetchFault> {
-    let stream = connect(url, tls).await?;
-    let failed = |error| FetchFault::Http(url.clone(), error);
-    let mut builder = http1::Builder::new();
-    builder
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    let (mut sender, connection) = builder
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(failed)?;
-    let exchange = async {
-        let answer = sender.send_request(request(url)).await.map_err(failed)?;
-        let (head, body) = answer.into_parts();
-        if head.status != StatusCode::OK {
-            return Err(FetchFault::Status(url.clone(), head.status));
-        }
-        let body = Limited::new(body, DOCUMENT_BYTES_MAX).collect().await;
-        let body = body.map_err(|_| FetchFault::Body(url.clone()))?;
-        Ok((head.headers, body.to_bytes()))
-    };
-    // The connection ends with the exchange, whatever becomes of that.
-    tokio::pin!(exchange, connection);
-    tokio::select! {
-        biased;
-        answer = &mut exchange => answer,
-        ended = &mut connection => {
-            ended.map_err(failed)?;
-            exchange.await
-        }
-    }
-}
-
-fn request(url: &SecureUrl) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
-    // A URL that was read holds nothing that these could not.
-    if let Ok(path) = url.path().parse() {
-        *request.uri_mut() = path;
-    }
-    let headers = request.headers_mut();
-    if let Ok(host) = HeaderValue::try_from(url.authority()) {
-        headers.insert(HOST, host);
-    }
-    headers.insert(USER_AGENT, AGENT);
-    headers.insert(ACCEPT, JSON);
-    request
-}
-
-type Stream = Either<TcpStream, Box<tokio_rustls::client::TlsStream<TcpStream>>>;
-
-async fn connect(url: &SecureUrl, tls: &Arc<ClientConfig>) -> Result<Stream, FetchFault> {
-    let failed = |error| FetchFault::Connect(url.clone(), error);
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
-    let addresses = tokio::net::lookup_host((host, url.port())).await;
-    let addresses = addresses.map_err(|error| FetchFault::Name(url.clone(), error))?;
-    // Whoever has the name may let it lead anywhere.
-    let may_be = |address: &SocketAddr| {
-        !is_link_local(address.ip()) && (url.is_encrypted() || address.ip().is_loopback())
-    };
-    let addresses: Vec<_> = addresses.filter(may_be).collect();
-    if addresses.is_empty() {
-        return Err(FetchFault::Forbidden(url.clone()));
-    }
-    let tcp = TcpStream::connect(addresses.as_slice())
-        .await
-        .map_err(failed)?;
-    if !url.is_encrypted() {
-        return Ok(Either::Left(tcp));
-    }
-    let name = ServerName::try_from(host.to_owned());
-    let name = name.map_err(|error| failed(io::Error::other(error)))?;
-    let tls = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
-    Ok(Either::Right(Box::new(tls.map_err(failed)?)))
+async fn get(url: &ServiceUrl, tls: &Arc<ClientConfig>) -> Result<(HeaderMap, Bytes), FetchFault> {
+    let answer = Question::get().ask(url, tls).await;
+    let answer = answer.map_err(|fault| FetchFault::Service(url.clone(), fault))?;
+    Ok((answer.headers, answer.body))
 }
 
 /// For how long an answer says that it is current (RFC 9111, section 5.2.2.1).
@@ -211,12 +110,14 @@ fn lifetime(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]
     fn metadata_is_below_the_issuer_or_before_its_path() {
         let urls = |issuer: &str| {
-            let urls = metadata_urls(&SecureUrl::parse(issuer).unwrap());
+            let urls = metadata_urls(&ServiceUrl::parse(issuer).unwrap());
             urls.map(|url| url.to_string())
         };
 

@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tollgate_gate::{IssuerKeys, IssuerRule, JsonWebKeys, Snapshot};
-use tollgate_store::{Name, SecureUrl};
+use tollgate_store::{Name, ServiceUrl};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -53,8 +53,8 @@ struct Kept {
 #[derive(Debug)]
 struct Issuer {
     name: Name,
-    url: SecureUrl,
-    jwks_url: Option<SecureUrl>,
+    url: ServiceUrl,
+    jwks_url: Option<ServiceUrl>,
     tls: Arc<ClientConfig>,
     fetched: ArcSwapOption<Fetched>,
     demand: Mutex<Demand>,

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand::RngExt;
 use sha2::{Digest, Sha256};
-use tollgate_store::document::Balance;
+use tollgate_store::document::{Balance, Upstream};
 
 use super::target::{FULL_WEIGHT, Place};
 
 /// With [`Balance::Hash`], how much more than its part a target may have to do, in hundredths.
 const LOAD_PERCENT_MAX: usize = 125;
+
+/// What a request in flight counts for, so that weights up to 100 divide it.
+const LOAD_SCALE: usize = 1_000_000;
 
 /// Targets by their numbers. An upstream has at most 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +23,8 @@ pub(super) struct Places(u64);
 #[derive(Debug)]
 pub(super) struct Balancer {
     balance: Balance,
+    /// Whose turn it is, where targets weigh differently.
+    order: Vec<usize>,
     turn: AtomicUsize,
 }
 
@@ -63,9 +68,11 @@ fn bit(number: usize) -> u64 {
 }
 
 impl Balancer {
-    pub(super) fn new(balance: Balance) -> Self {
+    pub(super) fn new(upstream: &Upstream) -> Self {
+        let weights = upstream.targets.iter().map(|url| upstream.weight(url));
         Self {
-            balance,
+            balance: upstream.balance.unwrap_or_default(),
+            order: order(&weights.collect::<Vec<_>>()),
             turn: AtomicUsize::new(0),
         }
     }
@@ -75,9 +82,9 @@ impl Balancer {
         self.turn.load(Ordering::Relaxed)
     }
 
-    /// The target for a request of `caller`: none of `tried` unless all were, and of those that are out only where all
-    /// others are. What is tried again takes nobody's turn.
-    /// `are_sound`: none is out, nor has less than its full weight.
+    /// The target for a request of `caller`: none of `tried` unless all were, and of those that are out, or have no
+    /// room for a connection, only where all others are. What is tried again takes nobody's turn.
+    /// `are_sound`: none is out, has less than its full weight, or is without room.
     pub(super) fn choose(
         &self,
         places: &[Arc<Place>],
@@ -92,87 +99,167 @@ impl Balancer {
             self.turn.load(Ordering::Relaxed)
         };
         if is_first && are_sound && self.balance == Balance::RoundRobin {
-            return turn.checked_rem(places.len());
+            return match turn.checked_rem(self.order.len()) {
+                Some(turn) => self.order.get(turn).copied(),
+                None => turn.checked_rem(places.len()),
+            };
         }
-        let mut untried: Places = (0..places.len())
-            .filter(|number| !tried.contains(*number))
-            .collect();
-        if untried == Places::default() {
-            untried = (0..places.len()).collect();
-        }
-        let is_in = |number: &usize| {
-            let place = places.get(*number);
-            place.is_some_and(|place| place.weight() > 0)
-        };
-        let mut candidates: Places = untried.iter().filter(is_in).collect();
-        if candidates == Places::default() {
-            candidates = untried;
-        }
+        let candidates = candidates(places, tried);
         match self.balance {
-            Balance::RoundRobin => in_turn(places, candidates, turn),
-            Balance::LeastRequests => least(places, candidates, turn),
-            Balance::TwoChoices => least(places, two_of(candidates), turn),
             Balance::Hash => by_hash(places, candidates, caller),
+            balance => self.by_load(balance, (places, taking(places, candidates)), turn),
+        }
+    }
+
+    fn by_load(
+        &self,
+        balance: Balance,
+        (places, candidates): (&[Arc<Place>], Places),
+        turn: usize,
+    ) -> Option<usize> {
+        let candidates = match balance {
+            Balance::TwoChoices => return better_of_two(places, candidates),
+            Balance::LeastRequests => least(places, candidates),
+            Balance::RoundRobin | Balance::Hash => candidates,
+        };
+        if self.order.is_empty() {
+            candidates.nth(turn)
+        } else {
+            by_chance(places, candidates)
         }
     }
 }
 
-/// One after the other; a target without its full weight lets as much of its turns pass.
-fn in_turn(places: &[Arc<Place>], candidates: Places, turn: usize) -> Option<usize> {
-    let numbers = (0..candidates.len()).filter_map(|skipped| candidates.nth(turn + skipped));
+/// The order of turns by which targets get requests in proportion to their weights, each as evenly spread as can be
+/// (the smooth weighted round robin of nginx); empty where all weigh the same.
+fn order(weights: &[u32]) -> Vec<usize> {
+    let weights: Vec<_> = weights.iter().copied().map(i64::from).collect();
+    if weights.iter().all(|weight| weights.first() == Some(weight)) {
+        return Vec::new();
+    }
+    let total: i64 = weights.iter().sum();
+    let mut credits = vec![0; weights.len()];
+    let turn = |_| {
+        for (credit, weight) in credits.iter_mut().zip(&weights) {
+            *credit += weight;
+        }
+        // The first of the richest.
+        let richest = credits.iter_mut().enumerate().rev();
+        let (number, credit) = richest.max_by_key(|(_, credit)| **credit)?;
+        *credit -= total;
+        Some(number)
+    };
+    (0..total).filter_map(turn).collect()
+}
+
+/// Who may get a request: the best of those that were not tried.
+fn candidates(places: &[Arc<Place>], tried: Places) -> Places {
+    let mut best: Places = (0..places.len())
+        .filter(|number| !tried.contains(*number))
+        .collect();
+    if best == Places::default() {
+        best = (0..places.len()).collect();
+    }
+    let is_in: fn(&Place) -> bool = |place| place.weight() > 0;
+    for is_better in [is_in, Place::has_room] {
+        let fits = |number: &usize| places.get(*number).is_some_and(|place| is_better(place));
+        let better: Places = best.iter().filter(fits).collect();
+        if better != Places::default() {
+            best = better;
+        }
+    }
+    best
+}
+
+/// Those that don't let this turn pass: a target without its full weight takes as much of its turns.
+fn taking(places: &[Arc<Place>], candidates: Places) -> Places {
     let takes = |number: &usize| {
         let weight = places.get(*number).map_or(0, |place| place.weight());
         weight >= FULL_WEIGHT || rand::rng().random_range(0..FULL_WEIGHT) < weight
     };
-    let mut numbers = numbers;
-    numbers.find(takes).or_else(|| candidates.nth(turn))
-}
-
-/// The one with the fewest requests in flight for its weight; of several, each in turn.
-fn least(places: &[Arc<Place>], candidates: Places, turn: usize) -> Option<usize> {
-    let load = |number: &usize| {
-        let place = places.get(*number)?;
-        let weight = usize::try_from(place.weight().max(1)).ok()?;
-        let full = usize::try_from(FULL_WEIGHT).ok()?;
-        Some((place.in_flight() + 1) * full / weight)
-    };
-    let numbers = (0..candidates.len()).filter_map(|skipped| candidates.nth(turn + skipped));
-    numbers.min_by_key(|number| load(number).unwrap_or(usize::MAX))
-}
-
-fn two_of(candidates: Places) -> Places {
-    let count = candidates.len();
-    if count < 3 {
+    let taking: Places = candidates.iter().filter(takes).collect();
+    if taking == Places::default() {
         return candidates;
     }
-    let first = rand::rng().random_range(0..count);
-    let second = first + rand::rng().random_range(1..count);
-    [first, second]
-        .into_iter()
-        .filter_map(|turn| candidates.nth(turn))
-        .collect()
+    taking
 }
 
-/// Highest random weight (Thaler and Ravishankar, 1998): where a target comes or goes, only its own callers move. One
-/// that has too much to do passes them on to the next (Mirrokni and others, 2016).
+/// One by chance, in proportion to what they are declared to get.
+fn by_chance(places: &[Arc<Place>], candidates: Places) -> Option<usize> {
+    let share = |number: usize| places.get(number).map_or(1, |place| place.share());
+    let total: u32 = candidates.iter().map(share).sum();
+    let mut chance = rand::rng().random_range(0..total.max(1));
+    candidates.iter().find(|number| {
+        let share = share(*number);
+        let is_it = chance < share;
+        chance = chance.saturating_sub(share);
+        is_it
+    })
+}
+
+/// Those with the fewest requests in flight for what they are declared to get.
+fn least(places: &[Arc<Place>], candidates: Places) -> Places {
+    let least = candidates.iter().map(|number| load(places, number)).min();
+    let is_least = |number: &usize| Some(load(places, *number)) == least;
+    candidates.iter().filter(is_least).collect()
+}
+
+/// The first of two by chance, unless the second has less to do.
+fn better_of_two(places: &[Arc<Place>], candidates: Places) -> Option<usize> {
+    let first = by_chance(places, candidates)?;
+    let others = candidates.iter().filter(|number| *number != first);
+    let second = by_chance(places, others.collect());
+    let is_better = |second: &usize| load(places, *second) < load(places, first);
+    Some(second.filter(is_better).unwrap_or(first))
+}
+
+/// The requests in flight, for what a target is declared to get.
+fn load(places: &[Arc<Place>], number: usize) -> usize {
+    places.get(number).map_or(usize::MAX, |place| {
+        let share = usize::try_from(place.share()).unwrap_or(1);
+        place.in_flight() * LOAD_SCALE / share.max(1)
+    })
+}
+
+/// Highest random weight (Thaler and Ravishankar, 1998), by the logarithm where targets weigh differently (Schindelhauer
+/// and Schomaker, 2005): where a target comes, goes or weighs otherwise, only its own callers move. One that has too
+/// much to do passes them on to the next (Mirrokni and others, 2016).
 fn by_hash(places: &[Arc<Place>], candidates: Places, caller: &str) -> Option<usize> {
     let caller = seed(caller);
     let score = |number: usize| {
         let place = places.get(number)?;
-        let score = mixed(caller ^ place.seed());
+        let chance = mixed(caller ^ place.seed());
         // The same callers each time are the first to return.
-        let share = score % u64::from(FULL_WEIGHT);
-        let takes = share < u64::from(place.weight());
-        Some((takes, score))
+        let part = chance % u64::from(FULL_WEIGHT);
+        let takes = part < u64::from(place.weight());
+        Some((takes, height(chance, place.share())))
+    };
+    let higher = |one: &usize, other: &usize| match (score(*one), score(*other)) {
+        (Some(one), Some(other)) => one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)),
+        (one, other) => one.is_some().cmp(&other.is_some()),
     };
     let in_flight = |number: usize| places.get(number).map_or(0, |place| place.in_flight());
-    let total: usize = candidates.iter().map(in_flight).sum();
-    let most = ((total + 1) * LOAD_PERCENT_MAX).div_ceil(100 * candidates.len().max(1));
-    let has_room = |number: &usize| in_flight(*number) < most;
+    let share = |number: usize| {
+        let share = places.get(number).map_or(1, |place| place.share());
+        usize::try_from(share).unwrap_or(1)
+    };
+    let requests = candidates.iter().map(in_flight).sum::<usize>() + 1;
+    let shares = candidates.iter().map(share).sum::<usize>().max(1);
+    let has_room = |number: &usize| {
+        let most = requests * LOAD_PERCENT_MAX * share(*number);
+        in_flight(*number) < most.div_ceil(100 * shares)
+    };
     let numbers = candidates.iter().filter(has_room);
     numbers
-        .max_by_key(|number| score(*number))
-        .or_else(|| candidates.iter().max_by_key(|number| score(*number)))
+        .max_by(higher)
+        .or_else(|| candidates.iter().max_by(higher))
+}
+
+/// What a caller's chance at a target counts for.
+fn height(chance: u64, share: u32) -> f64 {
+    let bits = u32::try_from(chance >> 32).unwrap_or(u32::MAX);
+    let part = (f64::from(bits) + 0.5) / (f64::from(u32::MAX) + 1.0);
+    -f64::from(share) / part.ln()
 }
 
 /// A text as a number that is the same in every proxy.
@@ -192,140 +279,4 @@ fn mixed(mut number: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::upstream::target::tests::places;
-
-    const NONE: Places = Places(0);
-
-    fn chosen(balancer: &Balancer, places: &[Arc<Place>], count: usize) -> BTreeMap<usize, usize> {
-        let mut chosen = BTreeMap::new();
-        for caller in 0..count {
-            let number = balancer.choose(places, &format!("c{caller}"), NONE, false);
-            *chosen.entry(number.unwrap()).or_default() += 1;
-        }
-        chosen
-    }
-
-    #[test]
-    fn targets_take_turns_and_one_that_is_out_is_nobodys_burden() {
-        let places = places(3);
-        let balancer = Balancer::new(Balance::RoundRobin);
-        for are_sound in [true, false] {
-            let numbers = [(); 3].map(|()| balancer.choose(&places, "", NONE, are_sound).unwrap());
-            assert_eq!(numbers, [0, 1, 2]);
-        }
-
-        places[1].set_weight(0);
-        assert_eq!(chosen(&balancer, &places, 100), [(0, 50), (2, 50)].into());
-    }
-
-    #[test]
-    fn where_all_are_out_all_are_used() {
-        let places = places(2);
-        for place in &places {
-            place.set_weight(0);
-        }
-        for balance in [
-            Balance::RoundRobin,
-            Balance::LeastRequests,
-            Balance::TwoChoices,
-            Balance::Hash,
-        ] {
-            assert_eq!(
-                chosen(&Balancer::new(balance), &places, 50).len(),
-                2,
-                "{balance:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_was_tried_is_not_tried_again_before_all_others_were() {
-        let places = places(3);
-        for balance in [
-            Balance::RoundRobin,
-            Balance::LeastRequests,
-            Balance::TwoChoices,
-            Balance::Hash,
-        ] {
-            let balancer = Balancer::new(balance);
-            let mut tried = Places::default();
-            for _ in 0..3 {
-                let number = balancer.choose(&places, "acme", tried, true).unwrap();
-                assert!(!tried.contains(number), "{balance:?}");
-                tried.insert(number);
-            }
-            assert!(balancer.choose(&places, "acme", tried, true).is_some());
-            assert_eq!(balancer.turns(), 1, "only the first was in turn");
-        }
-    }
-
-    #[test]
-    fn the_least_busy_gets_the_next() {
-        let places = places(3);
-        let _busy = [Place::depart(&places[0]), Place::depart(&places[2])];
-        let balancer = Balancer::new(Balance::LeastRequests);
-
-        assert_eq!(chosen(&balancer, &places, 10), [(1, 10)].into());
-    }
-
-    #[test]
-    fn the_busiest_is_never_the_better_of_two() {
-        let places = places(3);
-        let _busy = [Place::depart(&places[1]), Place::depart(&places[1])];
-        let chosen = chosen(&Balancer::new(Balance::TwoChoices), &places, 300);
-
-        assert!(!chosen.contains_key(&1), "{chosen:?}");
-        assert_eq!(chosen.len(), 2);
-    }
-
-    #[test]
-    fn a_target_with_a_part_of_its_weight_gets_a_part_of_the_requests() {
-        let places = places(2);
-        places[0].set_weight(FULL_WEIGHT / 10);
-        let few = |balance| chosen(&Balancer::new(balance), &places, 1_000)[&0];
-
-        // A tenth of each second request, give or take what chance can do once in a lifetime.
-        assert!((10..120).contains(&few(Balance::RoundRobin)));
-        assert!((10..120).contains(&few(Balance::Hash)));
-    }
-
-    #[test]
-    fn a_caller_stays_where_it_is_when_another_target_goes() {
-        let places = places(4);
-        let balancer = Balancer::new(Balance::Hash);
-        let choose = |caller: usize| {
-            let caller = format!("caller {caller}");
-            balancer.choose(&places, &caller, NONE, false).unwrap()
-        };
-        let before: Vec<_> = (0..1_000).map(choose).collect();
-        assert_eq!((0..1_000).map(choose).collect::<Vec<_>>(), before);
-        for number in 0..4 {
-            let share = before.iter().filter(|chosen| **chosen == number).count();
-            assert!((150..350).contains(&share), "{number}: {share}");
-        }
-
-        places[2].set_weight(0);
-        for (caller, before) in before.into_iter().enumerate() {
-            let after = choose(caller);
-            assert!(before == 2 || after == before, "{caller}");
-            assert_ne!(after, 2);
-        }
-    }
-
-    #[test]
-    fn a_target_with_too_much_to_do_passes_its_callers_on() {
-        let places = places(2);
-        let balancer = Balancer::new(Balance::Hash);
-        let first = balancer.choose(&places, "acme", NONE, true).unwrap();
-        let _busy = [(); 10].map(|()| Place::depart(&places[first]));
-
-        assert_eq!(
-            balancer.choose(&places, "acme", NONE, true),
-            Some(1 - first)
-        );
-    }
-}
+mod tests;

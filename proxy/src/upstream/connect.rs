@@ -21,6 +21,7 @@ use tollgate_store::document::Protocol;
 
 use super::address::Addresses;
 use super::connection::{Connection, Http1, Http2, Origin, Streams};
+use super::connections::Room;
 use super::request_body::RequestBody;
 use super::security::MaterialFault;
 
@@ -47,6 +48,8 @@ pub(super) enum ConnectFault {
     Refused(#[from] io::Error),
     #[error("no connection within {0:?}")]
     TooLate(Duration),
+    #[error("there are as many connections as may be, and none was free within {0:?}")]
+    Full(Duration),
     #[error("TLS failed: {0}")]
     Tls(#[source] io::Error),
     #[error(transparent)]
@@ -126,13 +129,13 @@ fn prepare(stream: &TcpStream) {
 pub(super) async fn begin(
     stream: Stream,
     protocol: Protocol,
-    origin: Origin,
+    (origin, room): (Origin, Option<Room>),
 ) -> Result<Connection, ConnectFault> {
     let stream = TokioIo::new(stream);
     match protocol {
         Protocol::Http11 => {
             let (sender, driver) = http1_builder().handshake(stream).await?;
-            tokio::spawn(driver);
+            tokio::spawn(holding(room, driver));
             Ok(Connection::Http1(Http1 { sender, origin }))
         }
         Protocol::Http2 => {
@@ -141,10 +144,11 @@ pub(super) async fn begin(
             let streams = Arc::new(Streams::default());
             let known = Arc::clone(&streams);
             known.allow(driver.current_max_send_streams());
-            tokio::spawn(poll_fn(move |context| {
+            let driver = poll_fn(move |context| {
                 known.allow(driver.current_max_send_streams());
                 Pin::new(&mut driver).poll(context)
-            }));
+            });
+            tokio::spawn(holding(room, driver));
             let connection = Http2 {
                 sender,
                 streams,
@@ -158,11 +162,17 @@ pub(super) async fn begin(
 /// The same with HTTP/1.1 for one request, whose answer may make something else of the connection.
 pub(super) async fn begin_for_upgrade(
     stream: Stream,
-    origin: Origin,
+    (origin, room): (Origin, Room),
 ) -> Result<Connection, ConnectFault> {
     let (sender, driver) = http1_builder().handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(driver.with_upgrades());
+    tokio::spawn(holding(Some(room), driver.with_upgrades()));
     Ok(Connection::Http1(Http1 { sender, origin }))
+}
+
+/// Drives a connection, and gives its room back when it has ended.
+async fn holding<T>(room: Option<Room>, driver: impl Future<Output = T>) {
+    driver.await;
+    drop(room);
 }
 
 /// Waits until the other side has said how many requests it takes at once: before that, it takes none. hyper tells

@@ -28,7 +28,7 @@ pub(super) async fn exchange(
         let (mut connection, is_new) = match place.pool.take() {
             Some(connection) => (connection, false),
             // Seldom, and large.
-            None => (Box::pin(place.connect()).await?, true),
+            None => Box::pin(place.connect()).await?,
         };
         let mut asked = request.take().ok_or(SendFault::Unsendable)?;
         let protocol = connection.protocol();
@@ -52,13 +52,13 @@ pub(super) async fn exchange(
 
 /// Asks one target to make something else of a new connection. The request stays where there is no connection for it.
 pub(super) async fn exchange_upgrade(
-    flight: Flight,
+    mut flight: Flight,
     request: &mut Option<Request<RequestBody>>,
     target: &Target,
     upgrade: &Upgrade,
 ) -> Result<Switched, SendFault> {
-    let place = flight.place();
-    let mut connection = place.connect_for_upgrade().await?;
+    let place = Arc::clone(flight.place());
+    let (mut connection, room) = place.connect_for_upgrade().await?;
     let mut request = request.take().ok_or(SendFault::Unsendable)?;
     place
         .address(&mut request, target.path_and_query(), connection.protocol())
@@ -71,6 +71,7 @@ pub(super) async fn exchange_upgrade(
         }
         let upstream = hyper::upgrade::on(&mut response).await?;
         let response = response.map(|body| AnswerBody::new(body, None));
+        flight.hold(room);
         return Ok(Switched::Tunnel(response, upstream, flight));
     }
     if is_ambiguous(&response) {

@@ -26,6 +26,11 @@ impl SendFault {
         matches!(self, Self::Connect(_))
     }
 
+    /// Whether all targets carry what they may, which is no failure of theirs.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Connect(ConnectFault::Full(_)))
+    }
+
     /// Whether the connection was cut before an answer came.
     pub(super) fn is_cut(&self) -> bool {
         matches!(self, Self::Exchange(error) if is_cut(error))
@@ -63,6 +68,7 @@ fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
         }
         ConnectFault::Name(_) | ConnectFault::Refused(_) => UpstreamFault::Connect,
         ConnectFault::TooLate(_) => UpstreamFault::ConnectTimeout,
+        ConnectFault::Full(_) => UpstreamFault::Connections,
         ConnectFault::Tls(_) | ConnectFault::Material(_) => UpstreamFault::Tls,
         ConnectFault::Handshake(error) if is_cut(error) => UpstreamFault::Reset,
         ConnectFault::Protocol(_) | ConnectFault::Handshake(_) => UpstreamFault::Protocol,

@@ -82,6 +82,10 @@ impl<'a> Journey<'a> {
                     self.tell(Permit::ignore);
                     return Err(Refusal::BodyBroken);
                 }
+                Err(fault) if fault.is_full() => {
+                    self.tell(Permit::ignore);
+                    return Err(self.upstream.complain(&fault).into());
+                }
                 Err(fault) => {
                     self.upstream.note_failure(number, &fault);
                     let goes_on = self.goes_on(&fault);

@@ -6,6 +6,7 @@ mod balance;
 mod check;
 mod connect;
 mod connection;
+mod connections;
 mod exchange;
 mod fault;
 mod health;
@@ -112,6 +113,8 @@ pub struct TargetState<'a> {
     pub is_up: bool,
     /// How many requests of this proxy are on their way to it, or being answered.
     pub in_flight: usize,
+    /// How many connections this proxy has to it, those of its checks not counted.
+    pub connections: usize,
 }
 
 impl Upstream {
@@ -134,7 +137,7 @@ impl Upstream {
             shown: Shown::new(rule, trust).map(Box::new),
             rule: Arc::clone(rule),
             security,
-            balancer: Balancer::new(upstream.balance.unwrap_or_default()),
+            balancer: Balancer::new(upstream),
             standings: Standings::new(upstream),
             limits: Limits::new(upstream),
             retries: upstream.retries.as_deref().map(RetryRules::new),
@@ -167,6 +170,7 @@ impl Upstream {
             url: place.url(),
             is_up: place.weight() > 0,
             in_flight: place.in_flight(),
+            connections: place.connections(),
         })
     }
 
@@ -237,7 +241,9 @@ impl Upstream {
     }
 
     fn choose(&self, errand: &Errand<'_>, tried: Places) -> Option<usize> {
-        let are_sound = self.standings.are_sound();
+        let is_limited = self.rule.upstream.connections_max.is_some();
+        let are_sound = self.standings.are_sound()
+            && (!is_limited || self.places.iter().all(|place| place.has_room()));
         self.balancer
             .choose(&self.places, errand.caller, tried, are_sound)
     }

@@ -65,26 +65,20 @@ impl Pool {
     /// A connection of this thread that can carry a request: the one that was used last, as those that are not needed
     /// grow old, or the first with room.
     pub(super) fn take(&self) -> Option<Connection> {
-        let mut kept = lock(self.kept.get(thread::place())?);
-        while let Some(Idle { connection, .. }) = kept.idle.pop_back() {
-            if connection.sender.is_ready() {
-                return Some(Connection::Http1(connection));
-            }
-        }
-        if kept.shared.is_empty() {
-            return None;
-        }
-        kept.shared
-            .retain(|shared| !shared.connection.sender.is_closed());
-        let is_full = kept.shared.len() >= SHARED_CONNECTIONS_MAX;
-        let mut shared = kept.shared.iter().map(|shared| &shared.connection);
-        let with_room = shared.find(|connection| connection.has_room());
-        let least_busy = || {
-            let shared = kept.shared.iter().map(|shared| &shared.connection);
-            let least = shared.min_by_key(|connection| connection.streams.len());
-            least.filter(|_| is_full)
-        };
-        with_room.or_else(least_busy).map(Http2::lend)
+        lock(self.kept.get(thread::place())?).take(false)
+    }
+
+    /// A connection of any thread, where no more may be made: one that many share also beyond what it carries at once.
+    pub(super) fn take_any(&self) -> Option<Connection> {
+        self.kept.iter().find_map(|kept| lock(kept).take(true))
+    }
+
+    /// Whether there is a connection that [`Pool::take_any`] could give.
+    pub(super) fn has_any(&self) -> bool {
+        self.kept.iter().any(|kept| {
+            let kept = lock(kept);
+            !kept.idle.is_empty() || !kept.shared.is_empty()
+        })
     }
 
     /// Waits until no other request of this thread makes a connection that might be shared.
@@ -99,7 +93,7 @@ impl Pool {
         }
     }
 
-    fn put(&self, connection: Http1) {
+    pub(super) fn put(&self, connection: Http1) {
         let Some(kept) = self.kept.get(thread::place()) else {
             return;
         };
@@ -144,6 +138,31 @@ impl Pool {
     }
 }
 
+impl Kept {
+    /// With `is_full`, no further connection can be made.
+    fn take(&mut self, is_full: bool) -> Option<Connection> {
+        while let Some(Idle { connection, .. }) = self.idle.pop_back() {
+            if connection.sender.is_ready() {
+                return Some(Connection::Http1(connection));
+            }
+        }
+        if self.shared.is_empty() {
+            return None;
+        }
+        self.shared
+            .retain(|shared| !shared.connection.sender.is_closed());
+        let is_full = is_full || self.shared.len() >= SHARED_CONNECTIONS_MAX;
+        let mut shared = self.shared.iter().map(|shared| &shared.connection);
+        let with_room = shared.find(|connection| connection.has_room());
+        let least_busy = || {
+            let shared = self.shared.iter().map(|shared| &shared.connection);
+            let least = shared.min_by_key(|connection| connection.streams.len());
+            least.filter(|_| is_full)
+        };
+        with_room.or_else(least_busy).map(Http2::lend)
+    }
+}
+
 impl<C> Idle<C> {
     fn new(connection: C) -> Self {
         let since = Instant::now();
@@ -167,12 +186,12 @@ impl Lease {
             return;
         };
         if connection.sender.is_ready() {
-            flight.place().pool.put(connection);
+            flight.place().keep(connection);
         } else if !connection.sender.is_closed() {
             // The answer came before the request's body had passed.
             tokio::spawn(async move {
                 if connection.sender.ready().await.is_ok() {
-                    flight.place().pool.put(connection);
+                    flight.place().keep(connection);
                 }
             });
         }

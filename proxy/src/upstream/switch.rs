@@ -84,6 +84,9 @@ impl Upstream {
                 }
                 Err(fault) => fault,
             };
+            if fault.is_full() {
+                return Err(self.complain(&fault).into());
+            }
             self.note_failure(number, &fault);
             let goes_on = fault.is_connect() && unsent.is_some();
             if !goes_on || tried.len() >= TARGETS_TRIED_MAX.min(self.places.len()) {

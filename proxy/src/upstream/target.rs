@@ -16,7 +16,8 @@ use tollgate_store::{ServerName as DeclaredName, TargetUrl, Timeout};
 use super::address::{Addresses, Resolve};
 use super::balance;
 use super::connect::{self, ConnectFault, Manner, Stream};
-use super::connection::{Connection, Origin};
+use super::connection::{Connection, Http1, Origin};
+use super::connections::{Connections, Found, Room};
 use super::pool::Pool;
 use super::request_body::RequestBody;
 use super::security::Security;
@@ -38,6 +39,9 @@ pub(super) struct Place {
     shares: AtomicBool,
     connect_timeout: Duration,
     pub(super) pool: Pool,
+    connections: Connections,
+    /// How many requests it gets in proportion to others.
+    share: u32,
     /// Its part of the requests, up to [`FULL_WEIGHT`].
     weight: AtomicU32,
     /// Whether the last request got no answer.
@@ -49,7 +53,11 @@ pub(super) struct Place {
 
 /// A request on its way to a target, counted until this is dropped.
 #[derive(Debug)]
-pub struct Flight(Arc<Place>);
+pub struct Flight {
+    place: Arc<Place>,
+    /// That of the connection, once it is no longer HTTP's.
+    room: Option<Room>,
+}
 
 impl Place {
     /// A target of an upstream. Its URL was checked when it was read: it always is a place.
@@ -86,6 +94,8 @@ impl Place {
             shares: AtomicBool::new(true),
             connect_timeout: connect.map_or(CONNECT_TIMEOUT, Timeout::length),
             pool: Pool::new(),
+            connections: Connections::new(upstream.connections_max),
+            share: upstream.weight(url),
             weight: AtomicU32::new(FULL_WEIGHT),
             has_failed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
@@ -97,12 +107,36 @@ impl Place {
     /// Counts a request from now on.
     pub(super) fn depart(this: &Arc<Self>) -> Flight {
         this.in_flight.fetch_add(1, Ordering::Relaxed);
-        Flight(Arc::clone(this))
+        Flight {
+            place: Arc::clone(this),
+            room: None,
+        }
     }
 
     /// How many requests of this proxy are on their way, or being answered.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there are to it.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether a request would get a connection without waiting for others.
+    pub(super) fn has_room(&self) -> bool {
+        self.connections.have_room(&self.pool)
+    }
+
+    /// Keeps a connection that can carry another request.
+    pub(super) fn keep(&self, connection: Http1) {
+        self.pool.put(connection);
+        self.connections.one_returned();
+    }
+
+    /// How many requests it gets in proportion to others, as declared.
+    pub(super) fn share(&self) -> u32 {
+        self.share
     }
 
     /// Its part of the requests, up to [`FULL_WEIGHT`]; none while it is out.
@@ -133,35 +167,42 @@ impl Place {
         &self.url
     }
 
-    /// Makes a connection. Where it may be one that many requests share, others of this thread wait for it and get a
-    /// share of it, rather than each making one: the result may then be as old as any of the pool.
-    pub(super) async fn connect(&self) -> Result<Connection, ConnectFault> {
+    /// Makes a connection, and says that it is new. Where it may be one that many requests share, others of this thread
+    /// wait for it and get a share of it, rather than each making one; where no more may be made, they wait for one that
+    /// is free.
+    pub(super) async fn connect(&self) -> Result<(Connection, bool), ConnectFault> {
         let limit = self.connect_timeout;
+        let room = match self.connections.find(&self.pool, limit).await? {
+            Found::Lent(connection) => return Ok((connection, false)),
+            Found::Room(room) => room,
+        };
         let connect = async {
             if !self.may_share() {
-                return self.open().await;
+                return self.open(room).await;
             }
             let turn = self.pool.turn().await;
             if let Some(connection) = self.pool.take() {
-                return Ok(connection);
+                return Ok((connection, false));
             }
             if !self.may_share() {
                 drop(turn);
-                return self.open().await;
             }
-            self.open().await
+            self.open(room).await
         };
         tokio::time::timeout(limit, connect)
             .await
             .unwrap_or(Err(ConnectFault::TooLate(limit)))
     }
 
-    /// Makes a connection of HTTP/1.1 that carries one request, and may turn into something else by it.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<Connection, ConnectFault> {
+    /// Makes a connection of HTTP/1.1 that carries one request, and may turn into something else by it, which then holds
+    /// its room.
+    pub(super) async fn connect_for_upgrade(&self) -> Result<(Connection, Room), ConnectFault> {
         let limit = self.connect_timeout;
+        let room = self.connections.room(&self.pool, limit).await?;
         let connect = async {
             let (stream, _, origin) = self.stream(Some(Protocol::Http11)).await?;
-            connect::begin_for_upgrade(stream, origin).await
+            let connection = connect::begin_for_upgrade(stream, (origin, room.clone())).await?;
+            Ok((connection, room))
         };
         tokio::time::timeout(limit, connect)
             .await
@@ -171,7 +212,7 @@ impl Place {
     /// Makes a connection that is shared with nobody. It takes as long as it takes: bound it.
     pub(super) async fn connect_alone(&self) -> Result<Connection, ConnectFault> {
         let (stream, protocol, origin) = self.stream(self.protocol).await?;
-        connect::begin(stream, protocol, origin).await
+        connect::begin(stream, protocol, (origin, None)).await
     }
 
     async fn stream(
@@ -186,15 +227,16 @@ impl Place {
         Ok((stream, protocol, Origin { address, epoch }))
     }
 
-    async fn open(&self) -> Result<Connection, ConnectFault> {
+    async fn open(&self, room: Room) -> Result<(Connection, bool), ConnectFault> {
         let (stream, protocol, origin) = self.stream(self.protocol).await?;
-        let connection = connect::begin(stream, protocol, origin).await?;
+        let connection = connect::begin(stream, protocol, (origin, Some(room))).await?;
         if let Connection::Http2(connection, _) = &connection {
             self.pool.share(connection);
+            self.connections.one_is_shared();
         }
         let shares = protocol == Protocol::Http2;
         self.shares.store(shares, Ordering::Relaxed);
-        Ok(connection)
+        Ok((connection, true))
     }
 
     fn manner(&self, protocol: Option<Protocol>) -> Result<Manner, ConnectFault> {
@@ -283,13 +325,18 @@ impl Place {
 impl Flight {
     /// Where it goes.
     pub(super) fn place(&self) -> &Arc<Place> {
-        &self.0
+        &self.place
+    }
+
+    /// Counts the connection that it goes by for as long as this.
+    pub(super) fn hold(&mut self, room: Room) {
+        self.room = Some(room);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.place.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -314,11 +361,20 @@ pub(super) mod tests {
 
     /// So many targets, to which nobody connects.
     pub(in crate::upstream) fn places(count: usize) -> Vec<Arc<Place>> {
-        let urls: Vec<_> = (0..count)
+        weighted(&vec![1; count])
+    }
+
+    /// The same with weights.
+    pub(in crate::upstream) fn weighted(weights: &[u32]) -> Vec<Arc<Place>> {
+        let weights = weights.iter().enumerate();
+        let weights: std::collections::BTreeMap<_, _> = weights
+            .map(|(number, weight)| (format!("http://t{number}"), *weight))
+            .collect();
+        let urls: Vec<_> = (0..weights.len())
             .map(|number| format!("http://t{number}"))
             .collect();
-        let upstream: document::Upstream =
-            serde_json::from_value(json!({"targets": urls})).unwrap();
+        let spec = json!({"targets": urls, "target_weights": weights});
+        let upstream: document::Upstream = serde_json::from_value(spec).unwrap();
         let place = |url| Place::new(url, &upstream, None, Arc::new(System)).unwrap();
         upstream.targets.iter().map(place).map(Arc::new).collect()
     }

@@ -10,6 +10,7 @@ mod answers;
 mod balance;
 mod client_certificates;
 mod commands;
+mod connections;
 mod corpora;
 mod counters;
 mod decisions;

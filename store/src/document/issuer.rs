@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{check_count, check_set, enabled};
 use super::{Declaration, Kind, Spec};
 use crate::{
-    Audience, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem, SecureUrl, TokenType,
+    Audience, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem, ServiceUrl, TokenType,
 };
 
 /// The most audiences of one issuer.
@@ -29,10 +29,10 @@ pub struct Issuer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
     /// What its tokens say in `iss`, to the letter; its metadata is found below (RFC 8414, `OpenID` Connect Discovery).
-    pub url: SecureUrl,
+    pub url: ServiceUrl,
     /// Where its keys are, in place of where its metadata says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwks_url: Option<SecureUrl>,
+    pub jwks_url: Option<ServiceUrl>,
     /// Its keys themselves (RFC 7517), which are fetched from nowhere then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<InlineKeys>,

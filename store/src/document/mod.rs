@@ -26,6 +26,7 @@ mod throttle;
 mod upstream;
 mod upstream_credential;
 mod upstream_identity;
+mod upstream_retries;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,14 +70,15 @@ pub use throttle::{
     THROTTLE_PERCENTILE_BOUNDS, Throttle,
 };
 pub use upstream::{
-    ATTEMPTS_MAX, Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, Health, Protocol, RETRY_CAUSES_MAX,
-    Retries, RetryCause, TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
+    Balance, CHECK_STATUS_BOUNDS, CHECKS_MAX, CONNECTIONS_MAX, Health, Protocol, TARGET_WEIGHT_MAX,
+    TARGETS_MAX, Timeouts, Upstream, UpstreamTls,
 };
 
 pub use upstream_credential::{
     BasicCredential, ClientCredentials, HeaderCredential, OAUTH_SCOPES_MAX, UpstreamCredential,
 };
 pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
+pub use upstream_retries::{ATTEMPTS_MAX, RETRY_CAUSES_MAX, Retries, RetryCause};
 
 use crate::{Name, Problem};
 

@@ -27,7 +27,7 @@ pub struct ResourceMetadata {
 
 impl ResourceMetadata {
     pub(super) fn check(&self) -> Result<(), Problem> {
-        if self.resource.path_and_query().contains('?') {
+        if self.resource.has_query() {
             let message = "a resource has no query here: end it before the \"?\"";
             return Err(Problem::field("resource", message));
         }

@@ -1,12 +1,12 @@
 //! Upstreams: the servers behind the proxies.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_number, check_set};
-use super::{Declaration, Kind, Spec, Throttle, UpstreamCredential, UpstreamIdentity};
+use super::check::{check_count, check_number};
+use super::{Declaration, Kind, Retries, Spec, Throttle, UpstreamCredential, UpstreamIdentity};
 use crate::{
     Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
     TargetUrl, Timeout,
@@ -16,10 +16,10 @@ use crate::{
 pub const TARGETS_MAX: usize = 64;
 /// The most checks in a row that it takes until a target is taken for well, or for not.
 pub const CHECKS_MAX: u32 = 10;
-/// The most times that a request is sent again.
-pub const ATTEMPTS_MAX: u32 = 5;
-/// The most failures that can be named, which is how many there are.
-pub const RETRY_CAUSES_MAX: usize = 5;
+/// The most connections to one target that a limit may allow.
+pub const CONNECTIONS_MAX: u32 = 100_000;
+/// The most that a target may weigh.
+pub const TARGET_WEIGHT_MAX: u32 = 100;
 /// What a check's answer may have to be.
 pub const CHECK_STATUS_BOUNDS: RangeInclusive<u32> = 200..=599;
 
@@ -32,6 +32,12 @@ pub struct Upstream {
     pub description: Option<Description>,
     /// Where it answers: 1 to 64 targets, taken in turn.
     pub targets: Vec<TargetUrl>,
+    /// How many requests targets get in proportion to others, 1 to 100, by the targets: 1 where one is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_weights: Option<BTreeMap<TargetUrl, u32>>,
+    /// The most connections that each proxy has open to each target, 1 to 100,000; any number where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections_max: Option<u32>,
     /// How it is spoken to, where that is not to be found out: HTTP/1.1 to a target without TLS, and with TLS what
     /// both sides agree on (ALPN, RFC 7301).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -150,47 +156,17 @@ pub struct Timeouts {
     pub request: Option<Timeout>,
 }
 
-/// What is sent again after it failed: requests without a body whose method may be repeated (`GET`, `HEAD`, `OPTIONS`,
-/// `PUT` and `DELETE`; RFC 9110, section 9.2.2), for at most a fifth of all requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retries {
-    /// How many more times a request is sent, 1 to 5: once where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// How long each try may wait for the head of a response, in place of [`Timeouts::response`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub per_try_timeout: Option<Timeout>,
-    /// After which failures: [`RetryCause::Reset`] where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<BTreeSet<RetryCause>>,
-}
-
-/// A failure after which a request is sent again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RetryCause {
-    /// The connection was cut before an answer came.
-    #[serde(rename = "reset")]
-    Reset,
-    /// No head of a response came in time.
-    #[serde(rename = "timeout")]
-    Timeout,
-    /// The answer is 502.
-    #[serde(rename = "502")]
-    BadGateway,
-    /// The answer is 503.
-    #[serde(rename = "503")]
-    Unavailable,
-    /// The answer is 504.
-    #[serde(rename = "504")]
-    GatewayTimeout,
-}
-
 impl Declaration for Upstream {
     const KIND: Kind = Kind::Upstream;
 
     fn check(&self) -> Result<(), Problem> {
         check_count("targets", Some(self.targets.len()), TARGETS_MAX)?;
+        self.check_weights()?;
+        check_number(
+            "connections_max",
+            self.connections_max.unwrap_or(1),
+            CONNECTIONS_MAX,
+        )?;
         if self.tls.is_some() && !self.targets.iter().any(TargetUrl::encrypted) {
             let message =
                 "no target is spoken to by TLS: write \"https://\" in targets, or leave it out";
@@ -215,6 +191,36 @@ impl Declaration for Upstream {
 }
 
 impl Upstream {
+    /// What a target weighs.
+    #[must_use]
+    pub fn weight(&self, target: &TargetUrl) -> u32 {
+        let mut weights = self.target_weights.iter().flatten();
+        let declared = weights.find(|(url, _)| url.leads_to_same(target));
+        declared.map_or(1, |(_, weight)| *weight)
+    }
+
+    /// Whether each weight is one of a target's, and each target has one.
+    fn check_weights(&self) -> Result<(), Problem> {
+        const FIELD: &str = "target_weights";
+        let Some(weights) = &self.target_weights else {
+            return Ok(());
+        };
+        check_count(FIELD, Some(weights.len()), TARGETS_MAX)?;
+        for (url, weight) in weights {
+            check_number(FIELD, *weight, TARGET_WEIGHT_MAX)?;
+            if !self.targets.iter().any(|target| target.leads_to_same(url)) {
+                let message = format!("{:?} is none of the targets", url.as_str());
+                return Err(Problem::field(FIELD, message));
+            }
+            let same = weights.keys().filter(|other| other.leads_to_same(url));
+            if same.count() > 1 {
+                let message = format!("{:?} is there twice", url.as_str());
+                return Err(Problem::field(FIELD, message));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether each header says one thing.
     fn check_headers(&self) -> Result<(), Problem> {
         let shown = self
@@ -270,20 +276,6 @@ impl Health {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Retries {
-    fn check(&self) -> Result<(), Problem> {
-        check_number("attempts", self.attempts.unwrap_or(1), ATTEMPTS_MAX)?;
-        check_set("on", self.on.as_ref(), RETRY_CAUSES_MAX)?;
-        let on = self.on.as_ref();
-        if self.per_try_timeout.is_some() && !on.is_some_and(|on| on.contains(&RetryCause::Timeout))
-        {
-            let message = "it is for tries that are given up for another: name \"timeout\" in on, or use timeouts.response";
-            return Err(Problem::field("per_try_timeout", message));
-        }
-        Ok(())
     }
 }
 

@@ -195,6 +195,18 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
         ("targets", json!(["http://user:hush@orders.internal"])),
         ("targets", json!(["http://169.254.169.254"])),
         ("targets", many(|n| format!("http://t{n}"), 65)),
+        (
+            "target_weights",
+            json!({"http://b.internal:8080": 0, "https://a.internal": 101, "a.internal": 1}),
+        ),
+        ("target_weights", json!({"http://c.internal": 1})),
+        (
+            "target_weights",
+            json!({"https://a.internal": 1, "https://a.internal:443": 2}),
+        ),
+        ("target_weights", json!({})),
+        ("connections_max", json!(0)),
+        ("connections_max", json!(100_001)),
         ("timeouts", json!({"connect": "2h", "response": "1ms"})),
         ("protocol", json!("http2")),
         ("balance", json!("random")),

@@ -41,7 +41,7 @@ impl Credential {
             return Some(Self::Basic(basic.username.to_string(), password));
         }
         let client = declared.oauth2_client_credentials.as_ref()?;
-        Some(Self::OAuth(Arc::new(OAuth::new(client, upstream, trust)?)))
+        Some(Self::OAuth(Arc::new(OAuth::new(client, upstream, trust))))
     }
 
     /// The header that it stands in.

@@ -10,30 +10,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rustls::pki_types::ServerName;
+use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::Instant;
-use tollgate_store::document::{ClientCredentials, Protocol};
+use tollgate_store::document::ClientCredentials;
 use tollgate_store::{Identifier, Name, Secret, ServiceUrl};
 use zeroize::Zeroizing;
 
 use super::credential::{basic, secret};
 use super::file::SecretFile;
+use crate::service::Question;
 use crate::upstream::SystemTrust;
-use crate::upstream::address::{Addresses, System};
-use crate::upstream::connect::{self, Manner};
-use crate::upstream::security::Security;
-use crate::upstream::target::server_name;
 
-/// The longest that a token may take to come.
-const FETCH_MAX: Duration = Duration::from_secs(5);
-const CONNECT_MAX: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How long the server is not asked again after it failed.
 const FAILURE_HOLD: Duration = Duration::from_secs(2);
 /// How long a token is good whose server does not say.
@@ -49,9 +39,7 @@ type Fault = Box<dyn Error + Send + Sync>;
 pub(super) struct OAuth {
     upstream: Name,
     url: ServiceUrl,
-    addresses: Addresses,
-    host: HeaderValue,
-    tls: Option<(Security, ServerName<'static>)>,
+    tls: Arc<ClientConfig>,
     client_id: String,
     client_secret: SecretFile<Secret>,
     form: Bytes,
@@ -75,31 +63,17 @@ struct Answer {
 }
 
 impl OAuth {
-    pub(super) fn new(
-        client: &ClientCredentials,
-        upstream: &Name,
-        trust: &SystemTrust,
-    ) -> Option<Self> {
-        let origin = client.token_url.origin();
-        let security = || Security::new(None, Some(Protocol::Http11), trust);
-        let tls = if origin.encrypted() {
-            Some((security(), server_name(origin, None)?))
-        } else {
-            None
-        };
-        let host = origin.as_str().split("://").nth(1)?;
-        Some(Self {
+    pub(super) fn new(client: &ClientCredentials, upstream: &Name, trust: &SystemTrust) -> Self {
+        Self {
             upstream: upstream.clone(),
-            addresses: Addresses::new(origin.host(), origin.port(), Arc::new(System)),
-            host: HeaderValue::from_str(host).ok()?,
             url: client.token_url.clone(),
-            tls,
+            tls: trust.client(),
             client_id: client.client_id.to_string(),
             client_secret: SecretFile::new(&client.client_secret, secret),
             form: form(client),
             token: ArcSwapOption::empty(),
             asking: tokio::sync::Mutex::default(),
-        })
+        }
     }
 
     /// The token at hand, if it is good.
@@ -121,7 +95,6 @@ impl OAuth {
 
     /// Fetches a token anew that nears its end: the one at hand is used until then.
     pub(super) async fn renew(&self) {
-        self.addresses.renew().await;
         let is_due = |token: &Arc<Token>| Instant::now() >= token.renewal;
         if self.token.load().as_ref().is_some_and(is_due) {
             let mut failed = self.asking.lock().await;
@@ -148,9 +121,7 @@ impl OAuth {
         if failed.is_some_and(|failed| began.duration_since(failed) < FAILURE_HOLD) {
             return;
         }
-        let too_late = |_| Err(format!("no answer within {} s", FETCH_MAX.as_secs()).into());
-        let fetch = tokio::time::timeout(FETCH_MAX, self.fetch(began)).await;
-        match fetch.unwrap_or_else(too_late) {
+        match self.fetch(began).await {
             Ok(token) => {
                 *failed = None;
                 self.token.store(Some(Arc::new(token)));
@@ -158,9 +129,8 @@ impl OAuth {
             Err(fault) => {
                 *failed = Some(Instant::now());
                 let (upstream, token_url) = (&self.upstream, &self.url);
-                let cause = connect::root_cause(&*fault);
                 let is_served = self.ready().is_some();
-                tracing::warn!(%upstream, %token_url, cause, is_served, "no token for an upstream");
+                tracing::warn!(%upstream, %token_url, cause = %fault, is_served, "no token for an upstream");
             }
         }
     }
@@ -170,31 +140,9 @@ impl OAuth {
         let secret = secret.ok_or("the client's secret could not be read")?;
         let (id, secret) = (encoded(&self.client_id), encoded(secret.expose()));
         let authorization = basic(&id, &secret).ok_or("the client's secret is no text")?;
-        let request = Request::post(self.url.path_and_query())
-            .header(HOST, &self.host)
-            .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(AUTHORIZATION, authorization)
-            .body(Full::new(self.form.clone()))?;
-        let tls = match &self.tls {
-            Some((security, name)) => Some((Arc::clone(&security.configs()?.http11), name.clone())),
-            None => None,
-        };
-        let manner = Manner {
-            tls,
-            protocol: Some(Protocol::Http11),
-        };
-        let (stream, _, _) = connect::open(&self.addresses, &manner, CONNECT_MAX).await?;
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-        let (mut sender, driver) = handshake.await?;
-        // It ends with the sender.
-        tokio::spawn(driver);
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        if head.status != StatusCode::OK {
-            return Err(format!("the answer is {}", head.status).into());
-        }
-        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?;
-        Token::read(&body.to_bytes(), began)
+        let question = Question::form(self.form.clone(), Some(authorization));
+        let answer = question.ask(&self.url, &self.tls).await?;
+        Token::read(&answer.body, began)
     }
 }
 

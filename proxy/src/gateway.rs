@@ -118,18 +118,7 @@ impl Gateway {
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
         record.grant(&grant);
-        let admission = match &generation.counters {
-            None => self.meter.admit(&grant, peer.client, now)?,
-            Some(counters) => {
-                let arrival = Arrival {
-                    grant: &grant,
-                    address: peer.client,
-                    now,
-                };
-                // By itself, so that requests that need no counters are not larger for it.
-                Box::pin(counters.admit(&self.meter, &arrival)).await?
-            }
-        };
+        let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
@@ -170,6 +159,24 @@ impl Gateway {
             }
         };
         Ok(Reply::Upstream(answer, check))
+    }
+
+    /// Charges the quotas of a request: over the fleet where that counts together, and otherwise without waiting.
+    async fn admit(
+        &self,
+        generation: &Generation,
+        (grant, address, now): (&Grant<'_>, Option<IpAddr>, Now),
+    ) -> Result<Admission, tollgate_gate::Refusal> {
+        let Some(counters) = &generation.counters else {
+            return self.meter.admit(grant, address, now);
+        };
+        let arrival = Arrival {
+            grant,
+            address,
+            now,
+        };
+        // By itself, so that requests that need no counters are not larger for it.
+        Box::pin(counters.admit(&self.meter, &arrival)).await
     }
 
     /// Identifies once more with newer keys of the token's issuer, where those may change the answer.

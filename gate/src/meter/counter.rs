@@ -124,8 +124,8 @@ impl fmt::Display for Subject<'_> {
                 // Others' words, of any length, and perhaps somebody's address.
                 formatter.write_str("b|")?;
                 let digest = digest::digest(&digest::SHA256, subject.as_bytes());
-                let short = digest.as_ref().iter().take(BEARER_BYTES);
-                short.map(|byte| write!(formatter, "{byte:02x}")).collect()
+                let mut short = digest.as_ref().iter().take(BEARER_BYTES);
+                short.try_for_each(|byte| write!(formatter, "{byte:02x}"))
             }
             Self::Address(Some(address)) => write!(formatter, "a|{address}"),
             Self::Address(None) => formatter.write_str("a|"),

@@ -109,7 +109,7 @@ impl State {
         match (self, measure) {
             (Self::Strict(ring), _) => ring.advance(now.monotonic),
             (Self::Calendar(tally), Measure::Calendar { zone, .. }) => {
-                tally.advance(zone, now.wall)
+                tally.advance(zone, now.wall);
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tollgate_gate::{Admission, Answer, Arrival, Asked, Inquiry, Meter, Refusal};
 use tollgate_store::document;
-use tollgate_store::{Name, Namespace};
+use tollgate_store::{CounterTimeout, Name, Namespace};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -56,7 +56,7 @@ impl Counters {
             ToString::to_string,
         );
         let timeout = declared.timeout.as_ref();
-        let timeout = timeout.map_or(TIMEOUT, |timeout| timeout.length());
+        let timeout = timeout.map_or(TIMEOUT, CounterTimeout::length);
         let keeper = Arc::new(Keeper::new(Arc::clone(metrics)));
         let token = CancellationToken::new();
         let keeping = token.clone();

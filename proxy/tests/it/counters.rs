@@ -119,12 +119,8 @@ async fn ten_proxies_admit_ten_of_a_crowd_and_tell_each_how_it_stands() {
         assert_eq!((reply.status, remaining(reply)), (429, 0));
         assert!(reply.header("retry-after").is_some());
     }
-    assert_eq!(
-        fleet
-            .sum("tollgate_counters_calls_total{result=\"admitted\"} ")
-            .await,
-        10.0
-    );
+    let asked = fleet.sum("tollgate_counters_calls_total{result=\"admitted\"} ").await;
+    assert!((10.0..=10.0).contains(&asked), \"{asked}\");
     // Every key goes by itself.
     let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
     assert_eq!(keys.len(), 1, "{keys:?}");
@@ -190,10 +186,8 @@ async fn a_store_that_hangs_is_not_waited_for_by_more_than_a_few_requests() {
         .sum("tollgate_counters_calls_total{result=\"late\"} ")
         .await;
     assert!((1.0..=5.0).contains(&late), "{late}");
-    assert_eq!(
-        fleet.sum("tollgate_counters_unheard_requests_total ").await,
-        50.0
-    );
+    let unheard = fleet.sum("tollgate_counters_unheard_requests_total ").await;
+    assert!((50.0..=50.0).contains(&unheard), "{unheard}");
 
     server.thaw();
     fleet.all_are(1.0).await;

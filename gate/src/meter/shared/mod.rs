@@ -196,7 +196,7 @@ impl Meter {
     fn put_back(&self, charges: &[Charge<'_>], weight: Weight) {
         for charge in charges {
             self.with(charge, |counter| {
-                counter.leases.put_back(charge.quota, weight)
+                counter.leases.put_back(charge.quota, weight);
             });
         }
     }

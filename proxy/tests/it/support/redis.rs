@@ -139,7 +139,10 @@ fn program() -> PathBuf {
         let mut places = folders.iter().map(|folder| folder.join(name));
         places.find(|place| place.is_file())
     });
-    found.expect("install redis-server 7 or valkey-server: the tests of counters run one")
+    let Some(found) = found else {
+        panic!("install redis-server 7 or valkey-server: the tests of counters run one");
+    };
+    found
 }
 
 /// A port that nobody has, and whose next ten thousand neighbour, where a cluster's nodes talk, nobody either.

@@ -119,8 +119,10 @@ async fn ten_proxies_admit_ten_of_a_crowd_and_tell_each_how_it_stands() {
         assert_eq!((reply.status, remaining(reply)), (429, 0));
         assert!(reply.header("retry-after").is_some());
     }
-    let asked = fleet.sum("tollgate_counters_calls_total{result=\"admitted\"} ").await;
-    assert!((10.0..=10.0).contains(&asked), \"{asked}\");
+    let asked = fleet
+        .sum("tollgate_counters_calls_total{result=\"admitted\"} ")
+        .await;
+    assert!((10.0..=10.0).contains(&asked), "{asked}");
     // Every key goes by itself.
     let keys: Vec<String> = server.ask(&["KEYS", "*"]).await;
     assert_eq!(keys.len(), 1, "{keys:?}");

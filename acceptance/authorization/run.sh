@@ -14,7 +14,7 @@ install() {
   echo "Installing an authorization server; this takes a few seconds." >&2
   rm -rf "$environment"
   "${AUTHORIZATION_PYTHON:-python3}" -m venv "$environment"
-  "$environment/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$here/requirements.txt" >&2
+  "$environment/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement "$here/requirements.txt" >&2
   cp "$here/requirements.txt" "$environment/complete"
 }
 

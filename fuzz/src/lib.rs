@@ -2,12 +2,14 @@
 //! the same once it was written again. `make fuzz` searches for what breaks that; the tests here try a little of it.
 
 mod documents;
+mod heads;
 mod proxy_protocol;
 mod requests;
 mod values;
 mod words;
 
 pub use documents::documents;
+pub use heads::heads;
 pub use proxy_protocol::proxy_protocol;
 pub use requests::requests;
 pub use values::values;
@@ -17,8 +19,9 @@ pub use words::words;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("documents", documents),
+    ("heads", heads),
     ("proxy_protocol", proxy_protocol),
     ("requests", requests),
     ("values", values),

@@ -27,6 +27,15 @@ pub enum Refusal {
         /// The issuer.
         issuer: IssuerNumber,
     },
+    /// The token's issuer was not asked about it, or gave no answer: neither is the caller's fault.
+    #[error("the token's issuer did not say yet whether it is good")]
+    TokenUnasked {
+        /// The issuer.
+        issuer: IssuerNumber,
+    },
+    /// As many proofs of possession are remembered as can be: whether this one was used before, nobody knows.
+    #[error("as many proofs of possession are remembered as can be")]
+    ProofsFull,
     /// None of the caller's scopes allows the request.
     #[error("no scope of {caller} allows the request")]
     OutOfScope {
@@ -61,6 +70,15 @@ impl Refusal {
         }
     }
 
+    /// The issuer that may change the answer if it is asked about the token.
+    #[must_use]
+    pub fn wants_answer_of(&self) -> Option<IssuerNumber> {
+        match self {
+            Self::TokenUnasked { issuer } => Some(*issuer),
+            _ => None,
+        }
+    }
+
     /// The reason as one stable word, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -68,6 +86,8 @@ impl Refusal {
             Self::Malformed(malformed) => malformed.code(),
             Self::Unauthenticated(fault) => fault.code(),
             Self::IssuerUnready { .. } => "issuer_keys_missing",
+            Self::TokenUnasked { .. } => "introspection_missing",
+            Self::ProofsFull => "proofs_full",
             Self::OutOfScope { .. } => "scope_insufficient",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",

@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
 use crate::cut::Cuts;
-use crate::pace::{Answer, Pace, Paced};
+use crate::filter::Fault;
+use crate::pace::{Answer, InFlight, Pace, Paced};
 use crate::tunnel::Handover;
 
 /// The longest that a silent connection may take to close.
@@ -50,6 +51,9 @@ pub trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
+
+    /// Notes what came of a caller that was no request: hyper has answered it by itself.
+    fn refused(&self, _caller: &Caller, _fault: Fault) {}
 
     /// Whether an address speaks for many clients, and may have as many connections as it needs.
     fn is_trusted(&self, _address: IpAddr) -> bool {
@@ -118,10 +122,17 @@ async fn serve_http<S: Stream, H: Handler>(
     session: &Arc<Session<H>>,
     ending: &Ending,
 ) {
-    let (peer, pace) = (session.caller.address, Arc::clone(&session.pace));
-    let session = Arc::clone(session);
-    // Boxed, as it is large: hyper moves it several times before it begins.
-    let service = service_fn(move |request| Box::pin(respond(Arc::clone(&session), request)));
+    let pace = Arc::clone(&session.pace);
+    let shared = Arc::clone(session);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        // Here rather than in the future, which begins later: what the client does meanwhile is about this request.
+        let (in_flight, fault) = shared.pace.begin();
+        if let Some(fault) = fault {
+            request.extensions_mut().insert(fault);
+        }
+        // Boxed, as it is large: hyper moves it several times before it begins.
+        Box::pin(respond(Arc::clone(&shared), request, in_flight))
+    });
     let builder = builder(protocol);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -135,7 +146,7 @@ async fn serve_http<S: Stream, H: Handler>(
     // In this order: whether too little happens is known once the connection was looked at.
     tokio::select! {
         biased;
-        result = connection.as_mut() => return note(peer, result),
+        result = connection.as_mut() => return note(session, result),
         () = tired => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
@@ -154,7 +165,7 @@ async fn serve_http<S: Stream, H: Handler>(
     });
     tokio::select! {
         biased;
-        result = connection.as_mut() => return note(peer, result),
+        result = connection.as_mut() => return note(session, result),
         () = settled => {}
         () = tokio::time::sleep(ending.linger) => {}
         () = ending.cutting.cancelled() => {}
@@ -162,7 +173,7 @@ async fn serve_http<S: Stream, H: Handler>(
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         biased;
-        result = connection => note(peer, result),
+        result = connection => note(session, result),
         () = ending.cutting.cancelled() => {}
     }
 }
@@ -170,6 +181,7 @@ async fn serve_http<S: Stream, H: Handler>(
 async fn respond<H: Handler>(
     session: Arc<Session<H>>,
     request: Request<Incoming>,
+    in_flight: InFlight,
 ) -> Result<Response<Answer<H::Body>>, Infallible> {
     let Session {
         handler,
@@ -177,7 +189,6 @@ async fn respond<H: Handler>(
         pace,
         switched,
     } = &*session;
-    let in_flight = pace.begin();
     let version = request.version();
     let mut response = handler.respond(request, caller).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -198,10 +209,16 @@ fn client_stream<S: Stream>(upgraded: Upgraded) -> Option<(Paced<S>, Bytes)> {
     Some((parts.io.into_inner(), parts.read_buf))
 }
 
-fn note(peer: Option<IpAddr>, result: Result<(), BoxError>) {
-    if let Err(error) = result {
-        tracing::debug!(?peer, error, "a connection ended early");
-    }
+fn note<H: Handler>(session: &Session<H>, result: Result<(), BoxError>) {
+    let Err(error) = result else { return };
+    let peer = session.caller.address;
+    tracing::debug!(?peer, error, "a connection ended early");
+    let fault = match error.downcast_ref::<hyper::Error>() {
+        Some(error) if error.is_parse_too_large() => Fault::HeadTooLarge,
+        Some(error) if error.is_parse() => Fault::HeadInvalid,
+        _ => return,
+    };
+    session.handler.refused(&session.caller, fault);
 }
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {

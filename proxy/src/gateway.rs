@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -11,7 +12,10 @@ use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
-use tollgate_gate::{Admission, Arrival, Grant, Meter, Now, Presented, Principal, Target};
+use tollgate_gate::{
+    Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
+    token_of,
+};
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -30,6 +34,8 @@ use crate::tunnel::{Check, Handover, Tunnel};
 use crate::upgrade::{self, Upgrade};
 use crate::{credential, filter, problem, rate_limit};
 
+/// How many seconds a connection goes on whose token's issuer says nothing of it.
+const UNANSWERED_CHECKS_MAX: u32 = 30;
 /// The route no longer allows what a connection turned into.
 const UPGRADE_WITHDRAWN: &str = "upgrade_withdrawn";
 
@@ -40,8 +46,10 @@ pub struct Gateway {
     pub generation: Arc<ArcSwapOption<Generation>>,
     /// What quotas counted, across generations.
     pub meter: Meter,
-    /// The keys of issuers, likewise.
+    /// The keys of issuers, and what they said of tokens, likewise.
     pub issuers: Arc<Issuers>,
+    /// What is remembered of tokens, likewise.
+    pub memory: Arc<TokenMemory>,
     /// Where requests are written down.
     pub ledger: Arc<Ledger>,
     /// How many share what quotas allow.
@@ -69,6 +77,7 @@ impl Gateway {
             generation: Arc::default(),
             meter: Meter::default(),
             issuers: Arc::new(issuers),
+            memory: Arc::default(),
             ledger,
             fleet: Fleet::default(),
         }
@@ -86,7 +95,7 @@ impl Gateway {
         &self,
         generation: &Generation,
         mut request: Request<Incoming>,
-        (peer, request_id, now): (&Peer, &HeaderValue, Now),
+        (peer, caller, request_id, now): (&Peer, &Caller, &HeaderValue, Now),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         #[cfg(test)]
@@ -100,11 +109,8 @@ impl Gateway {
         if let Some(page) = generation.well_known.find(&target) {
             return Ok(Reply::Page(page));
         }
-        let presented = Presented {
-            headers: request.headers(),
-            address: peer.client,
-            keys: &*self.issuers,
-        };
+        let place = (&target, authority);
+        let presented = self.presented(request.headers(), place, (peer, caller));
         let principal = match generation.snapshot.identify_presented(&presented, now) {
             Err(refusal) => {
                 // Seldom: most refusals are final.
@@ -179,7 +185,30 @@ impl Gateway {
         Box::pin(counters.admit(&self.meter, &arrival)).await
     }
 
-    /// Identifies once more with newer keys of the token's issuer, where those may change the answer.
+    /// What tells who asks.
+    fn presented<'r>(
+        &'r self,
+        headers: &'r HeaderMap,
+        (target, authority): (&'r Target, Option<&'r str>),
+        (peer, caller): (&Peer, &'r Caller),
+    ) -> Presented<'r> {
+        let tls = caller.tls.as_ref();
+        Presented {
+            headers,
+            address: peer.client,
+            keys: &*self.issuers,
+            memory: Some(&self.memory),
+            sent: Some(Sent {
+                target,
+                authority,
+                is_encrypted: peer.is_encrypted,
+                certificate: tls.and_then(|tls| tls.certificate.as_deref()),
+            }),
+        }
+    }
+
+    /// Identifies once more with newer keys of the token's issuer, or with what that says of the token, where those may
+    /// change the answer.
     async fn identify_again<'s>(
         &self,
         generation: &'s Generation,
@@ -187,6 +216,14 @@ impl Gateway {
         (refusal, now): (tollgate_gate::Refusal, Now),
     ) -> Result<Principal<'s>, Refusal> {
         let snapshot = &generation.snapshot;
+        let asked = refusal.wants_answer_of();
+        if let (Some(issuer), Some(token)) = (
+            asked.and_then(|number| snapshot.issuer(number)),
+            token_of(presented.headers),
+        ) {
+            self.issuers.ask(&issuer.name, token).await?;
+            return Ok(snapshot.identify_presented(presented, now)?);
+        }
         let wanted = refusal.wants_keys_of();
         let Some(issuer) = wanted.and_then(|number| snapshot.issuer(number)) else {
             return Err(refusal.into());
@@ -204,7 +241,8 @@ impl Gateway {
         client: Option<IpAddr>,
     ) -> Check {
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
-        let issuers = Arc::clone(&self.issuers);
+        let (issuers, memory) = (Arc::clone(&self.issuers), Arc::clone(&self.memory));
+        let unanswered = AtomicU32::new(0);
         let (target, protocol) = (target.clone(), upgrade.protocol.clone());
         Box::new(move || {
             let generation = generation.load();
@@ -216,13 +254,27 @@ impl Gateway {
                 headers: &credential,
                 address: client,
                 keys: &*issuers,
+                memory: Some(&memory),
+                // What the connection began with was shown then.
+                sent: None,
             };
             let principal = snapshot.identify_presented(&presented, clock.now());
             let allows = |principal: &Principal<'_>| {
+                unanswered.store(0, Ordering::Relaxed);
                 let grant = snapshot.authorize(principal, &target)?;
                 Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
             };
             match principal.and_then(|principal| allows(&principal)) {
+                Err(refusal) if refusal.wants_answer_of().is_some() => {
+                    let asked = refusal.wants_answer_of();
+                    let issuer = asked.and_then(|number| snapshot.issuer(number));
+                    if let (Some(issuer), Some(token)) = (issuer, token_of(&credential)) {
+                        issuers.ask_beside(&issuer.name, token);
+                    }
+                    // An issuer that is down for a moment ends no connection.
+                    let count = unanswered.fetch_add(1, Ordering::Relaxed);
+                    (count >= UNANSWERED_CHECKS_MAX).then(|| refusal.code())
+                }
                 Err(refusal) => Some(refusal.code()),
                 Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
@@ -275,6 +327,18 @@ impl Handler for Gateway {
         blocks.any(|block| block.contains(address))
     }
 
+    fn refused(&self, caller: &Caller, fault: filter::Fault) {
+        let generation = self.generation.load();
+        let now = self.ledger.clock.now();
+        let (peer, request_id) = identity(&Request::new(()), (caller, now), generation.as_deref());
+        let mut record = self.ledger.open_unread((&peer, &request_id), now);
+        record.tls(caller.tls.as_ref());
+        let refusal = Refusal::from(fault);
+        record.refuse(&refusal);
+        record.respond(problem::status(&refusal));
+        record.complete();
+    }
+
     async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
         let now = self.ledger.clock.now();
@@ -288,7 +352,7 @@ impl Handler for Gateway {
         let result = match &generation {
             None => Err(Refusal::NotReady),
             Some(generation) => {
-                let facts = (&peer, &request_id, now);
+                let facts = (&peer, caller, &request_id, now);
                 // Pinned where it is made, as it is large: each name that it had would be room for another one.
                 let handle = std::pin::pin!(self.handle(generation, request, facts, &mut record));
                 guarded(handle, &request_id).await

@@ -48,8 +48,10 @@ enum Forged {
 }
 
 /// What a client's headers may not say, by name; [`PREFIXES`] by the name's beginning.
-const NAMES: [(&str, Forged); 25] = [
+const NAMES: [(&str, Forged); 26] = [
     ("authorization", Forged::Always),
+    // Proof for this proxy, and for one request.
+    ("dpop", Forged::Always),
     ("forwarded", Forged::Always),
     ("host", Forged::Always),
     // CGI turns it into HTTP_PROXY, which many programs obey.

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
-use tollgate_gate::{CredentialFault, Malformed};
+use tollgate_gate::{CredentialFault, Malformed, TokenFault};
 use tollgate_store::Name;
+use tollgate_store::document::SignatureAlgorithm;
 
+use crate::filter::Fault;
 use crate::refusal::{Refusal, UpstreamFault};
 
 /// A snapshot comes with a poll.
@@ -70,6 +72,12 @@ pub fn response(refusal: &Refusal, asked: &Asked<'_>) -> Response<Bytes> {
     response
 }
 
+/// The status of that answer.
+#[must_use]
+pub fn status(refusal: &Refusal) -> StatusCode {
+    kind(refusal).status
+}
+
 fn kind(refusal: &Refusal) -> Kind {
     use tollgate_gate::Refusal as Decision;
 
@@ -82,6 +90,11 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Malformed(Malformed::PathTooLong)) => {
             (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
         }
+        Refusal::Malformed(Fault::HeadTooLarge) => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            "Request header fields too large",
+        ),
         Refusal::Decision(Decision::Malformed(_)) | Refusal::Malformed(_) | Refusal::BodyBroken => {
             (
                 StatusCode::BAD_REQUEST,
@@ -105,7 +118,7 @@ fn kind(refusal: &Refusal) -> Kind {
             "quota-exceeded",
             "Quota exceeded",
         ),
-        Refusal::Decision(Decision::Overloaded) => {
+        Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
         Refusal::Decision(Decision::CountersUnreachable) => (
@@ -113,9 +126,9 @@ fn kind(refusal: &Refusal) -> Kind {
             "quota-unknown",
             "Quota unknown",
         ),
-        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready")
-        }
+        Refusal::NotReady
+        | Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
+        | Refusal::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         // Also whatever the engine may one day refuse beyond.
         Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
             StatusCode::FORBIDDEN,
@@ -180,10 +193,11 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
             let (quota, measure) = (&over.policy.quota, &over.policy.measure);
             format!("quota \"{quota}\" allows {measure}").into()
         }
-        Refusal::Decision(Decision::IssuerUnready { .. }) => {
-            "the proxy can't tell yet whether the token is good".into()
+        Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
+        | Refusal::Introspection(_) => "the proxy can't tell yet whether the token is good".into(),
+        Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
+            "the proxy is overloaded: try again".into()
         }
-        Refusal::Decision(Decision::Overloaded) => "the proxy is overloaded: try again".into(),
         Refusal::Decision(Decision::CountersUnreachable) => {
             "the proxy can't tell yet whether a quota has room: try again".into()
         }
@@ -198,6 +212,11 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
         Refusal::Decision(Decision::Malformed(Malformed::MethodRefused)) => {
             let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
             headers.insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        Refusal::Decision(Decision::Unauthenticated(CredentialFault::Token { fault, .. }))
+            if fault.is_of_proof() =>
+        {
+            headers.insert(WWW_AUTHENTICATE, proof_challenge(*fault));
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
             let error = match fault {
@@ -218,12 +237,16 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded | Decision::CountersUnreachable)
+        Refusal::Decision(
+            Decision::Overloaded | Decision::ProofsFull | Decision::CountersUnreachable,
+        )
         | Refusal::Throttled
         | Refusal::Upstream(UpstreamFault::Connections) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
         }
-        Refusal::NotReady | Refusal::Decision(Decision::IssuerUnready { .. }) => {
+        Refusal::NotReady
+        | Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
+        | Refusal::Introspection(_) => {
             headers.insert(RETRY_AFTER, NOT_READY_RETRY);
         }
         _ => {}
@@ -245,6 +268,18 @@ fn challenge(error: Option<&str>, scope: Option<&Name>, asked: &Asked<'_>) -> He
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
 }
 
+/// How to prove that a token is one's own: RFC 9449, section 7.1.
+fn proof_challenge(fault: TokenFault) -> HeaderValue {
+    let error = match fault {
+        TokenFault::ProofMissing | TokenFault::ProofKey => "invalid_token",
+        _ => "invalid_dpop_proof",
+    };
+    let algorithms = SignatureAlgorithm::USUAL.map(SignatureAlgorithm::as_str);
+    let algorithms = algorithms.join(" ");
+    let text = format!("DPoP realm=\"tollgate\", error=\"{error}\", algs=\"{algorithms}\"");
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("DPoP"))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -256,6 +291,7 @@ mod tests {
 
     use super::*;
     use crate::filter::Fault;
+    use crate::refusal::IntrospectionFault;
 
     fn key() -> KeyId {
         KeyId::parse("abcdefghijkl").unwrap()
@@ -316,6 +352,23 @@ mod tests {
                 "request_id": "r-1",
             })
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_proof_is_told_with_how_to_make_one() {
+        for (fault, error) in [
+            (TokenFault::ProofMissing, "invalid_token"),
+            (TokenFault::ProofKey, "invalid_token"),
+            (TokenFault::ProofTime, "invalid_dpop_proof"),
+            (TokenFault::ProofUsed, "invalid_dpop_proof"),
+        ] {
+            let issuer = None;
+            let response = answer(decision(CredentialFault::Token { issuer, fault }));
+            let expected = format!(
+                "DPoP realm=\"tollgate\", error=\"{error}\", algs=\"RS256 PS256 ES256 EdDSA\""
+            );
+            assert_eq!(header(&response, "www-authenticate"), Some(expected));
+        }
     }
 
     #[test]
@@ -402,6 +455,8 @@ mod tests {
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (tollgate_gate::Refusal::CountersUnreachable.into(), 503),
+            (tollgate_gate::Refusal::ProofsFull.into(), 503),
+            (IntrospectionFault::Budget.into(), 503),
             (Refusal::NotReady, 503),
             (Refusal::Throttled, 503),
             (UpstreamFault::Connections.into(), 503),
@@ -424,6 +479,8 @@ mod tests {
     fn a_503_says_when_to_come_back() {
         for refusal in [
             tollgate_gate::Refusal::Overloaded.into(),
+            tollgate_gate::Refusal::ProofsFull.into(),
+            IntrospectionFault::TooLate.into(),
             Refusal::NotReady,
             Refusal::Throttled,
             UpstreamFault::Connections.into(),

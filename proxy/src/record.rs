@@ -18,6 +18,8 @@ use crate::peer::Peer;
 use crate::refusal::Refusal;
 
 const PATH_CHARS_MAX: usize = 2_000;
+/// What stands for the method of what is no request.
+const UNREAD_METHOD: &[u8] = b"-";
 /// The client went away before its answer was complete.
 const CLIENT_CLOSED: &str = "client_closed";
 /// The process ended before the answer was complete.
@@ -128,16 +130,41 @@ impl Ledger {
         now: Now,
     ) -> Record {
         let user_agent = request.headers().get(http::header::USER_AGENT);
-        let facts = Facts {
-            time: now.wall,
-            request_id: Some(request_id.clone()),
-            method: request.method().clone(),
-            path: loggable(request.uri().path(), PATH_CHARS_MAX),
-            protocol: protocol(request.version()),
-            client: peer.client,
-            user_agent: user_agent.cloned(),
-            ..Facts::default()
-        };
+        self.begin(
+            Facts {
+                time: now.wall,
+                request_id: Some(request_id.clone()),
+                method: request.method().clone(),
+                path: loggable(request.uri().path(), PATH_CHARS_MAX),
+                protocol: protocol(request.version()),
+                client: peer.client,
+                user_agent: user_agent.cloned(),
+                ..Facts::default()
+            },
+            now,
+        )
+    }
+
+    /// Opens the record of what could not be read as a request of HTTP/1.1.
+    pub fn open_unread(
+        self: &Arc<Self>,
+        (peer, request_id): (&Peer, &HeaderValue),
+        now: Now,
+    ) -> Record {
+        self.begin(
+            Facts {
+                time: now.wall,
+                request_id: Some(request_id.clone()),
+                method: Method::from_bytes(UNREAD_METHOD).unwrap_or_default(),
+                protocol: protocol(Version::HTTP_11),
+                client: peer.client,
+                ..Facts::default()
+            },
+            now,
+        )
+    }
+
+    fn begin(self: &Arc<Self>, facts: Facts, now: Now) -> Record {
         self.metrics.requests_in_flight.inc();
         Record {
             facts: Box::new(facts),

@@ -34,12 +34,45 @@ pub enum Refusal {
     /// The upstream has as much to do as it can, or more.
     #[error("the upstream has too much to do: try again")]
     Throttled,
+    /// The token's issuer did not say whether it is good.
+    #[error(transparent)]
+    Introspection(#[from] IntrospectionFault),
     /// The upstream gave no answer.
     #[error(transparent)]
     Upstream(#[from] UpstreamFault),
     /// A bug.
     #[error("the proxy failed")]
     Internal,
+}
+
+/// Why nobody knows whether a token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum IntrospectionFault {
+    /// The issuer can't be reached, or what it says is no answer.
+    #[error("the token's issuer can't be asked")]
+    Failed,
+    /// It did not answer in time.
+    #[error("the token's issuer did not answer in time")]
+    TooLate,
+    /// It failed so often that it is left alone for a moment.
+    #[error("the token's issuer failed too often, and is not asked for a moment")]
+    CircuitOpen,
+    /// It was asked as often as it may be.
+    #[error("the token's issuer was asked as often as it may be")]
+    Budget,
+}
+
+impl IntrospectionFault {
+    /// The reason as one stable word, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Failed => "introspection_failed",
+            Self::TooLate => "introspection_timeout",
+            Self::CircuitOpen => "introspection_circuit_open",
+            Self::Budget => "introspection_budget",
+        }
+    }
 }
 
 /// In which way an upstream gave no answer.
@@ -104,6 +137,7 @@ impl Refusal {
             Self::BodyStalled => "body_stalled",
             Self::NotReady => "not_ready",
             Self::Throttled => "throttled",
+            Self::Introspection(fault) => fault.code(),
             Self::Upstream(fault) => fault.code(),
             Self::Internal => "internal",
         }

@@ -1,6 +1,7 @@
 //! A proxy's life: start, serve, drain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,7 @@ use crate::cut::Cuts;
 use crate::failure::Failure;
 use crate::fleet::keep_asking;
 use crate::greeting::Front;
-use crate::listeners::{self, Door, Listeners, Sharing, Socket, Welcome};
+use crate::listeners::{self, Door, Listeners, Occupied, Sharing, Socket, Welcome};
 use crate::panics;
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
@@ -160,7 +161,8 @@ fn serve_admin(
     Ok(())
 }
 
-/// Addresses from the command line are bound before anything else; a mistake there ends the process.
+/// Addresses from the command line are bound before anything else; a mistake there ends the process. A Unix socket that
+/// another process serves is taken over once there is something to serve.
 fn listen(
     mut listeners: Listeners<Gateway>,
     addresses: &BTreeSet<ListenPlace>,
@@ -170,7 +172,12 @@ fn listen(
         .iter()
         .map(|address| (address.clone(), Front::default()));
     let fronts: BTreeMap<_, _> = fronts.collect();
-    match listeners.reconcile(&fronts).into_iter().next() {
+    let failed = listeners.reconcile(&fronts, Occupied::Leave);
+    let mistake = failed.into_iter().find(|(address, error)| {
+        let is_unix = matches!(address, ListenPlace::Unix(_));
+        !is_unix || error.kind() != ErrorKind::AddrInUse
+    });
+    match mistake {
         None => Ok(listeners),
         Some((address, error)) => {
             let text = unbound_text(&address, error);

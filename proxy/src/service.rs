@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -22,6 +23,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tollgate_store::{ServiceUrl, is_link_local};
+use zeroize::Zeroizing;
 
 /// How long an answer may take, from the name to the last byte.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -41,8 +43,8 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 /// Why there is no answer. It holds nothing of what was asked or answered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceFault {
-    #[error("no answer within {} s", ANSWER_MAX.as_secs())]
-    TooLate,
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    TooLate(Duration),
     #[error("the name leads nowhere: {0}")]
     Name(io::Error),
     #[error(
@@ -65,6 +67,7 @@ pub(crate) struct Question {
     method: Method,
     form: Bytes,
     authorization: Option<HeaderValue>,
+    answer_max: Duration,
 }
 
 /// What it answers: always with 200.
@@ -81,6 +84,7 @@ impl Question {
             method: Method::GET,
             form: Bytes::new(),
             authorization: None,
+            answer_max: ANSWER_MAX,
         }
     }
 
@@ -90,7 +94,13 @@ impl Question {
             method: Method::POST,
             form,
             authorization,
+            answer_max: ANSWER_MAX,
         }
+    }
+
+    /// With an answer that may take no longer than that.
+    pub(crate) fn within(self, answer_max: Duration) -> Self {
+        Self { answer_max, ..self }
     }
 
     /// Asks a service.
@@ -99,8 +109,9 @@ impl Question {
         url: &ServiceUrl,
         tls: &Arc<ClientConfig>,
     ) -> Result<Answer, ServiceFault> {
-        let answer = tokio::time::timeout(ANSWER_MAX, exchange(url, tls, self.request(url))).await;
-        answer.map_err(|_| ServiceFault::TooLate)?
+        let answer_max = self.answer_max;
+        let answer = tokio::time::timeout(answer_max, exchange(url, tls, self.request(url))).await;
+        answer.map_err(|_| ServiceFault::TooLate(answer_max))?
     }
 
     fn request(self, url: &ServiceUrl) -> Request<Full<Bytes>> {
@@ -207,6 +218,11 @@ async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, ServiceFault> {
         }
     }
     Err(fault)
+}
+
+/// A value as it stands in a form.
+pub(crate) fn encoded(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string())
 }
 
 /// The deepest cause of an error, in words.

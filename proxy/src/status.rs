@@ -36,6 +36,8 @@ pub struct Standing {
     pub listeners: usize,
     /// Those that can't be.
     pub unbound: BTreeMap<ListenPlace, String>,
+    /// Whether the process was listening wherever it should, at least once.
+    pub has_listened: bool,
     /// Certificates and the like that can't be used; something older may be served in their stead.
     pub materials: BTreeMap<String, String>,
     /// Whether the process is about to end.
@@ -78,7 +80,9 @@ impl Status {
                 }
             }
         }
-        if standing.listeners == 0 && !standing.unbound.is_empty() {
+        // A new proxy must not take the place of one that listens everywhere; one that did must not go for an address
+        // that was added.
+        if standing.listeners == 0 || !standing.has_listened {
             let unbound = standing.unbound.iter();
             faults.extend(unbound.map(|(address, error)| unbound_text(address, error)));
         }
@@ -174,17 +178,18 @@ mod tests {
     }
 
     #[test]
-    fn one_address_of_several_that_cant_be_bound_is_no_fault() {
+    fn an_address_that_cant_be_bound_is_a_fault_until_all_were_once() {
         let status = ready();
         let address = ListenPlace::Tcp("127.0.0.1:80".parse().unwrap());
         let unbound = [(address, "in use".to_owned())].into();
         status.standing().unbound = unbound;
+        let fault = ["127.0.0.1:80 can't be listened on: in use"];
+        assert_eq!(status.faults(AGE_MAX), fault);
+
+        status.standing().has_listened = true;
         assert!(status.faults(AGE_MAX).is_empty());
 
         status.standing().listeners = 0;
-        assert_eq!(
-            status.faults(AGE_MAX),
-            ["127.0.0.1:80 can't be listened on: in use"]
-        );
+        assert_eq!(status.faults(AGE_MAX), fault);
     }
 }

@@ -168,9 +168,7 @@ impl Watching {
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
-        gateway
-            .issuers
-            .follow(&snapshot, &self.watch.trust.client());
+        gateway.issuers.follow(&snapshot, &self.watch.trust);
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
         let counters = self.counters(&generation, previous.as_deref()).await;

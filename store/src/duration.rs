@@ -25,6 +25,12 @@ const ROTATION_BOUNDS: (Duration, Duration) =
 /// How long an older token may go on beside a newer one.
 const OVERLAP_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_hours(90 * 24));
 
+/// How long an answer about a token may count.
+const ANSWER_LIFE_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long a request may wait for an answer about its token.
+const ANSWER_TIMEOUT_BOUNDS: (Duration, Duration) =
+    (Duration::from_millis(10), Duration::from_secs(5));
+
 /// Declares a length of time within bounds, which keeps its author's words.
 macro_rules! length {
     ($(#[$documentation:meta])* $type:ident, $bounds:ident, $words:literal) => {
@@ -74,6 +80,14 @@ length! {
 length! {
     /// How long a request waits for the counters of its fleet: 1 ms to 1 s, written like `20ms`.
     CounterTimeout, COUNTER_TIMEOUT_BOUNDS, "1ms to 1s"
+}
+length! {
+    /// How long an answer about a token counts: 1 s to 1 m, written like `30s`.
+    AnswerLife, ANSWER_LIFE_BOUNDS, "1s to 1m"
+}
+length! {
+    /// How long an answer about a token is waited for: 10 ms to 5 s, written like `500ms`.
+    AnswerTimeout, ANSWER_TIMEOUT_BOUNDS, "10ms to 5s"
 }
 length! {
     /// The age at which a key's token is replaced: 1 h to 3650 d, written like `24h` or `30d`.

@@ -31,8 +31,8 @@ mod upgrade;
 pub use authorities::Authorities;
 pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
-    CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod, ThrottleWait, Timeout,
-    duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,
+    ThrottleWait, Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};

@@ -117,6 +117,20 @@ resource "tollgate_issuer" "it" {
   scope_claim   = "scp"
   roles_claim   = "realm_access.roles"
   subject_claim = "client_id"
+  principal_claim = "tollgate_principal"
+  require_binding = true
+  ca              = "file:/etc/tollgate/login-ca.pem"
+  introspection = {
+    url              = "https://login.example.com/introspect"
+    client_id        = "tollgate"
+    client_secret    = "file:/etc/tollgate/introspection"
+    method           = "client_secret_post"
+    token_prefix     = "opaque_"
+    any_audience     = true
+    cache            = "30s"
+    timeout          = "500ms"
+    calls_per_second = 20
+  }
   scopes        = { "api/read" = tollgate_scope.it.name }
   roles         = { purchasing = tollgate_role.it.name }
   any_subject   = true

@@ -27,3 +27,20 @@ check "quota" {
     error_message = "Eleven requests pass, where ten should: ${data.tollgate_decision.eleven_requests.reason}"
   }
 }
+
+# Whoever logs in with that scope, without a token.
+check "login" {
+  data "tollgate_decision" "alice" {
+    proxy  = "edge"
+    issuer = "login"
+    claims = jsonencode({ aud = "https://api.example.com", sub = "alice", scope = "orders:read" })
+    method = "GET"
+    host   = "api.example.com"
+    path   = "/v1/orders/1"
+  }
+
+  assert {
+    condition     = data.tollgate_decision.alice.allowed
+    error_message = data.tollgate_decision.alice.reason
+  }
+}

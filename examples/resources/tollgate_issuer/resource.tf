@@ -32,3 +32,21 @@ resource "tollgate_principal" "importer" {
   roles    = [tollgate_role.buyer.name]
   subjects = [{ issuer = tollgate_issuer.login.name, claim = "client_id", value = "order-importer" }]
 }
+
+# An authorization server whose tokens only it can read: it is asked about each, so that what it revokes is closed within
+# half a minute. They must be bound to a key or a certificate of whoever bears them.
+resource "tollgate_issuer" "partners" {
+  name          = "partners"
+  url           = "https://partners.example.com"
+  audiences     = ["https://api.example.com"]
+  subject_claim = "client_id"
+  any_subject   = true
+
+  introspection = {
+    url           = "https://partners.example.com/oauth2/introspect"
+    client_id     = "tollgate"
+    client_secret = "file:/etc/tollgate/introspection"
+    cache         = "30s"
+  }
+  require_binding = true
+}

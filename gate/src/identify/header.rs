@@ -7,12 +7,15 @@ use crate::CredentialFault;
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
+const DPOP: &str = "dpop";
 
 /// Where a token stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// `Authorization: Bearer` (RFC 6750).
     Bearer,
+    /// `Authorization: DPoP` (RFC 9449).
+    Dpop,
     /// `X-API-Key`.
     ApiKey,
 }
@@ -26,7 +29,7 @@ pub(super) fn token(headers: &HeaderMap) -> Result<(&str, Place), CredentialFaul
     let token = match (bearers.next(), keys.next()) {
         (None, None) => return Err(CredentialFault::Missing),
         (Some(_), Some(_)) => return Err(CredentialFault::Several),
-        (Some(authorization), None) => bearer(authorization).map(|token| (token, Place::Bearer)),
+        (Some(authorization), None) => schemed(authorization),
         (None, Some(key)) => key.to_str().ok().map(|token| (token, Place::ApiKey)),
     };
     if bearers.next().is_some() || keys.next().is_some() {
@@ -35,12 +38,17 @@ pub(super) fn token(headers: &HeaderMap) -> Result<(&str, Place), CredentialFaul
     token.ok_or(CredentialFault::Malformed)
 }
 
-/// The token of `Bearer <token>` (RFC 6750, section 2.1).
-fn bearer(authorization: &HeaderValue) -> Option<&str> {
+/// The token of `Bearer <token>` (RFC 6750, section 2.1) or of `DPoP <token>` (RFC 9449, section 7.1).
+fn schemed(authorization: &HeaderValue) -> Option<(&str, Place)> {
     let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case(BEARER)
-        .then(|| token.trim_start_matches(' '))
+    let place = if scheme.eq_ignore_ascii_case(BEARER) {
+        Place::Bearer
+    } else if scheme.eq_ignore_ascii_case(DPOP) {
+        Place::Dpop
+    } else {
+        return None;
+    };
+    Some((token.trim_start_matches(' '), place))
 }
 
 #[cfg(test)]
@@ -60,6 +68,7 @@ mod tests {
         for headers in [
             [("authorization", "Bearer abc")],
             [("authorization", "bEARER  abc")],
+            [("authorization", "DPoP abc")],
             [("x-api-key", "abc")],
         ] {
             assert_eq!(found(&headers).as_deref(), Ok("abc"), "{headers:?}");

@@ -10,18 +10,21 @@ mod version;
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use tollgate_store::Name;
 
 pub(crate) use access::{Access, PrincipalRule, QuotaRule, ScopeRule};
 pub(crate) use key::{Credential, KeyRule, Keys};
 pub use principal::Principal;
 pub(crate) use principal::Proof;
 pub use token::{
-    ISSUER_KEYS_MAX, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, TokenFault,
+    GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
+    NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory,
 };
 pub(crate) use token::{Issuers, ScopesByName, Subjects, subject_claim};
 
 use crate::{CredentialFault, Now, Refusal, Snapshot};
 use header::Place;
+use token::Scheme;
 
 /// What tells who asks.
 #[derive(Clone, Copy)]
@@ -30,8 +33,19 @@ pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     /// The client's address, if it is known.
     pub address: Option<IpAddr>,
-    /// The keys that issuers publish.
+    /// The keys that issuers publish, and what they said of tokens.
     pub keys: &'r dyn IssuerKeys,
+    /// What is remembered of tokens; with `None`, each is verified anew, and a proof of possession counts again.
+    pub memory: Option<&'r TokenMemory>,
+    /// What shows that a token is its sender's own. With `None` it is taken for shown: as of a connection that goes on,
+    /// or of a request that nobody sends.
+    pub sent: Option<Sent<'r>>,
+}
+
+/// The token that a request bears, if it bears one in a way that is read.
+#[must_use]
+pub fn token_of(headers: &HeaderMap) -> Option<&str> {
+    header::token(headers).ok().map(|(token, _)| token)
 }
 
 impl Snapshot {
@@ -46,8 +60,26 @@ impl Snapshot {
             headers,
             address: address.into(),
             keys: &NoKeys,
+            memory: None,
+            sent: None,
         };
         self.identify_presented(&presented, now)
+    }
+
+    /// Who bears a token of that issuer with those claims, a JSON object: for who wonders what it would open.
+    pub(crate) fn identify_claimed(
+        &self,
+        (issuer, claims): (&Name, &str),
+        now: Now,
+    ) -> Result<Principal<'_>, Refusal> {
+        let bearer = self.issuers.claimed(issuer, claims, now)?;
+        Ok(Principal::of_bearer(bearer))
+    }
+
+    /// The issuer that a token says it is of, which proves nothing.
+    #[must_use]
+    pub fn issuer_named_by(&self, token: &str) -> Option<&IssuerRule> {
+        self.issuers.named_by(token)
     }
 
     /// Finds out who asks: by a key's token in `Authorization: Bearer` or `X-API-Key`, or by an issuer's in the former.
@@ -59,19 +91,29 @@ impl Snapshot {
         now: Now,
     ) -> Result<Principal<'s>, Refusal> {
         let (token, place) = header::token(presented.headers)?;
+        let scheme = match place {
+            Place::Bearer => Some(Scheme::Bearer),
+            Place::Dpop => Some(Scheme::Dpop),
+            Place::ApiKey => None,
+        };
         match self.keys.verify(token) {
+            // What proves that a key of one's own is at hand proves nothing about a key's token.
+            Ok(_) if place == Place::Dpop => Err(CredentialFault::Malformed.into()),
             Ok((key, version)) => {
                 key.check(version, presented.address, now.wall)?;
                 Ok(Principal::of_key(key))
             }
             // What is no key's may be an issuer's.
-            Err(CredentialFault::Malformed)
-                if place == Place::Bearer && !self.issuers.is_empty() && token::has_form(token) =>
-            {
-                let bearer = self.issuers.verify(token, presented.keys, now)?;
-                Ok(Principal::of_bearer(bearer))
-            }
-            Err(fault) => Err(fault.into()),
+            Err(fault) => match scheme {
+                Some(scheme)
+                    if fault == CredentialFault::Malformed && self.issuers.may_be_of_one(token) =>
+                {
+                    let sent = (token, scheme);
+                    let bearer = self.issuers.verify(sent, presented, now)?;
+                    Ok(Principal::of_bearer(bearer))
+                }
+                _ => Err(fault.into()),
+            },
         }
     }
 }

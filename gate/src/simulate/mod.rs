@@ -12,8 +12,8 @@ use tollgate_store::{KeyId, Name, Secret};
 
 use crate::identify::{Access, KeyRule};
 use crate::{
-    Admission, CredentialFault, Grant, Malformed, Meter, Now, OverQuota, Principal, Refusal,
-    Rejected, Snapshot, Target,
+    Admission, CredentialFault, GivenKeys, Grant, IssuerKeys, Malformed, Meter, NoKeys, Now,
+    OverQuota, Presented, Principal, Refusal, Rejected, Snapshot, Target,
 };
 
 pub use explain::{Documents, Explanation, Finding};
@@ -52,6 +52,10 @@ pub enum Caller<'q> {
     Principal(&'q Name),
     /// Who bears that token, which must be good itself.
     Token(&'q Secret),
+    /// The same of a token that those keys of its issuer verify.
+    SignedToken(&'q Secret, &'q GivenKeys),
+    /// Who bears a token of that issuer with those claims, a JSON object.
+    Claims(&'q Name, &'q str),
     /// Who bears nothing.
     Nobody,
 }
@@ -217,7 +221,18 @@ impl Snapshot {
                 return Ok(self.identify(&HeaderMap::new(), address, now).map(drop)?);
             }
             Caller::Token(token) => {
-                let principal = self.bearer(token, (address, now), progress)?;
+                let sent = (token, &NoKeys as &dyn IssuerKeys);
+                let principal = self.bearer(sent, (address, now), progress)?;
+                return self.walk_on(&principal, &target, (question, now), progress);
+            }
+            Caller::SignedToken(token, keys) => {
+                let sent = (token, keys as &dyn IssuerKeys);
+                let principal = self.bearer(sent, (address, now), progress)?;
+                return self.walk_on(&principal, &target, (question, now), progress);
+            }
+            Caller::Claims(issuer, claims) => {
+                let principal = self.identify_claimed((issuer, claims), now)?;
+                progress.caller(principal.label(), principal.access());
                 return self.walk_on(&principal, &target, (question, now), progress);
             }
             Caller::KeyId(id) => self.keys.by_id(id).ok_or(Stop::NoKey)?,
@@ -236,7 +251,7 @@ impl Snapshot {
     /// Who bears that token.
     fn bearer(
         &self,
-        token: &Secret,
+        (token, keys): (&Secret, &dyn IssuerKeys),
         (address, now): (IpAddr, Now),
         progress: &mut Progress,
     ) -> Result<Principal<'_>, Refusal> {
@@ -244,7 +259,14 @@ impl Snapshot {
         let mut bearer = bearer.map_err(|_| CredentialFault::Malformed)?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
-        match self.identify(&headers, address, now) {
+        let presented = Presented {
+            headers: &headers,
+            address: Some(address),
+            keys,
+            memory: None,
+            sent: None,
+        };
+        match self.identify_presented(&presented, now) {
             Ok(principal) => {
                 let name = principal.key_name().unwrap_or_else(|| principal.label());
                 progress.caller(name, principal.access());

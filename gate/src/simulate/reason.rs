@@ -40,9 +40,7 @@ pub(super) fn stopped(
         Stop::NoKey => match question.caller {
             Caller::KeyName(name) => no_key(name, rejected),
             Caller::KeyId(id) => format!("no key with the id {id} is served"),
-            Caller::Principal(_) | Caller::Token(_) | Caller::Nobody => {
-                "no such key is served".to_owned()
-            }
+            _ => "no such key is served".to_owned(),
         },
         Stop::NoPrincipal => match question.caller {
             Caller::Principal(name) => no_principal(name, rejected),
@@ -73,9 +71,11 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
             request(question)
         ),
         Refusal::OverQuota(over) => over_quota(question, &who, over),
-        Refusal::Overloaded | Refusal::CountersUnreachable | Refusal::IssuerUnready { .. } => {
-            refusal.to_string()
-        }
+        Refusal::Overloaded
+        | Refusal::CountersUnreachable
+        | Refusal::ProofsFull
+        | Refusal::TokenUnasked { .. }
+        | Refusal::IssuerUnready { .. } => refusal.to_string(),
     }
 }
 

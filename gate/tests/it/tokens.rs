@@ -1,6 +1,9 @@
 //! Tokens of issuers: which are taken, as whom, and why others are not.
 
 mod access;
+mod cookbook;
+mod memory;
+mod possession;
 mod verification;
 
 use aws_lc_rs::rand::SystemRandom;

@@ -25,7 +25,7 @@ use crate::{clock, lock};
 /// Of how many deployments' snapshots are kept: a configuration that asks about more has them made anew.
 const SNAPSHOTS_MAX: usize = 64;
 /// The ways to say who asks.
-const CALLERS: [&str; 3] = ["key", "key_id", "principal"];
+const CALLERS: [&str; 4] = ["key", "key_id", "principal", "claims"];
 
 /// The simulation of a request.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ struct Question {
     key: Option<String>,
     key_id: Option<KeyId>,
     principal: Option<Name>,
+    issuer: Option<Name>,
+    claims: Option<String>,
     address: IpAddr,
     at: Option<Timestamp>,
     requests: u32,
@@ -74,11 +76,22 @@ impl Source for Decision {
             |name: &&&str| !matches!(config.attribute(name), Value::Null | Value::Unknown);
         let given: Vec<_> = CALLERS.iter().filter(is_given).copied().collect();
         let [first, second, ..] = given.as_slice() else {
-            return Vec::new();
+            let is_missing = |name| matches!(config.attribute(name), Value::Null);
+            return match (is_missing("issuer"), is_missing("claims")) {
+                (true, false) => vec![Diagnostic::invalid(
+                    Path::attribute("issuer"),
+                    "Whose token has these claims is not said: give the name of a tollgate_issuer",
+                )],
+                (false, true) => vec![Diagnostic::invalid(
+                    Path::attribute("claims"),
+                    "What the issuer's token says is not said: give its claims, like jsonencode({ sub = \"alice\" })",
+                )],
+                _ => Vec::new(),
+            };
         };
         let message = format!(
-            "Both {first} and {second} are given, but a request comes from one caller: give one of key, key_id and \
-             principal, or none of them for a caller without a credential"
+            "Both {first} and {second} are given, but a request comes from one caller: give one of key, key_id, \
+             principal and claims, or none of them for a caller without a credential"
         );
         vec![Diagnostic::invalid(Path::attribute(second), &message)]
     }
@@ -97,7 +110,7 @@ impl Source for Decision {
 }
 
 /// The request.
-fn request() -> [Attribute; 10] {
+fn request() -> [Attribute; 12] {
     let text = |name| Attribute::optional(name, Type::String);
     [
         Attribute::required("proxy", Type::String)
@@ -114,7 +127,7 @@ fn request() -> [Attribute; 10] {
             .describe("The path, like `/v1/orders/1`. A query may follow."),
         text("key").check(check_key).describe(
             "The name of the key whose token it bears; of a key of a key set, `SET/NAME`. At most one of `key`, \
-             `key_id` and `principal`; without them it bears no credential.",
+             `key_id`, `principal` and `claims`; without them it bears no credential.",
         ),
         text("key_id")
             .check(KeyId::parse)
@@ -122,6 +135,14 @@ fn request() -> [Attribute; 10] {
         text("principal")
             .check(Name::parse)
             .describe("The principal that it is made as, by a key that narrows nothing."),
+        text("issuer")
+            .check(Name::parse)
+            .describe("The `tollgate_issuer` whose token it bears, with `claims`."),
+        text("claims").check(check_claims).describe(
+            "What that token says, as JSON, like `jsonencode({ aud = \"orders\", sub = \"alice\", scope = \"read\" })`. It \
+             is taken for signed; `iss` and `exp` may be left out. A token itself has no place here: it would be in the \
+             state.",
+        ),
         text("address")
             .check(parse_address)
             .default("127.0.0.1")
@@ -181,6 +202,11 @@ impl Question {
         {
             missing.push(("principal", Kind::Principal, principal.to_string()));
         }
+        if let Some(issuer) = &self.issuer
+            && !is_there(Kind::Issuer, issuer.as_str())
+        {
+            missing.push(("issuer", Kind::Issuer, issuer.to_string()));
+        }
         if (self.key.is_some() || self.key_id.is_some()) && !self.knows_its_key(entries) {
             let (attribute, name) = match (&self.key, self.key_id) {
                 (None, Some(id)) => ("key_id", id.to_string()),
@@ -203,12 +229,18 @@ impl Question {
     }
 
     fn asked(&self) -> Asked<'_> {
-        let caller = match (&self.key, self.key_id, &self.principal) {
+        if let (Some(issuer), Some(claims)) = (&self.issuer, &self.claims) {
+            return self.asked_by(Caller::Claims(issuer, claims));
+        }
+        self.asked_by(match (&self.key, self.key_id, &self.principal) {
             (Some(key), _, _) => Caller::KeyName(key),
             (None, Some(id), _) => Caller::KeyId(id),
             (None, None, Some(principal)) => Caller::Principal(principal),
             (None, None, None) => Caller::Nobody,
-        };
+        })
+    }
+
+    fn asked_by<'a>(&'a self, caller: Caller<'a>) -> Asked<'a> {
         Asked {
             method: &self.method,
             host: &self.host,
@@ -298,6 +330,15 @@ fn check_key(text: &str) -> Result<(), String> {
         );
     }
     Ok(())
+}
+
+/// Whoever gives a token by mistake must not find it in a message.
+fn check_claims(text: &str) -> Result<(), String> {
+    let claims: Option<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(text).ok();
+    claims.map(drop).ok_or_else(|| {
+        "these are no claims: give a JSON object, like jsonencode({ sub = \"alice\" }), and never a token".to_owned()
+    })
 }
 
 /// Only its form: a path that a proxy refuses may be what is asked about.

@@ -1,14 +1,17 @@
 //! `tollgate_issuer`.
 
 use tollgate_store::document::{
-    ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ISSUER_QUOTAS_MAX, Kind, SignatureAlgorithm,
-    TOKEN_TYPES_MAX,
+    ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ClientAuthentication, INTROSPECTION_CALLS_MAX,
+    ISSUER_QUOTAS_MAX, Kind, SignatureAlgorithm, TOKEN_TYPES_MAX,
 };
-use tollgate_store::{Audience, ClaimName, ClockSkew, InlineKeys, Name, ServiceUrl, TokenType};
+use tollgate_store::{
+    AnswerLife, AnswerTimeout, Audience, Authorities, ClaimName, ClockSkew, Identifier, InlineKeys,
+    MaterialReference, Name, SecretPlace, ServiceUrl, TokenType,
+};
 
 use super::{description, force_destroy, name, names};
 use crate::resource::Resource;
-use crate::schema::{Attribute, Schema};
+use crate::schema::{Attribute, Schema, Shape};
 use crate::value::Type;
 
 /// An authorization server whose tokens are taken.
@@ -24,6 +27,7 @@ impl Resource for Issuer {
         let attributes = [name(), description()]
             .into_iter()
             .chain(verification())
+            .chain(possession())
             .chain(meaning())
             .chain([
                 Attribute::optional("enabled", Type::Bool)
@@ -32,8 +36,9 @@ impl Resource for Issuer {
                 force_destroy(),
             ]);
         Schema {
-            description: "An authorization server whose access tokens are taken: JSON Web Tokens (RFC 9068) in \
-                          `Authorization: Bearer`, verified with the keys that it publishes.",
+            description: "An authorization server whose access tokens are taken, in `Authorization: Bearer` or `DPoP`: \
+                          JSON Web Tokens (RFC 9068), verified with the keys that it publishes, and those that it is \
+                          asked about (RFC 7662).",
             attributes: attributes.collect(),
         }
     }
@@ -53,8 +58,8 @@ fn verification() -> [Attribute; 7] {
             .check(ServiceUrl::parse)
             .describe(
                 "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says. Keys are fetched \
-                 again before they are old, which their `Cache-Control` says within 5 minutes and 24 hours; while \
-                 that fails, the last ones count for 24 hours.",
+                 again before they are old, which their `Cache-Control` says within 5 minutes and an hour: that is how \
+                 long a key counts after it was taken away. While that fails, the last ones count for 24 hours.",
             ),
         Attribute::optional("jwks", Type::String)
             .check(InlineKeys::parse)
@@ -90,8 +95,86 @@ fn verification() -> [Attribute; 7] {
     ]
 }
 
+/// What more is asked of the issuer, and of who bears its tokens.
+fn possession() -> [Attribute; 3] {
+    [
+        Attribute::optional("introspection", Shape::single(introspection())).describe(
+            "How each proxy asks it about tokens (RFC 7662): those of no form that a proxy can read and, where neither \
+             `jwks` nor `jwks_url` is given, all that it hands out, which may then be revoked. An answer counts for at \
+             most `cache` and no longer than its token, a refusal for 5 s; an issuer that fails is answered 503 for, \
+             and is left alone for 5 s after 5 failures in a row.",
+        ),
+        Attribute::optional("require_binding", Type::Bool)
+            .default(false)
+            .describe(
+                "Whether its tokens must be bound to their bearer's certificate (RFC 8705) or key (DPoP, RFC 9449). \
+                 A token that is bound opens nothing for anybody else in any case.",
+            ),
+        Attribute::optional("ca", Type::String)
+            .check(check_authorities)
+            .describe(
+                "Who may sign for the certificates of its servers: PEM itself, or `file:` and an absolute path on each \
+                 proxy. Whom the proxy's system trusts where left out.",
+            ),
+    ]
+}
+
+fn introspection() -> [Attribute; 9] {
+    [
+        Attribute::required("url", Type::String)
+            .check(ServiceUrl::parse)
+            .describe("Where it is asked: `https`, or `http` on loopback; redirects are not followed."),
+        Attribute::required("client_id", Type::String)
+            .check(Identifier::parse)
+            .describe("Who the proxy is there."),
+        Attribute::required("client_secret", Type::String)
+            .check(SecretPlace::parse)
+            .describe(
+                "The file on each proxy with the secret that goes with it, on one line: `file:` and an absolute path. \
+                 It is read again once it changes.",
+            ),
+        Attribute::optional("method", Type::String)
+            .check(ClientAuthentication::parse)
+            .describe(
+                "How that secret is shown: `client_secret_basic` (where left out) or `client_secret_post`.",
+            ),
+        Attribute::optional("token_prefix", Type::String)
+            .check(Identifier::parse)
+            .describe(
+                "What its tokens begin with. With several issuers that are asked, the longest that fits tells which; \
+                 two with the same, or two without, are both left out.",
+            ),
+        Attribute::optional("any_audience", Type::Bool)
+            .default(false)
+            .describe(
+                "Whether an answer without `aud` counts. One with it must name one of `audiences` in any case.",
+            ),
+        Attribute::optional("cache", Type::String)
+            .check_meaning(AnswerLife::parse, AnswerLife::length)
+            .describe(
+                "How long an answer counts at most, and so how long a revoked token may go on: `1s` to `1m`. 1 min \
+                 where left out.",
+            ),
+        Attribute::optional("timeout", Type::String)
+            .check_meaning(AnswerTimeout::parse, AnswerTimeout::length)
+            .describe("How long an answer may take, `10ms` to `5s`. 2 s where left out."),
+        Attribute::optional("calls_per_second", Type::Number)
+            .bounds(1..=INTROSPECTION_CALLS_MAX)
+            .describe(
+                "How many calls a second each proxy makes at most, 1 to 10000: what made-up tokens can cost. Beyond, \
+                 tokens that were not asked about are answered 503. 50 where left out.",
+            ),
+    ]
+}
+
+fn check_authorities(text: &str) -> Result<(), String> {
+    let authorities = Authorities::parse(text)?;
+    let file = authorities.reference().map(MaterialReference::file);
+    file.transpose().map(drop)
+}
+
 /// What a token stands for.
-fn meaning() -> [Attribute; 8] {
+fn meaning() -> [Attribute; 9] {
     let claim = |name| Attribute::optional(name, Type::String).check(ClaimName::parse);
     let map = |name| {
         Attribute::optional(name, Type::map_of_strings())
@@ -108,6 +191,10 @@ fn meaning() -> [Attribute; 8] {
         ),
         claim("subject_claim").describe(
             "The claim that tells whom a token is about. `sub` where left out.",
+        ),
+        claim("principal_claim").describe(
+            "The claim that names the principal whom a token is of, by the principal's own name, beside the principals' \
+             `subjects`. Only for an issuer that may speak for each of them. None is read where left out.",
         ),
         map("scopes").describe(
             "Which scopes its tokens' scopes stand for, by what tokens call them, 1 to 100. Where left out, those of \

@@ -226,7 +226,7 @@ async fn a_request_has_one_caller() {
         texts(&diagnostics),
         [
             "error @.principal\nInvalid principal\nBoth key and principal are given, but a request comes from one caller: \
-             give one of key, key_id and principal, or none of them for a caller without a credential."
+             give one of key, key_id, principal and claims, or none of them for a caller without a credential."
         ]
     );
 }
@@ -306,4 +306,41 @@ async fn a_store_that_fails_is_an_error() {
 
     assert_eq!(value, None);
     assert_eq!(diagnostics[0].summary, "The store was not read");
+}
+
+#[tokio::test]
+async fn the_claims_of_an_issuers_token_stand_in_for_the_token() {
+    let terraform = served().await;
+    let issuer = json!({
+        "url": "https://login.example.com", "audiences": ["orders"], "any_subject": true,
+    });
+    sets::put(&terraform.store, Kind::Issuer, "login", issuer).await;
+    let claims = |scope: &str| {
+        let claims = json!({"aud": "orders", "sub": "alice", "scope": scope}).to_string();
+        json!({"key": null, "issuer": "login", "claims": claims})
+    };
+
+    let allowed = decide(&terraform, claims("orders:read")).await;
+    assert_eq!(allowed["code"], "allowed", "{allowed}");
+    let refused = decide(&terraform, claims("openid")).await;
+    assert_eq!(refused["code"], "scope_insufficient", "{refused}");
+}
+
+#[tokio::test]
+async fn claims_have_an_issuer_and_are_no_token() {
+    let terraform = served().await;
+    for (other, place) in [
+        (json!({"key": null, "claims": "{}"}), "@.issuer"),
+        (json!({"key": null, "issuer": "login"}), "@.claims"),
+        (
+            json!({"key": null, "issuer": "login", "claims": "eyJhbGciOiJub25lIn0.hush."}),
+            "@.claims",
+        ),
+    ] {
+        let Asked { diagnostics, .. } = terraform.ask(DECISION, &request(other)).await;
+        let told = texts(&diagnostics);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains(place), "{told:?}");
+        assert!(!told[0].contains("hush"), "{told:?}");
+    }
 }

@@ -2,20 +2,26 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tollgate_gate::{Caller, Documents, Explanation, Finding, Question, Snapshot};
+use tollgate_gate::{
+    Caller, Documents, Explanation, Finding, GivenKeys, JsonWebKeys, Question, Snapshot,
+};
 use tollgate_store::{KeyId, Name, Secret, Timestamp};
 use zeroize::Zeroizing;
 
 use super::{in_one_thread, serve, store};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::credential;
 use crate::failure::Failure;
+use crate::{credential, issuers, tls};
 
 /// The most that is read of standard input: no credential is longer.
 const TOKEN_BYTES_MAX: u64 = 8 * 1024;
+/// The most that a file with keys may hold.
+const JWKS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What `explain` is told, as it is written.
 #[derive(Debug, clap::Args)]
@@ -28,6 +34,9 @@ pub(super) struct Arguments {
     store: store::StoreArguments,
     #[command(flatten)]
     caller: CallerArguments,
+    /// The public keys of the token's issuer (RFC 7517), in place of those that it publishes.
+    #[arg(long, value_name = "FILE", requires = "token_stdin")]
+    jwks: Option<PathBuf>,
     /// The client's address.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     address: IpAddr,
@@ -60,16 +69,51 @@ struct CallerArguments {
     token_stdin: bool,
 }
 
+/// The keys that verify the token, where it is an issuer's.
+fn keys(
+    snapshot: &Snapshot,
+    token: Option<&Secret>,
+    file: Option<&Path>,
+) -> Result<Option<GivenKeys>, Failure> {
+    let unfit = |problem: String| Failure::Configuration(problem);
+    if let Some(file) = file {
+        let text = tls::read_file(file, JWKS_BYTES_MAX);
+        let text = text.map_err(|error| unfit(format!("{}: {error}", file.display())))?;
+        let keys = JsonWebKeys::parse(&text);
+        let keys = keys.map_err(|why| unfit(format!("{} is of no use: {why}", file.display())))?;
+        return Ok(Some(GivenKeys(Arc::new(keys))));
+    }
+    let rule = token.and_then(|token| snapshot.issuer_named_by(token.expose()));
+    let Some(rule) = rule.filter(|rule| rule.is_remote()) else {
+        return Ok(None);
+    };
+    let fetched = in_one_thread(issuers::keys_of(rule))?;
+    let keys = fetched.map_err(|why| {
+        unfit(format!(
+            "the keys of issuer {:?} can't be fetched: {why}; give them with --jwks",
+            rule.name.as_str()
+        ))
+    })?;
+    Ok(Some(GivenKeys(Arc::new(keys))))
+}
+
 /// Decides and tells; whether the request would be sent on.
 pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
     let (host, path) = addressed(&arguments.url)?;
     let token = arguments.caller.token_stdin.then(read_token).transpose()?;
     let config = Config::try_from(serve::Arguments::from(arguments.store))?;
+    let entries = in_one_thread(store::load(&config))??;
+    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
+    let keys = keys(&snapshot, token.as_ref(), arguments.jwks.as_deref())?;
+    let caller = match (&token, &keys) {
+        (Some(token), Some(keys)) => Caller::SignedToken(token, keys),
+        _ => arguments.caller.caller(token.as_ref()),
+    };
     let question = Question {
         method: &arguments.method,
         host,
         path,
-        caller: arguments.caller.caller(token.as_ref()),
+        caller,
         address: arguments.address,
         at: arguments
             .at
@@ -77,8 +121,6 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
             .map_or_else(|| Clock::start().now().wall, Timestamp::at),
         requests: arguments.requests,
     };
-    let entries = in_one_thread(store::load(&config))??;
-    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
     let documents = Documents {
         entries: &entries,
         proxy: &config.proxy,

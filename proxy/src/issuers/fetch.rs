@@ -12,6 +12,7 @@ use tollgate_gate::JsonWebKeys;
 use tollgate_store::ServiceUrl;
 
 use crate::service::{self, Question, ServiceFault};
+use crate::upstream::Security;
 
 /// How long one document may take, from the name to the last byte.
 pub(super) const FETCH_MAX: Duration = service::ANSWER_MAX;
@@ -23,6 +24,8 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchFault {
+    #[error("{0}")]
+    Trust(String),
     #[error("{0}: {1}")]
     Service(ServiceUrl, ServiceFault),
     #[error("the answer of {0} is no metadata of an issuer: {1}")]
@@ -36,6 +39,15 @@ pub(super) enum FetchFault {
 struct Metadata {
     issuer: String,
     jwks_uri: String,
+}
+
+/// What TLS with an issuer takes, read anew if it is in a file that changed; the error says what is wrong with it.
+pub(super) async fn trusted(security: &Arc<Security>) -> Result<Arc<ClientConfig>, String> {
+    let file = Arc::clone(security);
+    // It takes as long as the file system does.
+    let _ = tokio::task::spawn_blocking(move || file.refresh()).await;
+    let configs = security.configs().map_err(|fault| fault.to_string())?;
+    Ok(Arc::clone(&configs.http11))
 }
 
 /// An issuer's keys, and for how long they may be taken for current, where that is said.

@@ -1,7 +1,9 @@
 //! The keys that issuers publish: fetched in the background, kept in memory, and never waited for by a request that
 //! could do without.
 
+mod calls;
 mod fetch;
+mod introspect;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +11,22 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rand::RngExt;
-use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
-use tollgate_gate::{IssuerKeys, IssuerRule, JsonWebKeys, Snapshot};
-use tollgate_store::{Name, ServiceUrl};
+use tollgate_gate::{Introspection, IssuerKeys, IssuerRule, JsonWebKeys, Snapshot, TokenDigest};
+use tollgate_store::{Authorities, Name, ServiceUrl};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::refusal::IntrospectionFault;
+use crate::upstream::{Security, SystemTrust};
+use fetch::FetchFault;
+use introspect::Asker;
 
 /// For how long keys are current where nothing is said, and the least and the most that may be said.
 const LIFETIME: Duration = Duration::from_hours(1);
 const LIFETIME_MIN: Duration = Duration::from_mins(5);
-const LIFETIME_MAX: Duration = Duration::from_hours(24);
+const LIFETIME_MAX: Duration = Duration::from_hours(1);
 /// For how long the last keys count while no newer ones can be had.
 const STALE_MAX: Duration = Duration::from_hours(24);
 /// Keys are fetched again after this part of their lifetime, less a tenth of it by chance, so that a fleet spreads.
@@ -46,7 +51,10 @@ pub struct Issuers {
 #[derive(Debug)]
 struct Kept {
     issuer: Arc<Issuer>,
-    _keeper: AbortOnDropHandle<()>,
+    /// What fetches its keys; `None`: they are not wanted.
+    keeper: Option<AbortOnDropHandle<()>>,
+    /// What asks it about tokens.
+    asker: Option<Arc<Asker>>,
 }
 
 /// One issuer, and its keys.
@@ -55,7 +63,8 @@ struct Issuer {
     name: Name,
     url: ServiceUrl,
     jwks_url: Option<ServiceUrl>,
-    tls: Arc<ClientConfig>,
+    ca: Option<Authorities>,
+    security: Arc<Security>,
     fetched: ArcSwapOption<Fetched>,
     demand: Mutex<Demand>,
     wanted: Notify,
@@ -91,12 +100,14 @@ impl Issuers {
 
     /// Takes the issuers of a snapshot. Those that are new are fetched from at once and ever after; those that did not
     /// change keep their keys, and those that are gone are forgotten. Call it within a runtime.
-    pub fn follow(&self, snapshot: &Snapshot, tls: &Arc<ClientConfig>) {
+    pub fn follow(&self, snapshot: &Snapshot, trust: &SystemTrust) {
         let before = self.known.load();
-        let remote = snapshot.issuers().filter(|rule| rule.is_remote());
+        let is_spoken_to =
+            |rule: &&IssuerRule| rule.is_remote() || rule.issuer.introspection.is_some();
+        let remote = snapshot.issuers().filter(is_spoken_to);
         let issuer = |rule: &IssuerRule| {
-            let kept = before.get(&rule.name).filter(|kept| kept.issuer.is(rule));
-            let kept = kept.map_or_else(|| self.start(rule, tls), Arc::clone);
+            let kept = before.get(&rule.name).filter(|kept| kept.is(rule));
+            let kept = kept.map_or_else(|| self.start(rule, trust), Arc::clone);
             (rule.name.clone(), kept)
         };
         let known: HashMap<_, _> = remote.map(issuer).collect();
@@ -117,11 +128,29 @@ impl Issuers {
         }
     }
 
+    /// Asks an issuer about a token, or waits for the answer that somebody else waits for.
+    pub(crate) async fn ask(&self, issuer: &Name, token: &str) -> Result<(), IntrospectionFault> {
+        let kept = self.known.load().get(issuer).cloned();
+        let asker = kept.and_then(|kept| kept.asker.clone());
+        let asker = asker.ok_or(IntrospectionFault::Failed)?;
+        asker.ask(token).await
+    }
+
+    /// The same, and nobody waits for it.
+    pub(crate) fn ask_beside(&self, issuer: &Name, token: &str) {
+        let kept = self.known.load().get(issuer).cloned();
+        if let Some(asker) = kept.and_then(|kept| kept.asker.clone()) {
+            // Who has no answer asks again.
+            let _ = asker.begin(token);
+        }
+    }
+
     /// Shows how old keys are.
     pub fn show(&self) {
         let now = self.clock.monotonic();
         let known = self.known.load();
-        let ages = known.values().map(|kept| {
+        let fetched = known.values().filter(|kept| kept.keeper.is_some());
+        let ages = fetched.map(|kept| {
             let issuer = &kept.issuer;
             let fetched = issuer.fetched.load();
             let age = fetched
@@ -132,12 +161,15 @@ impl Issuers {
         self.metrics.issuers.show(ages);
     }
 
-    fn start(&self, rule: &IssuerRule, tls: &Arc<ClientConfig>) -> Arc<Kept> {
+    fn start(&self, rule: &IssuerRule, trust: &SystemTrust) -> Arc<Kept> {
+        let security = Security::of_authorities(rule.issuer.ca.as_ref(), trust);
+        let security = Arc::new(security);
         let issuer = Arc::new(Issuer {
             name: rule.name.clone(),
             url: rule.issuer.url.clone(),
             jwks_url: rule.issuer.jwks_url.clone(),
-            tls: Arc::clone(tls),
+            ca: rule.issuer.ca.clone(),
+            security: Arc::clone(&security),
             fetched: ArcSwapOption::empty(),
             // The first is about to be.
             demand: Mutex::new(Demand {
@@ -147,10 +179,18 @@ impl Issuers {
             wanted: Notify::new(),
             ended: watch::Sender::new(0),
         });
-        let keeper = keep(Arc::clone(&issuer), self.clock, Arc::clone(&self.metrics));
+        let keeper = rule.is_remote().then(|| {
+            let keeper = keep(Arc::clone(&issuer), self.clock, Arc::clone(&self.metrics));
+            AbortOnDropHandle::new(tokio::spawn(keeper))
+        });
+        let asker = rule.issuer.introspection.as_deref().map(|declared| {
+            let facts = (self.clock, Arc::clone(&self.metrics));
+            Arc::new(Asker::new(&rule.name, declared, security, facts))
+        });
         Arc::new(Kept {
             issuer,
-            _keeper: AbortOnDropHandle::new(tokio::spawn(keeper)),
+            keeper,
+            asker,
         })
     }
 }
@@ -160,15 +200,38 @@ impl IssuerKeys for Issuers {
         let known = self.known.load();
         let fetched = known.get(issuer)?.issuer.fetched.load();
         let fetched = fetched.as_ref()?;
-        let age = self.clock.monotonic().saturating_sub(fetched.at);
-        (age <= STALE_MAX).then(|| Arc::clone(&fetched.keys))
+        let now = self.clock.monotonic();
+        fetched.counts(now).then(|| Arc::clone(&fetched.keys))
+    }
+
+    fn introspection(&self, issuer: &Name, token: &TokenDigest) -> Option<Arc<Introspection>> {
+        let known = self.known.load();
+        known.get(issuer)?.asker.as_ref()?.known(token)
+    }
+}
+
+impl Kept {
+    /// Whether it is what `rule` says, as far as what is asked of the issuer is concerned.
+    fn is(&self, rule: &IssuerRule) -> bool {
+        let asked = self.asker.as_ref().map(|asker| asker.declared());
+        self.issuer.is(rule)
+            && self.keeper.is_some() == rule.is_remote()
+            && asked == rule.issuer.introspection.as_deref()
+    }
+}
+
+impl Fetched {
+    /// Whether the keys count.
+    fn counts(&self, now: Duration) -> bool {
+        now.saturating_sub(self.at) <= STALE_MAX
     }
 }
 
 impl Issuer {
     /// Whether it is what `rule` says, as far as its keys are concerned.
     fn is(&self, rule: &IssuerRule) -> bool {
-        self.url == rule.issuer.url && self.jwks_url == rule.issuer.jwks_url
+        let declared = &rule.issuer;
+        self.url == declared.url && self.jwks_url == declared.jwks_url && self.ca == declared.ca
     }
 
     /// Asks for a fetch; whether there is one to wait for.
@@ -192,17 +255,27 @@ impl Issuer {
     }
 
     /// Fetches the keys; for how long they are current.
-    async fn fetch(&self, clock: Clock) -> Result<Duration, fetch::FetchFault> {
-        let (keys, lifetime) = fetch::keys(&self.url, self.jwks_url.as_ref(), &self.tls).await?;
+    async fn fetch(&self, clock: Clock) -> Result<Duration, FetchFault> {
+        let tls = fetch::trusted(&self.security).await;
+        let tls = tls.map_err(FetchFault::Trust)?;
+        let (keys, lifetime) = fetch::keys(&self.url, self.jwks_url.as_ref(), &tls).await?;
         let fetched = Fetched {
             keys: Arc::new(keys),
             at: clock.monotonic(),
         };
         self.fetched.store(Some(Arc::new(fetched)));
-        Ok(lifetime
-            .unwrap_or(LIFETIME)
-            .clamp(LIFETIME_MIN, LIFETIME_MAX))
+        Ok(lifetime.unwrap_or(LIFETIME))
     }
+}
+
+/// The keys that an issuer publishes now, for a command; the error says what is wrong.
+pub(crate) async fn keys_of(rule: &IssuerRule) -> Result<JsonWebKeys, String> {
+    let security = Security::of_authorities(rule.issuer.ca.as_ref(), &SystemTrust::load());
+    let tls = fetch::trusted(&Arc::new(security)).await?;
+    let declared = &rule.issuer;
+    let keys = fetch::keys(&declared.url, declared.jwks_url.as_ref(), &tls).await;
+    keys.map(|(keys, _)| keys)
+        .map_err(|fault| fault.to_string())
 }
 
 /// Fetches an issuer's keys again and again, at once for the first time.
@@ -223,8 +296,7 @@ async fn keep(issuer: Arc<Issuer>, clock: Clock, metrics: Arc<Metrics>) {
                 }
                 retry = RETRY_MIN;
                 is_failing = false;
-                let chance: f64 = rand::rng().random();
-                lifetime.mul_f64(AHEAD * (1.0 - 0.1 * chance))
+                ahead_of(lifetime, rand::rng().random())
             }
             Err(fault) => {
                 let is_served = issuer.fetched.load().is_some();
@@ -240,5 +312,40 @@ async fn keep(issuer: Arc<Issuer>, clock: Clock, metrics: Arc<Metrics>) {
             () = tokio::time::sleep(pause) => {}
             () = issuer.wanted.notified() => {}
         }
+    }
+}
+
+/// After how long keys are fetched again that are current for `lifetime`, by a chance from 0 to 1.
+fn ahead_of(lifetime: Duration, chance: f64) -> Duration {
+    let lifetime = lifetime.clamp(LIFETIME_MIN, LIFETIME_MAX);
+    lifetime.mul_f64(AHEAD * (1.0 - 0.1 * chance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_count_for_a_day_after_they_were_fetched_and_no_longer() {
+        let set = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let fetched = Fetched {
+            keys: Arc::new(JsonWebKeys::parse(set.as_bytes()).unwrap()),
+            at: Duration::from_mins(1),
+        };
+        let end = fetched.at + Duration::from_hours(24);
+
+        assert!(fetched.counts(end));
+        assert!(!fetched.counts(end + Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn keys_are_fetched_ahead_of_their_end_and_within_the_hour() {
+        let seconds =
+            |lifetime: u64, chance| ahead_of(Duration::from_secs(lifetime), chance).as_secs();
+
+        assert_eq!(seconds(600, 0.0), 480);
+        assert_eq!(seconds(600, 1.0), 432);
+        assert_eq!(seconds(0, 0.0), 240);
+        assert_eq!(seconds(u64::MAX, 0.0), 2_880);
     }
 }

@@ -27,7 +27,7 @@ use crate::workers::Workers;
 
 pub use accept::accept;
 use socket::Shared;
-pub use socket::{Sharing, Socket, SocketFile, bind};
+pub use socket::{Occupied, Sharing, Socket, SocketFile, bind};
 
 /// What every accepted connection needs.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ impl<H: Handler> Listeners<H> {
     pub fn reconcile(
         &mut self,
         wanted: &BTreeMap<ListenPlace, Front>,
+        occupied: Occupied,
     ) -> BTreeMap<ListenPlace, io::Error> {
         self.bound.retain(|address, bound| {
             let stays = wanted.contains_key(address);
@@ -109,7 +110,7 @@ impl<H: Handler> Listeners<H> {
                 bound.meet(front);
                 continue;
             }
-            match self.open(address, front) {
+            match self.open(address, front, occupied) {
                 Ok(bound) => {
                     self.bound.insert(address.clone(), bound);
                 }
@@ -133,10 +134,10 @@ impl<H: Handler> Listeners<H> {
         self.bound.is_empty()
     }
 
-    fn open(&self, place: &ListenPlace, front: &Front) -> io::Result<Bound> {
+    fn open(&self, place: &ListenPlace, front: &Front, occupied: Occupied) -> io::Result<Bound> {
         let (sockets, place) = match place {
             ListenPlace::Tcp(address) => self.open_tcp(*address)?,
-            ListenPlace::Unix(path) => (self.open_unix(path)?, place.clone()),
+            ListenPlace::Unix(path) => (self.open_unix(path, occupied)?, place.clone()),
         };
         tracing::info!(address = %place, "listening");
         let closing = self.door.closing.child_token();
@@ -168,8 +169,8 @@ impl<H: Handler> Listeners<H> {
     }
 
     /// The workers accept from one queue.
-    fn open_unix(&self, path: &Path) -> io::Result<Vec<(Socket, &Handle)>> {
-        let shared = Shared::bind(path)?;
+    fn open_unix(&self, path: &Path, occupied: Occupied) -> io::Result<Vec<(Socket, &Handle)>> {
+        let shared = Shared::bind(path, occupied)?;
         let sockets = self.workers.handles().map(|worker| {
             let _within = worker.enter();
             Ok((shared.listener()?, worker))

@@ -41,6 +41,15 @@ pub enum Sharing {
     No,
 }
 
+/// What becomes of a Unix socket's path that another process listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occupied {
+    /// Whoever connects from now on comes to this process. The other one serves the connections that it has.
+    TakeOver,
+    /// It stays the other's.
+    Leave,
+}
+
 /// A Unix socket that any number of threads accept from.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -92,20 +101,32 @@ impl Socket {
 }
 
 impl Shared {
-    /// Binds a path. A file that a process left behind is replaced; one that somebody listens on is not.
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
-        let listener = match PlainListener::bind(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_behind(path) => {
-                fs::remove_file(path)?;
-                PlainListener::bind(path)?
+    /// Binds a path. A file that a process left behind is replaced at once, with no time in which there is none.
+    pub(super) fn bind(path: &Path, occupied: Occupied) -> io::Result<Self> {
+        let standing = Standing::of(path);
+        match (standing, occupied) {
+            (Standing::Other, _) | (Standing::Live, Occupied::Leave) => {
+                return Err(io::ErrorKind::AddrInUse.into());
             }
-            other => other?,
-        };
+            (Standing::Live, Occupied::TakeOver) => tracing::warn!(
+                path = %path.display(),
+                "another process listens on the path: whoever connects from now on comes here"
+            ),
+            (Standing::Free, _) => {}
+        }
+        // Short, as the system allows a socket's path some hundred bytes.
+        let name = format!(".{:x}", std::process::id());
+        let beside = path.with_file_name(name);
+        if Standing::of(&beside) == Standing::Free {
+            let _ = fs::remove_file(&beside);
+        }
+        let listener = PlainListener::bind(&beside)?;
         let file = SocketFile {
             path: path.to_owned(),
-            identity: identity(path)?,
+            identity: identity(&beside)?,
         };
-        fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
+        fs::set_permissions(&beside, Permissions::from_mode(SOCKET_MODE))?;
+        fs::rename(&beside, path)?;
         listener.set_nonblocking(true)?;
         Ok(Self {
             listener,
@@ -120,10 +141,28 @@ impl Shared {
     }
 }
 
-fn is_left_behind(path: &Path) -> bool {
-    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && PlainStream::connect(path).is_err_and(refused)
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing, or a socket that nobody listens on.
+    Free,
+    /// A socket that somebody listens on, or may.
+    Live,
+    /// What is no socket.
+    Other,
+}
+
+impl Standing {
+    fn of(path: &Path) -> Self {
+        match fs::symlink_metadata(path) {
+            Err(_) => Self::Free,
+            Ok(file) if !file.file_type().is_socket() => Self::Other,
+            Ok(_) => match PlainStream::connect(path) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Self::Free,
+                _ => Self::Live,
+            },
+        }
+    }
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -155,14 +194,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         drop(PlainListener::bind(&path).unwrap());
-        let shared = Shared::bind(&path).unwrap();
+        let shared = Shared::bind(&path, Occupied::Leave).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, SOCKET_MODE);
 
-        let error = Shared::bind(&path).unwrap_err();
+        let error = Shared::bind(&path, Occupied::Leave).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(shared);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn whoever_takes_a_path_over_keeps_it_when_the_other_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let old = Shared::bind(&path, Occupied::Leave).unwrap();
+        let new = Shared::bind(&path, Occupied::TakeOver).unwrap();
+        drop(old);
+
+        let _client = PlainStream::connect(&path).unwrap();
+        assert!(new.listener.accept().is_ok());
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1, "nothing else is left behind");
     }
 
     #[test]
@@ -170,10 +223,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sock");
         fs::write(&path, "mine").unwrap();
-        assert!(Shared::bind(&path).is_err());
+        for occupied in [Occupied::Leave, Occupied::TakeOver] {
+            assert!(Shared::bind(&path, occupied).is_err());
+        }
         fs::remove_file(&path).unwrap();
 
-        let shared = Shared::bind(&path).unwrap();
+        let shared = Shared::bind(&path, Occupied::Leave).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "mine").unwrap();
         drop(shared);

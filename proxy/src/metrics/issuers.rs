@@ -15,6 +15,7 @@ use super::Seconds;
 pub struct IssuerMetrics {
     ages: Family<IssuerLabels, Seconds>,
     fetches: Family<FetchLabels, Counter>,
+    introspections: Family<FetchLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,6 +42,11 @@ impl IssuerMetrics {
             "Fetches of an issuer's keys by result",
             self.fetches.clone(),
         );
+        registry.register(
+            "introspections",
+            "Questions about tokens by issuer and result; what is answered from memory is none",
+            self.introspections.clone(),
+        );
     }
 
     /// Counts a fetch of an issuer's keys.
@@ -50,6 +56,15 @@ impl IssuerMetrics {
             result: if is_good { "fetched" } else { "failed" },
         };
         self.fetches.get_or_create(&labels).inc();
+    }
+
+    /// Counts what became of a question about a token.
+    pub fn introspection(&self, issuer: &Name, result: &'static str) {
+        let labels = FetchLabels {
+            issuer: issuer.to_string(),
+            result,
+        };
+        self.introspections.get_or_create(&labels).inc();
     }
 
     /// Shows how old the keys of issuers are; `None`: there are none.

@@ -16,7 +16,11 @@ const HEAD_BYTES: usize = 9;
 
 const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
+const GOAWAY: u8 = 0x7;
 const CONTINUATION: u8 = 0x9;
+const CALM: u8 = 0xb;
+/// The highest bit is reserved.
+const STREAM_MASK: u32 = 0x7fff_ffff;
 
 /// The frames that a client sent, as far as they were counted.
 #[derive(Debug)]
@@ -29,11 +33,23 @@ pub(super) struct Frames {
     /// What had been got to when the counting began, and when that was.
     progress: u32,
     since: Instant,
+    /// The last stream that a request began.
+    last_stream: u32,
 }
 
 /// More frames than anybody needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flood;
+pub(super) struct Flood {
+    last_stream: u32,
+}
+
+impl Flood {
+    /// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7).
+    pub(super) fn goodbye(&self) -> [u8; 17] {
+        let [a, b, c, d] = self.last_stream.to_be_bytes();
+        [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, CALM]
+    }
+}
 
 impl Frames {
     pub(super) fn new(now: Instant) -> Self {
@@ -44,6 +60,7 @@ impl Frames {
             count: 0,
             progress: 0,
             since: now,
+            last_stream: 0,
         }
     }
 
@@ -75,12 +92,17 @@ impl Frames {
 
     /// Takes a frame whose head is complete.
     fn frame(&mut self, progress: u32) -> Result<bool, Flood> {
-        let [high, middle, low, kind, ..] = self.head;
+        let [high, middle, low, kind, _, stream @ ..] = self.head;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         match kind {
             DATA => return Ok(length > 0),
-            HEADERS | CONTINUATION => return Ok(false),
+            HEADERS => {
+                let stream = u32::from_be_bytes(stream) & STREAM_MASK;
+                self.last_stream = self.last_stream.max(stream);
+                return Ok(false);
+            }
+            CONTINUATION => return Ok(false),
             _ => {}
         }
         self.count += 1;
@@ -89,7 +111,8 @@ impl Frames {
         }
         let now = Instant::now();
         if self.progress == progress && now.duration_since(self.since) < WINDOW {
-            return Err(Flood);
+            let last_stream = self.last_stream;
+            return Err(Flood { last_stream });
         }
         self.count = 0;
         self.progress = progress;

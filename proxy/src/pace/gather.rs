@@ -68,6 +68,13 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Sends what was kept and the last of all bytes, as far as there is room at this moment.
+    pub(super) fn conclude(&mut self, last: &[u8], context: &mut Context<'_>) {
+        self.kept.extend_from_slice(last);
+        // Whether it comes through changes nothing: the stream is not used any more.
+        let _ = self.send_on(context);
+    }
+
     /// Whether so many more bytes are kept: they may have to wait until there is room.
     fn has_room(&mut self, bytes: usize, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         if !self.gathers {

@@ -7,14 +7,18 @@ mod alarm;
 mod answer;
 mod frames;
 mod gather;
+mod requests;
 mod stream;
+mod waiting;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::cut::{Cut, Cuts};
+use crate::filter::Fault;
 
 pub use answer::Answer;
+pub use requests::{Flaw, Requests};
 pub(crate) use stream::Paced;
 
 /// What a connection's stream and its requests tell each other.
@@ -31,6 +35,8 @@ pub struct Pace {
     is_tunnel: AtomicBool,
     is_tired: AtomicBool,
     is_closing: AtomicBool,
+    /// A head that hyper takes and nobody should.
+    flaw: OnceLock<Flaw>,
 }
 
 /// A request that is not answered completely.
@@ -50,14 +56,21 @@ impl Pace {
             is_tunnel: AtomicBool::new(false),
             is_tired: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            flaw: OnceLock::new(),
         }
     }
 
-    /// Notes that a request came.
-    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
-        self.begun.fetch_add(1, Ordering::Relaxed);
+    /// Notes that a request came. Returns also what was seen in its head that its server does not show.
+    pub(crate) fn begin(self: &Arc<Self>) -> (InFlight, Option<Fault>) {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
         self.advance();
-        InFlight(Arc::clone(self))
+        let flaw = self.flaw.get().filter(|flaw| flaw.request == number);
+        (InFlight(Arc::clone(self)), flaw.map(|flaw| flaw.fault))
+    }
+
+    fn note_flaw(&self, flaw: Flaw) {
+        // Nothing is served after the first.
+        let _ = self.flaw.set(flaw);
     }
 
     /// Notes that the connection carries something else from now on.

@@ -11,19 +11,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Pace;
-use super::alarm::{Alarm, Patience};
+use super::alarm::Patience;
 use super::frames::Frames;
 use super::gather::Gathered;
+use super::requests::Requests;
+use super::waiting::{WRITE_MAX, Waiting, What};
 use crate::connection::Protocol;
 use crate::cut::Cut;
 
-/// How long a connection without a request stays open. Load balancers keep idle connections for 60 s: a shorter time
-/// would close them under their next request.
-const IDLE_MAX: Duration = Duration::from_secs(75);
-/// The longest that the head of a request may take from its first byte on.
-const HEAD_MAX: Duration = Duration::from_secs(10);
-/// The longest that a client may take to read anything of what it is sent.
-const WRITE_MAX: Duration = Duration::from_mins(1);
+/// How long a client that says nothing more may wait for its answer. It can't be told from one that has gone, whose
+/// request is to end.
+const HALF_CLOSED_MAX: Duration = Duration::from_secs(5);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// RFC 9110, section 15.5.9.
 const HEAD_TIMEOUT_ANSWER: &[u8] =
@@ -39,35 +37,16 @@ pub(crate) struct Paced<S> {
     writing: Patience,
     /// Whether everything that was written has left.
     is_flushed: bool,
+    /// Since when the client says nothing more.
+    half_closed: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Spoken {
     /// So many bytes were those of HTTP/2's preface.
     Unknown(usize),
-    Http1,
+    Http1(Requests),
     Http2(Frames),
-}
-
-/// What is waited for, while nothing comes.
-#[derive(Debug)]
-struct Waiting {
-    alarm: Alarm,
-    for_what: What,
-    /// How many requests had come when it began.
-    begun: u32,
-    progress: u32,
-    since: Instant,
-    /// Whether the first byte of a request came, and of which.
-    head_of: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum What {
-    Nothing,
-    Request,
-    RestOfHead,
-    Reader,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
@@ -83,16 +62,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             pace,
             spoken: match protocol {
                 Protocol::Either => Spoken::Unknown(0),
-                Protocol::Http1 => Spoken::Http1,
+                Protocol::Http1 => Spoken::Http1(Requests::default()),
                 Protocol::Http2 => Spoken::Http2(Frames::new(now)),
             },
             waiting: Waiting::new(now),
             writing: Patience::new(WRITE_MAX),
             is_flushed: true,
+            half_closed: None,
         }
     }
 
-    fn came(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn came(&mut self, bytes: &[u8], context: &mut Context<'_>) -> io::Result<()> {
         let progress = self.pace.progress.load(Ordering::Relaxed);
         if let Spoken::Unknown(seen) = self.spoken {
             self.spoken = Spoken::of(seen, bytes);
@@ -111,15 +91,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
                     self.pace.advance();
                     Ok(())
                 }
-                Err(_) => Err(self.cut(Cut::FrameFlood)),
-            },
-            Spoken::Unknown(_) | Spoken::Http1 => {
-                if !self.pace.is_asked() {
-                    self.waiting.head_of.get_or_insert(self.pace.begun());
+                Err(flood) => {
+                    self.say(context, &flood.goodbye());
+                    Err(self.cut(Cut::FrameFlood))
                 }
+            },
+            Spoken::Http1(requests) => {
+                if !self.pace.is_tunnel.load(Ordering::Relaxed)
+                    && let Some(flaw) = requests.follow(bytes)
+                {
+                    self.pace.note_flaw(flaw);
+                }
+                self.await_head();
+                Ok(())
+            }
+            Spoken::Unknown(_) => {
+                self.await_head();
                 Ok(())
             }
         }
+    }
+
+    /// Notes that a head began, if one did.
+    fn await_head(&mut self) {
+        if !self.pace.is_asked() {
+            self.waiting.head_of.get_or_insert(self.pace.begun());
+        }
+    }
+
+    /// The client says nothing more. Whether it may still be answered.
+    fn may_be_answered(&mut self, context: &mut Context<'_>) -> bool {
+        let Spoken::Http1(requests) = &self.spoken else {
+            return false;
+        };
+        let is_tunnel = self.pace.is_tunnel.load(Ordering::Relaxed);
+        let is_answered = !self.pace.is_asked() && self.is_flushed;
+        if is_tunnel || is_answered || !requests.is_between() {
+            return false;
+        }
+        let since = *self.half_closed.get_or_insert_with(Instant::now);
+        let waiting = &mut self.waiting;
+        !waiting.alarm.is_over(since + HALF_CLOSED_MAX, context)
     }
 
     /// What is waited for while nothing comes.
@@ -155,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
                 Ok(())
             }
             What::RestOfHead => {
-                self.say_timeout(context);
+                self.say(context, HEAD_TIMEOUT_ANSWER);
                 Err(self.cut(Cut::HeadTimeout))
             }
             What::Reader => Err(self.cut(Cut::WriteTimeout)),
@@ -163,14 +175,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     }
 
     /// As far as it can be said at once, and not in the middle of something else.
-    fn say_timeout(&mut self, context: &mut Context<'_>) {
+    fn say(&mut self, context: &mut Context<'_>, last_words: &[u8]) {
         if self.is_flushed {
-            let stream = &mut self.stream;
-            if let Poll::Ready(Ok(_)) =
-                Pin::new(&mut *stream).poll_write(context, HEAD_TIMEOUT_ANSWER)
-            {
-                let _ = Pin::new(stream).poll_flush(context);
-            }
+            self.stream.conclude(last_words, context);
         }
     }
 
@@ -198,47 +205,14 @@ impl Spoken {
         let expected = PREFACE.get(seen..).unwrap_or_default();
         let common = expected.len().min(bytes.len());
         match () {
-            () if expected.get(..common) != bytes.get(..common) => Self::Http1,
+            () if expected.get(..common) != bytes.get(..common) => {
+                let mut requests = Requests::default();
+                requests.follow(PREFACE.get(..seen).unwrap_or_default());
+                Self::Http1(requests)
+            }
             () if common == expected.len() => Self::Http2(Frames::new(Instant::now())),
             () => Self::Unknown(seen + common),
         }
-    }
-}
-
-impl Waiting {
-    fn new(now: Instant) -> Self {
-        Self {
-            alarm: Alarm::default(),
-            for_what: What::Request,
-            begun: 0,
-            progress: 0,
-            since: now,
-            head_of: None,
-        }
-    }
-
-    /// Notes what is waited for. The time starts anew with anything else, and with anything that got somewhere.
-    fn turn_to(&mut self, what: What, pace: &Pace) {
-        let begun = pace.begun();
-        let progress = pace.progress.load(Ordering::Relaxed);
-        if what != self.for_what || begun != self.begun || progress != self.progress {
-            self.for_what = what;
-            self.begun = begun;
-            self.progress = progress;
-            if what != What::Nothing {
-                self.since = Instant::now();
-            }
-        }
-    }
-
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        let limit = match self.for_what {
-            What::Nothing => return false,
-            What::Request => IDLE_MAX,
-            What::RestOfHead => HEAD_MAX,
-            What::Reader => WRITE_MAX,
-        };
-        self.alarm.is_over(self.since + limit, context)
     }
 }
 
@@ -249,10 +223,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        let has_room = buffer.remaining() > 0;
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let bytes = buffer.filled().get(before..).unwrap_or_default();
-                Poll::Ready(self.came(bytes))
+                if bytes.is_empty() && has_room && self.may_be_answered(context) {
+                    return Poll::Pending;
+                }
+                Poll::Ready(self.came(bytes, context))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => match self.wait(context) {

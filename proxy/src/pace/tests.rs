@@ -89,7 +89,7 @@ async fn an_idle_connection_is_tired_after_a_while_and_not_before() {
 #[tokio::test(start_paused = true)]
 async fn a_request_in_flight_and_a_tunnel_may_take_as_long_as_they_want() {
     let mut line = Line::new(Protocol::Http1);
-    let in_flight = line.pace.begin();
+    let (in_flight, _) = line.pace.begin();
     line.takes(b"a body").await;
     assert!(line.stays(1_000).await);
     line.pace.become_tunnel();
@@ -102,7 +102,7 @@ async fn a_request_in_flight_and_a_tunnel_may_take_as_long_as_they_want() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not() {
     let mut line = Line::new(Protocol::Http1);
-    let _in_flight = line.pace.begin();
+    let (_in_flight, _) = line.pace.begin();
     let bytes = [0; 4 * BUFFER_BYTES];
     let read = async {
         for _ in 0..4 {
@@ -128,7 +128,7 @@ async fn a_client_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not() {
 async fn an_answer_that_http_2_has_no_room_for_is_cut_too() {
     let mut line = Line::new(Protocol::Http2);
     line.takes(PREFACE).await;
-    let mut answer = Answer::new(http_body_util::Full::from("text"), line.pace.begin());
+    let mut answer = Answer::new(http_body_util::Full::from("text"), line.pace.begin().0);
     assert!(line.stays(1_000).await, "the upstream is waited for");
     let mut part = async || {
         poll_fn(|context| http_body::Body::poll_frame(std::pin::Pin::new(&mut answer), context))
@@ -162,4 +162,46 @@ async fn a_preface_in_pieces_is_one_and_no_slow_head() {
         }
     };
     assert_eq!((error.to_string().as_str(), seen), ("frame_flood", 2_000));
+    let mut goodbye = [0; 17];
+    line.client.read_exact(&mut goodbye).await.unwrap();
+    assert_eq!(goodbye[3], 7, "GOAWAY");
+    assert_eq!(goodbye[13..], [0, 0, 0, 11], "ENHANCE_YOUR_CALM");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_more_is_waited_for_until_it_is_answered() {
+    let mut line = Line::new(Protocol::Http1);
+    line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
+    let (in_flight, _) = line.pace.begin();
+    line.client.shutdown().await.unwrap();
+    assert!(line.stays(4).await);
+
+    drop(in_flight);
+    let end = timeout(Duration::from_millis(1), line.read()).await;
+    assert_eq!(end.unwrap().unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_says_nothing_more_is_given_up_after_a_while() {
+    let mut line = Line::new(Protocol::Http1);
+    line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
+    let _in_flight = line.pace.begin();
+    line.client.shutdown().await.unwrap();
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(line.read().await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_within_a_body_is_given_up_at_once() {
+    let mut line = Line::new(Protocol::Http1);
+    line.takes(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+        .await;
+    let _in_flight = line.pace.begin();
+    line.client.shutdown().await.unwrap();
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(line.read().await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 0);
 }

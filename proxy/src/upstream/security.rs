@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use arc_swap::ArcSwapOption;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
-use tollgate_store::MaterialReference;
 use tollgate_store::document::{Protocol, UpstreamTls};
+use tollgate_store::{Authorities, MaterialReference};
 use zeroize::Zeroizing;
 
 use crate::tls;
@@ -52,14 +52,14 @@ impl SystemTrust {
 /// Why there is no TLS with an upstream: what is wrong with a file, or with what stands in the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {reason}")]
-pub(super) struct MaterialFault {
+pub(crate) struct MaterialFault {
     place: String,
     reason: String,
 }
 
 /// What TLS with an upstream takes.
 #[derive(Debug)]
-pub(super) struct Security {
+pub(crate) struct Security {
     tls: UpstreamTls,
     protocol: Option<Protocol>,
     trust: SystemTrust,
@@ -69,11 +69,11 @@ pub(super) struct Security {
 
 /// One handshake's worth each.
 #[derive(Debug)]
-pub(super) struct Configs {
+pub(crate) struct Configs {
     /// For whichever protocol is declared, or agreed on.
-    pub(super) any: Arc<ClientConfig>,
+    pub(crate) any: Arc<ClientConfig>,
     /// For HTTP/1.1 only, which alone can be upgraded.
-    pub(super) http11: Arc<ClientConfig>,
+    pub(crate) http11: Arc<ClientConfig>,
 }
 
 /// How the files looked when they were last read.
@@ -108,8 +108,18 @@ impl Security {
         security
     }
 
+    /// The same of a server that is no upstream: whom `ca` signs for, or else whom the system trusts.
+    pub(crate) fn of_authorities(ca: Option<&Authorities>, trust: &SystemTrust) -> Self {
+        let tls = UpstreamTls {
+            ca: ca.cloned(),
+            server_name: None,
+            certificate: None,
+        };
+        Self::new(Some(&tls), Some(Protocol::Http11), trust)
+    }
+
     /// What to make a connection with.
-    pub(super) fn configs(&self) -> Result<Arc<Configs>, MaterialFault> {
+    pub(crate) fn configs(&self) -> Result<Arc<Configs>, MaterialFault> {
         let configs = self.configs.load_full();
         configs.ok_or_else(|| {
             let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +137,7 @@ impl Security {
 
     /// Reads the files again if they changed; whether connections should be made anew. What can't be read leaves what
     /// was read before, and is told once.
-    pub(super) fn refresh(&self) -> bool {
+    pub(crate) fn refresh(&self) -> bool {
         if !self.has_files() {
             return false;
         }
@@ -151,7 +161,7 @@ impl Security {
             Err(fault) => {
                 if files.fault.as_ref() != Some(&fault) {
                     let is_served = self.configs.load().is_some();
-                    tracing::error!(%fault, is_served, "what TLS with an upstream takes can't be read: what was read \
+                    tracing::error!(%fault, is_served, "what TLS with a server takes can't be read: what was read \
                          before is used on, if anything was");
                 }
                 files.fault = Some(fault);

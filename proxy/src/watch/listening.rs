@@ -11,6 +11,7 @@ use tollgate_store::{ListenAddress, ListenPlace, MaterialReference};
 
 use super::Watch;
 use crate::greeting::Front;
+use crate::listeners::Occupied;
 use crate::metrics::signed;
 use crate::status::unbound_text;
 use crate::tls::{End, Materials, Review};
@@ -47,6 +48,17 @@ impl Listening {
         let Some(wanted) = self.wanted(watch) else {
             return;
         };
+        let generation = watch.gateway.generation.load();
+        let is_known = generation
+            .as_ref()
+            .is_some_and(|generation| generation.snapshot.proxy().is_some());
+        drop(generation);
+        // Whoever serves there knows more than a proxy that knows nothing yet.
+        let occupied = if is_known {
+            Occupied::TakeOver
+        } else {
+            Occupied::Leave
+        };
         let now = watch.gateway.ledger.clock.now();
         let mut review = self.materials.review(&wanted, now.wall).await;
         let fronts = wanted.iter().filter_map(|listen| {
@@ -66,7 +78,7 @@ impl Listening {
             };
             Some((address, front))
         });
-        let failed = watch.listeners.reconcile(&fronts.collect());
+        let failed = watch.listeners.reconcile(&fronts.collect(), occupied);
         let failed = failed
             .into_iter()
             .map(|(address, error)| (address, error.to_string()));
@@ -120,6 +132,7 @@ impl Listening {
         let mut standing = watch.status.standing();
         standing.listeners = watch.listeners.len();
         standing.unbound.clone_from(&unbound);
+        standing.has_listened |= unbound.is_empty() && !watch.listeners.is_empty();
         drop(standing);
         self.unbound = unbound;
     }

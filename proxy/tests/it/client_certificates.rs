@@ -2,6 +2,8 @@
 
 use std::io;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
@@ -10,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_store::document::Kind;
 
 use crate::support::{
-    Authority, Echo, Files, GRANTED, PATIENCE, Pair, Process, Store, TlsClient, Upstream, ask,
-    read_head, until,
+    Authority, Echo, Files, GRANTED, Issuer, PATIENCE, Pair, Process, Store, TlsClient, Upstream,
+    ask, read_head, until,
 };
 
 /// A store, an upstream behind it, files, and who signs servers and clients.
@@ -349,4 +351,38 @@ async fn no_session_goes_on_where_clients_show_certificates() {
             assert_ne!(kind, Some(HandshakeKind::Resumed));
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_of_a_certificate_opens_nothing_for_another() {
+    let scene = Scene::new(json!({})).await;
+    let issuer = Issuer::start().await;
+    let document = issuer.document(&json!({}));
+    scene.store.put(Kind::Issuer, "login", document).await;
+    let proxy = scene.proxy().await;
+    let (owner, thief) = (scene.clients.client(), scene.clients.client());
+    let now = tollgate_proxy::clock::Clock::start().now().wall.as_second();
+    let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &owner.certificate);
+    let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(thumbprint);
+    let token = Issuer::sign(
+        "k1",
+        &json!({
+            "iss": issuer.url, "aud": "orders", "sub": "alice", "scope": "everything",
+            "exp": now + 300, "cnf": {"x5t#S256": thumbprint},
+        }),
+    );
+    let ask = async |pair: &Pair| {
+        let client = TlsClient::with(&scene.servers, pair);
+        client.ask(proxy.address, &token).await
+    };
+
+    until("the owner's token is taken", async || {
+        is_answered(&ask(&owner).await)
+    })
+    .await;
+    let stolen = ask(&thief).await.unwrap();
+    assert!(stolen.starts_with("HTTP/1.1 401"), "{stolen}");
+    proxy
+        .accessed(|line| line["reason"] == "token_certificate_other")
+        .await;
 }

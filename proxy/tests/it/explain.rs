@@ -5,7 +5,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
-use crate::support::{Store, key_id, run_command, run_command_with, token};
+use crate::support::{Issuer, Store, key_id, run_command, run_command_with, token};
 
 const ORDERS: &str = "https://api.test/v1/orders/7?page=2";
 
@@ -94,6 +94,33 @@ async fn a_token_is_read_from_standard_input_and_never_shown() {
         let text = told(&output);
         let json: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["code"], code);
+        assert_eq!(output.status.code(), Some(exit));
+        assert!(!text.contains(token.expose()));
+    }
+}
+
+// The issuer answers by the second thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_an_issuer_is_explained_by_the_keys_that_it_publishes_or_that_are_given() {
+    let store = filled().await;
+    let issuer = Issuer::start().await;
+    let document = issuer.document(&json!({}));
+    store.put(Kind::Issuer, "login", document).await;
+    let token = issuer.token("k1", "alice");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    std::fs::write(&file, Issuer::jwks(&["k2"])).unwrap();
+    let file = file.to_str().unwrap();
+    for (more, code, exit) in [
+        (&[][..], "allowed", 0),
+        (&["--jwks", file], "token_key_unknown", 1),
+    ] {
+        let arguments = ["explain", "GET", ORDERS, "--token-stdin", "--json"];
+        let arguments = [&arguments[..], more].concat();
+        let output = run_command_with(&store, &arguments, token.expose());
+        let text = told(&output);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["code"], code, "{text}");
         assert_eq!(output.status.code(), Some(exit));
         assert!(!text.contains(token.expose()));
     }

@@ -255,3 +255,42 @@ async fn an_issuer_that_is_gone_opens_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_token_of_a_key_opens_with_a_proof_which_counts_once_and_goes_no_further() {
+    let (stage, issuer, client) = ready(json!({})).await;
+    let now = tollgate_proxy::clock::Clock::start().now().wall.as_second();
+    let claims = json!({
+        "iss": issuer.url, "aud": "orders", "sub": "alice", "scope": "everything", "exp": now + 300,
+        "cnf": Issuer::binding("c1"),
+    });
+    let token = Issuer::sign("k1", &claims);
+    let url = format!("http://{}/v1/orders", stage.proxy.address);
+    let send = async |proof: &str| {
+        let plain = Client::new(&stage.proxy);
+        let request = plain.request("GET", "/v1/orders?page=2");
+        let request = request.header("authorization", format!("DPoP {}", token.expose()));
+        plain.send(request.header("dpop", proof)).await
+    };
+    let proof = Issuer::proof("c1", &token, ("p1", &url));
+
+    let reply = send(&proof).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.echoed("dpop"), Vec::<String>::new());
+    assert_eq!(reply.echoed("authorization"), Vec::<String>::new());
+
+    let again = send(&proof).await;
+    assert_eq!(again.status, 401);
+    assert_eq!(reason(&stage, &again).await, "proof_used");
+    let challenge = again.header("www-authenticate").unwrap();
+    assert!(
+        challenge.starts_with("DPoP realm=\"tollgate\", error=\"invalid_dpop_proof\""),
+        "{challenge}"
+    );
+    let stolen = send(&Issuer::proof("c2", &token, ("p1", &url))).await;
+    assert_eq!(reason(&stage, &stolen).await, "proof_key");
+    let bearer = Client::new(&stage.proxy).bearing(&token);
+    let bearer = bearer.get("/v1/orders").await;
+    assert_eq!(reason(&stage, &bearer).await, "proof_missing");
+    assert_eq!(client.get("/v1/orders").await.status, 200);
+}

@@ -20,6 +20,7 @@ mod forwarding;
 mod http2;
 mod http2_conformance;
 mod idle_connections;
+mod introspection;
 mod issuers;
 mod lifecycle;
 mod principals;

@@ -106,19 +106,59 @@ async fn a_socket_that_was_left_behind_is_replaced_and_ones_own_is_removed() {
 }
 
 #[tokio::test]
-async fn a_socket_that_somebody_listens_on_is_left_to_them_until_they_end() {
+async fn a_proxy_without_documents_leaves_a_socket_to_whoever_listens_on_it() {
     let scene = Scene::new(json!({})).await;
-    let taken = std::os::unix::net::UnixListener::bind(scene.path()).unwrap();
-    let proxy = Process::start(&scene.store, &[]).await;
-    let line = proxy.logged(|line| line["level"] == "ERROR").await;
-    let message = line["message"].as_str().unwrap();
-    let expected = format!("unix:{} can't be listened on", scene.path().display());
-    assert!(message.starts_with(&expected), "{message}");
-
-    drop(taken);
-    until("the path is taken over", async || {
-        proxy.metric("tollgate_listeners").await == Some(2.0)
+    let old = Process::start(&scene.store, &[]).await;
+    let place = format!("unix:{}", scene.path().display());
+    let new = Process::start_unready(&Store::new(), &["--listen", &place]).await;
+    new.logged(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.starts_with(&format!("{place} can't be listened on"))
     })
     .await;
+
+    assert!(scene.ask("").await.starts_with("HTTP/1.1 200"));
+    drop(old);
+}
+
+#[tokio::test]
+async fn no_request_is_lost_while_a_proxy_takes_a_socket_over() {
+    let scene = Scene::new(json!({})).await;
+    let mut old = Process::start(&scene.store, &[]).await;
+    let asking = async {
+        loop {
+            let answer = scene.ask("").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    };
+    let replacing = async {
+        let new = Process::start(&scene.store, &[]).await;
+        old.signal("TERM");
+        assert_eq!(old.ended().await, 0);
+        new
+    };
+    let new = tokio::select! {
+        () = asking => unreachable!("it asks for ever"),
+        new = replacing => new,
+    };
+
+    assert!(scene.ask("").await.starts_with("HTTP/1.1 200"));
+    new.accessed(|line| line["path"] == "/v1/orders").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_stays_and_keeps_a_new_proxy_from_being_ready() {
+    let scene = Scene::new(json!({})).await;
+    std::fs::write(scene.path(), "mine").unwrap();
+    let proxy = Process::start_unready(&scene.store, &[]).await;
+    until("it tells", async || {
+        let (status, text) = proxy.get("/readyz").await;
+        status == 503 && text.contains("tollgate.sock can't be listened on")
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(scene.path()).unwrap(), "mine");
+
+    std::fs::remove_file(scene.path()).unwrap();
+    until("it is ready", async || proxy.get("/readyz").await.0 == 200).await;
     assert!(scene.ask("").await.starts_with("HTTP/1.1 200"));
 }

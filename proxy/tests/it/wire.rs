@@ -68,6 +68,10 @@ async fn nothing_is_read_behind_a_request_that_can_be_read_in_two_ways() {
     let bearer = format!("Authorization: Bearer {token}");
     let next = format!("GET /v1/next HTTP/1.1\r\nHost: a\r\n{bearer}\r\n\r\n");
     for head in [
+        "POST /v1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+        "POST /v1/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+        "GET /v1/a#b HTTP/1.1\r\nHost: a",
+        "GET /v1/a HTTP/1.1\r\nHost: a\nX-A: b",
         "POST /v1/a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         "GET /v1/a HTTP/1.1\r\nHost: a\r\nHost: a",
         "GET /v1/a HTTP/1.1",
@@ -167,6 +171,18 @@ async fn a_head_beyond_its_limit_is_refused() {
     let text = format!("GET /v1/a HTTP/1.1\r\nHost: a\r\nX-Filler: {filler}\r\nTOKEN\r\n\r\n");
     let answer = exchange(&stage, &text).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let fields = "X-A: b\r\n".repeat(101);
+    let answer = exchange(
+        &stage,
+        &format!("GET /v1/a HTTP/1.1\r\nHost: a\r\n{fields}\r\n"),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let metric = r#"tollgate_requests_total{class="4xx",reason="head_too_large",route=""}"#;
+    until("both are counted", async || {
+        stage.proxy.metric(metric).await == Some(2.0)
+    })
+    .await;
 
     let [_, client] = stage.clients();
     let request = client.request("GET", "/v1/a").header("x-filler", filler);
@@ -215,4 +231,46 @@ async fn an_upgrade_is_not_asked_for_upstream() {
 
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(!answer.contains("upgrade"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_written_down() {
+    let stage = Stage::new().await;
+    for bytes in [
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    ] {
+        let answer = exchange(&stage, bytes).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{bytes:?}: {answer}");
+        let line = stage
+            .proxy
+            .accessed(|line| line["reason"] == "head_invalid")
+            .await;
+        assert_eq!(line["status"], 400, "{bytes:?}");
+        assert_eq!(line["method"], "-", "{bytes:?}");
+        assert_eq!(line["client"], "127.0.0.1", "{bytes:?}");
+        stage.proxy.take_accessed();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_half_is_answered() {
+    let stage = Stage::new().await;
+    let token = stage.store.token.expose();
+    let mut stream = TcpStream::connect(stage.proxy.address).await.unwrap();
+    let text = format!("GET /v1/held HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let gate = &stage.upstream.gate;
+    until("the upstream has it", async || {
+        gate.requests.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    gate.open.notify_one();
+
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
 }

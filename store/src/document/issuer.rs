@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_set, enabled};
-use super::{Declaration, Kind, Spec};
+use super::check::{check_count, check_set, enabled, is_unset};
+use super::{Declaration, Introspection, Kind, Spec};
 use crate::{
-    Audience, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem, ServiceUrl, TokenType,
+    Audience, Authorities, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem,
+    ServiceUrl, TokenType,
 };
 
 /// The most audiences of one issuer.
@@ -24,6 +25,10 @@ pub const ISSUER_QUOTAS_MAX: usize = 8;
 /// An authorization server whose access tokens are taken: JSON Web Tokens (RFC 9068), verified with its published keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the document"
+)]
 pub struct Issuer {
     /// What it is, in the author's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +61,9 @@ pub struct Issuer {
     /// The claim that tells whom a token is about: `sub` where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_claim: Option<ClaimName>,
+    /// The claim that names the principal whom a token is of, by the principal's own name; none where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_claim: Option<ClaimName>,
     /// The scopes that its own scopes stand for, by its names: those of the same name where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<BTreeMap<String, Name>>,
@@ -71,6 +79,16 @@ pub struct Issuer {
     /// The quotas that count each of its subjects: 1 to 8; none where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<BTreeSet<Name>>,
+    /// How it is asked about tokens that only it can read, or that it may take back; about none where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection: Option<Box<Introspection>>,
+    /// Whether its tokens must be bound to their bearer's certificate or key. Those that are bound count for nobody else
+    /// in any case.
+    #[serde(default, skip_serializing_if = "is_unset")]
+    pub require_binding: bool,
+    /// Who may sign for its servers' certificates; whom the proxy's system trusts where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
     /// Whether its tokens open anything.
     #[serde(default = "enabled")]
     pub enabled: bool,
@@ -183,6 +201,16 @@ impl Declaration for Issuer {
         check_set("quotas", self.quotas.as_ref(), ISSUER_QUOTAS_MAX)?;
         for (field, map) in [("scopes", &self.scopes), ("roles", &self.roles)] {
             check_count(field, map.as_ref().map(BTreeMap::len), CLAIM_MAP_MAX)?;
+        }
+        if let Some(introspection) = &self.introspection {
+            let checked = introspection.check();
+            checked.map_err(|problem| problem.under("introspection"))?;
+        }
+        if let Some(ca) = &self.ca
+            && let Some(reference) = ca.reference()
+        {
+            let file = reference.file();
+            file.map_err(|message| Problem::field("ca", message))?;
         }
         if self.roles.is_some() && self.roles_claim.is_none() {
             let message = "no claim is read for roles: name it in roles_claim, or leave roles out";

@@ -8,6 +8,7 @@ mod check;
 mod claim;
 mod counters;
 mod envelope;
+mod introspection;
 mod issuer;
 mod key;
 mod key_set;
@@ -35,6 +36,7 @@ pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
 pub use counters::Counters;
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
+pub use introspection::{ClientAuthentication, INTROSPECTION_CALLS_MAX, Introspection};
 pub use issuer::{
     ALGORITHMS_MAX, AUDIENCES_MAX, CLAIM_MAP_MAX, ISSUER_QUOTAS_MAX, Issuer, SignatureAlgorithm,
     TOKEN_TYPES_MAX,

@@ -64,6 +64,48 @@ pub enum TokenFault {
     /// The principal that it is about is switched off.
     #[error("the principal of the token is disabled")]
     PrincipalDisabled,
+    /// Its issuer says that it is no good, or not any more.
+    #[error("the token's issuer says that it is not active")]
+    Inactive,
+    /// It is whoever's who has it, and its issuer's tokens must not be.
+    #[error("the token is bound to nobody, which its issuer's must be")]
+    BindingMissing,
+    /// It is bound to something that is not known here.
+    #[error("the token is bound by a way that is not known")]
+    BindingUnknown,
+    /// It is bound to a certificate, and the client has shown none.
+    #[error("the token is bound to a certificate, and none was shown")]
+    CertificateMissing,
+    /// It is bound to another certificate than the client's.
+    #[error("the token is bound to another certificate")]
+    CertificateOther,
+    /// It is bound to a key, and nothing proves that the sender has it.
+    #[error("the token is bound to a key, and there is no proof of it")]
+    ProofMissing,
+    /// A proof is sent for a token that is bound to no key.
+    #[error("the token is sent with a proof, and is bound to no key")]
+    ProofUnwanted,
+    /// What should be a proof is none (RFC 9449, section 4.2).
+    #[error("the proof has another form than it must")]
+    Proof,
+    /// The proof's signature is not its key's.
+    #[error("the proof's signature is wrong")]
+    ProofSignature,
+    /// The proof is of another key than the token's.
+    #[error("the proof is of another key than the token's")]
+    ProofKey,
+    /// The proof is for another request.
+    #[error("the proof is for another method or URL")]
+    ProofRequest,
+    /// The proof is too old, or of the future.
+    #[error("the proof was not made just now")]
+    ProofTime,
+    /// The proof is for another token.
+    #[error("the proof is for another token")]
+    ProofToken,
+    /// The proof was used before.
+    #[error("the proof was used before")]
+    ProofUsed,
 }
 
 impl TokenFault {
@@ -91,6 +133,36 @@ impl TokenFault {
             Self::Subject => "token_subject_unknown",
             Self::Subjects => "token_subject_ambiguous",
             Self::PrincipalDisabled => "principal_disabled",
+            Self::Inactive => "token_inactive",
+            Self::BindingMissing => "token_unbound",
+            Self::BindingUnknown => "token_binding_unknown",
+            Self::CertificateMissing => "token_certificate_missing",
+            Self::CertificateOther => "token_certificate_other",
+            Self::ProofMissing => "proof_missing",
+            Self::ProofUnwanted => "proof_unwanted",
+            Self::Proof => "proof_malformed",
+            Self::ProofSignature => "proof_signature",
+            Self::ProofKey => "proof_key",
+            Self::ProofRequest => "proof_request",
+            Self::ProofTime => "proof_time",
+            Self::ProofToken => "proof_token",
+            Self::ProofUsed => "proof_used",
         }
+    }
+
+    /// Whether it is the proof of possession that is wrong, or missing (RFC 9449, section 7.1).
+    #[must_use]
+    pub fn is_of_proof(self) -> bool {
+        matches!(
+            self,
+            Self::ProofMissing
+                | Self::Proof
+                | Self::ProofSignature
+                | Self::ProofKey
+                | Self::ProofRequest
+                | Self::ProofTime
+                | Self::ProofToken
+                | Self::ProofUsed
+        )
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use tollgate_store::document::Issuer;
-use tollgate_store::{ClaimName, ClockSkew, Name};
+use tollgate_store::{ClaimName, ClockSkew, Identifier, Name};
 
 use super::TokenFault;
 use super::claims::Claims;
-use super::jws::Jws;
+use super::jws::Head;
 use super::keys::JsonWebKeys;
 use crate::identify::access::{Access, QuotaRule, ScopeRule};
 
@@ -40,6 +40,8 @@ pub struct IssuerRule {
     pub(crate) quotas: Box<[Arc<QuotaRule>]>,
     /// By the claim that tells them.
     pub(crate) subjects: Vec<(String, Subjects)>,
+    /// Every principal by its name, where a claim of its tokens names it.
+    pub(crate) principals: Subjects,
 }
 
 /// What may be done by a token.
@@ -61,18 +63,27 @@ impl IssuerRule {
     /// Whether its keys must be fetched.
     #[must_use]
     pub fn is_remote(&self) -> bool {
-        self.inline.is_none()
+        self.inline.is_none() && !self.is_asked_about_all()
+    }
+
+    /// Whether it is asked about each of its tokens, since it has no keys to verify one by.
+    pub(super) fn is_asked_about_all(&self) -> bool {
+        let issuer = &self.issuer;
+        issuer.introspection.is_some() && issuer.jwks.is_none() && issuer.jwks_url.is_none()
+    }
+
+    /// What its tokens begin with that it is asked about; `None`: it is asked about none.
+    pub(super) fn opaque_prefix(&self) -> Option<&str> {
+        let asked = self.issuer.introspection.as_deref()?;
+        Some(asked.token_prefix.as_ref().map_or("", Identifier::as_str))
     }
 
     /// What its tokens' heads must say.
-    pub(super) fn check_head(&self, token: &Jws<'_>) -> Result<(), TokenFault> {
-        if !self.issuer.enabled {
-            return Err(TokenFault::IssuerDisabled);
-        }
-        if !self.issuer.takes(token.algorithm) {
+    pub(super) fn check_head(&self, head: &Head) -> Result<(), TokenFault> {
+        if !self.issuer.takes(head.algorithm) {
             return Err(TokenFault::Algorithm);
         }
-        let kind = token.kind.as_deref().unwrap_or(UNTYPED);
+        let kind = head.kind.as_deref().unwrap_or(UNTYPED);
         let is_taken = if let Some(types) = &self.issuer.token_types {
             types.iter().any(|declared| declared.is(kind))
         } else {
@@ -84,11 +95,36 @@ impl IssuerRule {
 
     /// What its tokens must claim: for whom they are, and when.
     pub(super) fn check_claims(&self, claims: &Claims<'_>, now: i64) -> Result<(), TokenFault> {
+        claims.own("exp").ok_or(TokenFault::ClaimMissing)?;
+        self.check_times(claims, now)?;
+        self.check_audience(claims)
+    }
+
+    /// What it must say of a token that it is asked about. It knows by itself when that ends, and for whom it is, and
+    /// need say neither.
+    pub(super) fn check_answer(&self, claims: &Claims<'_>, now: i64) -> Result<(), TokenFault> {
+        if let Some(issuer) = claims.text("iss")?
+            && issuer != self.issuer.url.as_str()
+        {
+            return Err(TokenFault::Issuer);
+        }
+        self.check_times(claims, now)?;
+        let asked = self.issuer.introspection.as_deref();
+        if claims.own("aud").is_none() && asked.is_some_and(|asked| asked.any_audience) {
+            return Ok(());
+        }
+        self.check_audience(claims)
+    }
+
+    fn check_times(&self, claims: &Claims<'_>, now: i64) -> Result<(), TokenFault> {
         let skew = self.issuer.clock_skew.as_ref().map(ClockSkew::length);
         let skew = skew.map_or(Some(CLOCK_SKEW_S), |skew| {
             i64::try_from(skew.as_secs()).ok()
         });
-        claims.check_times(now, skew.unwrap_or(CLOCK_SKEW_S))?;
+        claims.check_times(now, skew.unwrap_or(CLOCK_SKEW_S))
+    }
+
+    fn check_audience(&self, claims: &Claims<'_>) -> Result<(), TokenFault> {
         let audiences = claims.audiences()?;
         let mut ours = self.issuer.audiences.iter();
         let is_ours = ours.any(|ours| audiences.contains(&ours.as_str()));
@@ -134,7 +170,11 @@ impl IssuerRule {
     /// What the one principal may do that a token is about, if it is about any.
     fn principal(&self, claims: &Claims<'_>) -> Result<Option<&Access>, TokenFault> {
         let mut found: Option<&Arc<Access>> = None;
-        for (claim, subjects) in &self.subjects {
+        let named = self.issuer.principal_claim.as_ref();
+        let named = named.map(|claim| (claim.as_str(), &self.principals));
+        let told = self.subjects.iter();
+        let told = told.map(|(claim, subjects)| (claim.as_str(), subjects));
+        for (claim, subjects) in told.chain(named) {
             // A claim that is no text tells of nobody.
             let Some(value) = claims.get(claim).and_then(serde_json::Value::as_str) else {
                 continue;

@@ -14,17 +14,31 @@ pub(super) const TOKEN_BYTES_MAX: usize = 8 * 1_024;
 const OWN_KEY: [&str; 4] = ["jwk", "jku", "x5u", "x5c"];
 const KEY_ID_CHARS_MAX: usize = 256;
 
-/// A signed token whose head was read, and whose signature was not.
-pub(super) struct Jws<'t> {
+/// What a token's head says.
+#[derive(Debug)]
+pub(super) struct Head {
     pub(super) algorithm: SignatureAlgorithm,
     /// Which of its issuer's keys it says it is signed by (`kid`): compared, and used for nothing else.
     pub(super) key_id: Option<String>,
     /// What it says it is (`typ`).
     pub(super) kind: Option<String>,
+}
+
+/// A signed token whose head was read, and whose signature was not.
+pub(super) struct Jws<'t> {
+    pub(super) head: Head,
     pub(super) claims: Map<String, Value>,
     /// What is signed.
     pub(super) signed: &'t [u8],
     pub(super) signature: Vec<u8>,
+}
+
+/// The same, of which the head alone was decoded, and nothing judged.
+pub(super) struct Parts<'t> {
+    pub(super) head: Map<String, Value>,
+    pub(super) claims: &'t str,
+    pub(super) signed: &'t [u8],
+    pub(super) signature: &'t str,
 }
 
 /// Whether a text has the form of one: three parts.
@@ -33,26 +47,61 @@ pub(super) fn has_form(token: &str) -> bool {
 }
 
 impl<'t> Jws<'t> {
+    /// Reads a token, which must bring no key and demand nothing.
     pub(super) fn read(token: &'t str) -> Result<Self, TokenFault> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenFault::TooLong);
-        }
-        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
-        let (head, claims) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
-        let head = object(head)?;
+        let Parts {
+            head,
+            claims,
+            signed,
+            signature,
+        } = Self::parts(token)?;
         if OWN_KEY.iter().any(|member| head.contains_key(*member)) {
             return Err(TokenFault::OwnKey);
         }
         if head.contains_key("crit") {
             return Err(TokenFault::Critical);
         }
-        let algorithm = text(&head, "alg")?.ok_or(TokenFault::Malformed)?;
+        Self::with_head(Head::read(&head)?, (claims, signed, signature))
+    }
+
+    /// Reads the rest of a token whose head was judged.
+    pub(super) fn with_head(
+        head: Head,
+        (claims, signed, signature): (&str, &'t [u8], &str),
+    ) -> Result<Self, TokenFault> {
+        Ok(Self {
+            head,
+            claims: object(claims)?,
+            signed,
+            signature: bytes(signature)?,
+        })
+    }
+
+    /// Takes a token apart.
+    pub(super) fn parts(token: &'t str) -> Result<Parts<'t>, TokenFault> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenFault::TooLong);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+        let (head, claims) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
+        Ok(Parts {
+            head: object(head)?,
+            claims,
+            signed: signed.as_bytes(),
+            signature,
+        })
+    }
+}
+
+impl Head {
+    pub(super) fn read(head: &Map<String, Value>) -> Result<Self, TokenFault> {
+        let algorithm = text(head, "alg")?.ok_or(TokenFault::Malformed)?;
         let algorithm = match SignatureAlgorithm::parse(&algorithm) {
             Ok(algorithm) => algorithm,
             Err(_) if algorithm.eq_ignore_ascii_case("none") => return Err(TokenFault::Unsigned),
             Err(_) => return Err(TokenFault::Algorithm),
         };
-        let key_id = text(&head, "kid")?;
+        let key_id = text(head, "kid")?;
         if key_id
             .as_ref()
             .is_some_and(|id| id.len() > KEY_ID_CHARS_MAX)
@@ -62,10 +111,7 @@ impl<'t> Jws<'t> {
         Ok(Self {
             algorithm,
             key_id,
-            kind: text(&head, "typ")?,
-            claims: object(claims)?,
-            signed: signed.as_bytes(),
-            signature: bytes(signature)?,
+            kind: text(head, "typ")?,
         })
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tollgate_store::document::SignatureAlgorithm;
 
 use super::jws::Jws;
+use super::memory::TokenDigest;
 use super::{TokenFault, json};
 
 /// The most keys of one issuer that are used.
@@ -25,6 +26,8 @@ const UNCOMPRESSED: u8 = 4;
 #[derive(Debug)]
 pub struct JsonWebKeys {
     keys: Vec<JsonWebKey>,
+    /// What tells this set from any other.
+    digest: TokenDigest,
 }
 
 #[derive(Debug)]
@@ -58,7 +61,24 @@ impl JsonWebKeys {
                     .to_owned(),
             );
         }
-        Ok(Self { keys })
+        Ok(Self {
+            keys,
+            digest: TokenDigest::of(text),
+        })
+    }
+
+    /// One key by itself, where it is one that verifies signatures.
+    pub(super) fn of_one(members: &Map<String, Value>) -> Option<Self> {
+        Some(Self {
+            keys: vec![key(members)?],
+            digest: TokenDigest::of(&[]),
+        })
+    }
+
+    /// What tells this set from any other: two that were read from the same text are the same.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        self.digest
     }
 
     /// How many keys there are.
@@ -75,10 +95,10 @@ impl JsonWebKeys {
 
     /// Whether a key signed it: the one that it names, or any that fits where it names none.
     pub(super) fn verify(&self, token: &Jws<'_>) -> Result<(), TokenFault> {
-        let id = token.key_id.as_deref();
+        let id = token.head.key_id.as_deref();
         let called_so = |key: &&JsonWebKey| id.is_none() || key.id.as_deref() == id;
         let uses = self.keys.iter().filter(called_so).flat_map(|key| &key.uses);
-        let fitting = uses.filter(|(algorithm, _)| *algorithm == token.algorithm);
+        let fitting = uses.filter(|(algorithm, _)| *algorithm == token.head.algorithm);
         let mut is_known = false;
         for (_, key) in fitting.take(KEYS_TRIED_MAX) {
             is_known = true;
@@ -149,6 +169,24 @@ fn material(members: &Map<String, Value>) -> Option<Material> {
     }
 }
 
+/// What a key is known by wherever it is told of (RFC 7638): SHA-256 of what it is made of.
+pub(super) fn thumbprint(members: &Map<String, Value>) -> Option<String> {
+    let names: &[&str] = match members.get("kty")?.as_str()? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let field = |name: &&str| {
+        let value = members.get(*name)?.as_str()?;
+        Some(format!("\"{name}\":{}", Value::from(value)))
+    };
+    let fields: Option<Vec<_>> = names.iter().map(field).collect();
+    let text = format!("{{{}}}", fields?.join(","));
+    let digest = TokenDigest::of(text.as_bytes());
+    Some(BASE64_URL_SAFE_NO_PAD.encode(digest.as_bytes()))
+}
+
 /// A key as it verifies by that algorithm; `None` where it can't.
 fn ready(material: &Material, algorithm: SignatureAlgorithm) -> Option<ParsedPublicKey> {
     use SignatureAlgorithm as By;
@@ -205,6 +243,7 @@ mod tests {
 
     use std::path::Path;
 
+    use super::super::jws::Head;
     use super::*;
 
     /// The examples of RFC 7520 and RFC 8037, where somebody has put them.
@@ -241,9 +280,11 @@ mod tests {
             let signed = example["signing"]["sig-input"].as_str().unwrap();
             let signature = example["signing"]["sig"].as_str().unwrap();
             let mut token = Jws {
-                algorithm: SignatureAlgorithm::parse(algorithm).unwrap(),
-                key_id: id.map(str::to_owned),
-                kind: None,
+                head: Head {
+                    algorithm: SignatureAlgorithm::parse(algorithm).unwrap(),
+                    key_id: id.map(str::to_owned),
+                    kind: None,
+                },
                 claims: Map::new(),
                 signed: signed.as_bytes(),
                 signature: BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap(),
@@ -256,6 +297,21 @@ mod tests {
             token.signature[7] ^= 1;
             assert!(keys.verify(&token).is_err(), "{file}");
         }
+    }
+
+    #[test]
+    fn a_thumbprint_is_that_of_the_rfcs_example() {
+        // RFC 7638, section 3.1.
+        let modulus = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCi\
+                       FV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9\
+                       c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1j\
+                       F44-csFCur-kEgU8awapJzKnqDKgw";
+        let key = serde_json::json!({"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"});
+
+        assert_eq!(
+            thumbprint(key.as_object().unwrap()).as_deref(),
+            Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
+        );
     }
 
     #[test]

@@ -3,33 +3,54 @@
 //! Only `alg` and `kid` of a token's head choose anything, and only among what its issuer's document and its published
 //! keys hold: a token brings no key, and names no place to fetch one from.
 
+mod claimed;
 mod claims;
 mod fault;
+mod introspection;
 mod issuer;
 mod json;
 mod jws;
 mod keys;
+mod memory;
+mod possession;
+mod proof;
+mod verify;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use serde_json::Value;
 use tollgate_store::Name;
 
 pub use fault::TokenFault;
+pub use introspection::Introspection;
 pub use issuer::IssuerRule;
 pub(crate) use issuer::{Held, ScopesByName, Subjects, subject_claim};
 pub use keys::{ISSUER_KEYS_MAX, JsonWebKeys};
+pub use memory::{PROOFS_MAX, TokenDigest, TokenMemory};
+pub use possession::Sent;
 
 use super::access::Access;
-use crate::{CredentialFault, Now, Refusal};
-use claims::Claims;
-use jws::Jws;
 
-/// What holds the keys of issuers that publish them.
+/// What holds the keys of issuers that publish them, and what issuers said of tokens.
 pub trait IssuerKeys: Send + Sync {
     /// The keys of an issuer; `None` where none are known.
     fn keys(&self, issuer: &Name) -> Option<Arc<JsonWebKeys>>;
+
+    /// What an issuer said of a token; `None` where it was not asked, or too long ago.
+    fn introspection(&self, _issuer: &Name, _token: &TokenDigest) -> Option<Arc<Introspection>> {
+        None
+    }
+}
+
+/// One set of keys, taken for every issuer's: for who asks about one token and knows whose it is.
+#[derive(Debug)]
+pub struct GivenKeys(pub Arc<JsonWebKeys>);
+
+impl IssuerKeys for GivenKeys {
+    fn keys(&self, _issuer: &Name) -> Option<Arc<JsonWebKeys>> {
+        Some(Arc::clone(&self.0))
+    }
 }
 
 /// No keys at all.
@@ -46,11 +67,22 @@ impl IssuerKeys for NoKeys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct IssuerNumber(usize);
 
+/// How a token is sent in `Authorization`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// As whoever's who has it (RFC 6750).
+    Bearer,
+    /// With a proof that its key is the sender's (RFC 9449).
+    Dpop,
+}
+
 /// Every issuer of a snapshot, by what its tokens say in `iss`.
 #[derive(Debug, Default)]
 pub(crate) struct Issuers {
     rules: Vec<IssuerRule>,
     by_url: HashMap<String, usize>,
+    /// Those that are asked about tokens, by what these begin with: the longest first.
+    asked: Vec<(String, usize)>,
 }
 
 /// Who bears a good token of an issuer.
@@ -85,18 +117,20 @@ impl Bearer<'_> {
     }
 }
 
-/// Whether a text may be a token of an issuer.
-pub(super) fn has_form(token: &str) -> bool {
-    jws::has_form(token)
-}
-
 impl Issuers {
     /// `rules` have a URL of their own each.
     pub(crate) fn new(rules: Vec<IssuerRule>) -> Self {
         let urls = rules.iter().map(|rule| rule.issuer.url.to_string());
+        let by_url = urls.zip(0..).collect();
+        let prefixes = rules.iter().zip(0..);
+        let prefixes =
+            prefixes.filter_map(|(rule, number)| Some((rule.opaque_prefix()?.to_owned(), number)));
+        let mut asked: Vec<_> = prefixes.collect();
+        asked.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
         Self {
-            by_url: urls.zip(0..).collect(),
             rules,
+            by_url,
+            asked,
         }
     }
 
@@ -107,55 +141,4 @@ impl Issuers {
     pub(crate) fn get(&self, number: IssuerNumber) -> Option<&IssuerRule> {
         self.rules.get(number.0)
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    /// Who bears a token, if it is good now.
-    pub(super) fn verify(
-        &self,
-        token: &str,
-        keys: &dyn IssuerKeys,
-        now: Now,
-    ) -> Result<Bearer<'_>, Refusal> {
-        let nobodys = |fault| CredentialFault::Token {
-            issuer: None,
-            fault,
-        };
-        let token = Jws::read(token).map_err(nobodys)?;
-        let issuer = token.claims.get("iss").and_then(Value::as_str);
-        let place = issuer.and_then(|issuer| self.by_url.get(issuer).copied());
-        let unknown = || nobodys(TokenFault::Issuer);
-        let number = IssuerNumber(place.ok_or_else(unknown)?);
-        let rule = self.get(number).ok_or_else(unknown)?;
-        let faulty = |fault| CredentialFault::Token {
-            issuer: Some(number),
-            fault,
-        };
-        rule.check_head(&token).map_err(faulty)?;
-        let keys = match &rule.inline {
-            Some(keys) => Arc::clone(keys),
-            None => keys
-                .keys(&rule.name)
-                .ok_or(Refusal::IssuerUnready { issuer: number })?,
-        };
-        keys.verify(&token).map_err(faulty)?;
-        // What it says counts from here on.
-        bearer(rule, &Claims(&token.claims), now).map_err(|fault| faulty(fault).into())
-    }
-}
-
-fn bearer<'s>(
-    rule: &'s IssuerRule,
-    claims: &Claims<'_>,
-    now: Now,
-) -> Result<Bearer<'s>, TokenFault> {
-    rule.check_claims(claims, now.wall.as_second())?;
-    let subject = rule.subject(claims)?;
-    Ok(Bearer {
-        subject: format!("{} {subject}", rule.name).into(),
-        held: rule.access(claims)?,
-        issuer: rule,
-    })
 }

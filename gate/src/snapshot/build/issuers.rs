@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use tollgate_store::Name;
 use tollgate_store::document::{Claim, Issuer, Kind, Subject};
+use tollgate_store::{Identifier, Name};
 
 use super::documents::Documents;
 use super::rules::Rules;
@@ -19,15 +19,31 @@ pub(super) fn leave_out(documents: &mut Documents<'_>, rules: &Rules<'_>) {
     for (name, issuer) in &documents.issuers {
         owners.entry(issuer.url.as_str()).or_default().push(name);
     }
+    let mut asked: BTreeMap<&str, Vec<&Name>> = BTreeMap::new();
+    for (name, issuer) in &documents.issuers {
+        let prefix = issuer.introspection.as_deref();
+        let prefix = prefix.map(|it| it.token_prefix.as_ref().map_or("", Identifier::as_str));
+        if let Some(prefix) = prefix {
+            asked.entry(prefix).or_default().push(name);
+        }
+    }
+    let other = |owners: &[&Name], name: &Name| {
+        let mut owners = owners.iter();
+        owners.find(|it| **it != name).map(ToString::to_string)
+    };
     for (name, issuer) in documents.issuers.clone() {
         let twins = owners.get(issuer.url.as_str());
-        let twin = twins.and_then(|twins| twins.iter().find(|it| **it != name));
-        let says = match twin {
-            Some(twin) => Err(format!(
-                "has the url of issuer {:?}: it must be one issuer's",
-                twin.as_str()
+        let twin = twins.and_then(|twins| other(twins, name));
+        let rival = asked.values().find(|names| names.contains(&name));
+        let rival = rival.and_then(|names| other(names, name));
+        let says = match (twin, rival) {
+            (Some(twin), _) => Err(format!(
+                "has the url of issuer {twin:?}: it must be one issuer's"
             )),
-            None => check(issuer, documents, rules),
+            (None, Some(rival)) => Err(format!(
+                "is asked about the same tokens as issuer {rival:?}: their token_prefix must differ"
+            )),
+            (None, None) => check(issuer, documents, rules),
         };
         if let Err(says) = says {
             documents.issuers.remove(name);
@@ -122,8 +138,28 @@ pub(super) fn rules(documents: &Documents<'_>, rules: &Rules<'_>) -> Issuers {
         roles: mapped(issuer.roles.as_ref(), &same_roles, of_role),
         quotas: rules.quotas_of(issuer.quotas.as_ref()),
         subjects: subjects(name, issuer, documents, rules),
+        principals: named(issuer, documents, rules),
     };
     Issuers::new(documents.issuers.iter().map(rule).collect())
+}
+
+/// What each principal may do by a token that names it.
+fn named(issuer: &Issuer, documents: &Documents<'_>, rules: &Rules<'_>) -> Subjects {
+    if issuer.principal_claim.is_none() {
+        return Subjects::new();
+    }
+    let access = |name: &Name| {
+        let claim = Claim {
+            principal: Some(name),
+            scopes: None,
+            roles: None,
+            quotas: issuer.quotas.as_ref(),
+        };
+        let access = rules.access(&claim, documents).ok()?;
+        Some((name.to_string(), Arc::new(access)))
+    };
+    let names = rules.principals.keys();
+    names.filter_map(|name| access(name)).collect()
 }
 
 fn same<'n>(names: impl Iterator<Item = (&'n Name, Vec<Arc<ScopeRule>>)>) -> Arc<ScopesByName> {

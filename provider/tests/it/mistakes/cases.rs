@@ -412,6 +412,18 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::proxy(), all.collect())
 }
 
+/// How an issuer is asked, with what is wrong about it.
+fn asked(wrong: &Json) -> Json {
+    let mut asked = json!({
+        "url": "https://login.example.com/introspect",
+        "client_id": "tollgate",
+        "client_secret": "file:/etc/tollgate/introspection",
+    });
+    let wrong = wrong.as_object().unwrap().clone();
+    asked.as_object_mut().unwrap().extend(wrong);
+    asked
+}
+
 fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
     let mistakes = vec![
         ("url", json!("login.example.com")),
@@ -440,6 +452,25 @@ fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
         ("scope_claim", json!("")),
         ("roles_claim", json!("the roles")),
         ("subject_claim", json!("x".repeat(201))),
+        ("principal_claim", json!("")),
+        ("ca", json!("/etc/ca.pem")),
+        (
+            "ca",
+            json!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca-AbCdEf"),
+        ),
+        (
+            "introspection",
+            asked(&json!({"url": "http://login.example.com/introspect"})),
+        ),
+        ("introspection", asked(&json!({"client_secret": "hush"}))),
+        (
+            "introspection",
+            asked(&json!({"method": "private_key_jwt"})),
+        ),
+        ("introspection", asked(&json!({"token_prefix": ""}))),
+        ("introspection", asked(&json!({"cache": "2m"}))),
+        ("introspection", asked(&json!({"timeout": "6s"}))),
+        ("introspection", asked(&json!({"calls_per_second": 0}))),
         ("scopes", json!({"api/read": "orders read"})),
         ("roles", json!({})),
         ("quotas", many(|n| format!("q{n}"), 9)),

@@ -76,7 +76,7 @@ impl Credential {
 }
 
 /// `Basic` (RFC 7617), of texts that hold what they may.
-pub(super) fn basic(name: &str, password: &str) -> Option<HeaderValue> {
+pub(crate) fn basic(name: &str, password: &str) -> Option<HeaderValue> {
     let pair = Zeroizing::new(format!("{name}:{password}"));
     let text = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
     let mut value = HeaderValue::from_str(&text).ok()?;
@@ -85,7 +85,7 @@ pub(super) fn basic(name: &str, password: &str) -> Option<HeaderValue> {
 }
 
 /// One line of text. A line's end is the editor's.
-pub(super) fn secret(bytes: &[u8]) -> Result<Secret, String> {
+pub(crate) fn secret(bytes: &[u8]) -> Result<Secret, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.contains(char::is_control) {

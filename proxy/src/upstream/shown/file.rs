@@ -14,7 +14,7 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What a file holds, as `read` makes it of its bytes.
 #[derive(Debug)]
-pub(super) struct SecretFile<T> {
+pub(crate) struct SecretFile<T> {
     path: PathBuf,
     read: fn(&[u8]) -> Result<T, String>,
     value: ArcSwapOption<T>,
@@ -30,7 +30,7 @@ struct Look {
 
 impl<T> SecretFile<T> {
     /// Reads a file. One that can't be used is told, and tried again by [`SecretFile::refresh`].
-    pub(super) fn new(place: &SecretPlace, read: fn(&[u8]) -> Result<T, String>) -> Self {
+    pub(crate) fn new(place: &SecretPlace, read: fn(&[u8]) -> Result<T, String>) -> Self {
         let file = Self {
             path: place.path().to_owned(),
             read,
@@ -42,13 +42,13 @@ impl<T> SecretFile<T> {
     }
 
     /// What the file held when it could last be used.
-    pub(super) fn value(&self) -> Option<Arc<T>> {
+    pub(crate) fn value(&self) -> Option<Arc<T>> {
         self.value.load_full()
     }
 
     /// Reads the file again if it changed; whether there is another value. What can't be used leaves what was read
     /// before, and is told once.
-    pub(super) fn refresh(&self) -> bool {
+    pub(crate) fn refresh(&self) -> bool {
         let stamp = stamp(&self.path);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = last.as_ref().is_some_and(|last| last.stamp == stamp);
@@ -66,8 +66,8 @@ impl<T> SecretFile<T> {
         if *last != look {
             if let Some(fault) = look.as_ref().and_then(|look| look.fault.as_ref()) {
                 let (path, is_served) = (self.path.display(), self.value.load().is_some());
-                tracing::error!(%path, fault, is_served, "a secret for an upstream can't be used: what was read before \
-                     is used on, if anything was");
+                tracing::error!(%path, fault, is_served, "a secret that is shown to others can't be used: what was read \
+                     before is used on, if anything was");
             }
             *last = look;
         }

@@ -13,6 +13,9 @@ use tollgate_store::document::UpstreamIdentity;
 
 use super::SystemTrust;
 use crate::refusal::UpstreamFault;
+pub(crate) use credential::{basic, secret};
+pub(crate) use file::SecretFile;
+
 use credential::Credential;
 use identity::{Caller, IdentityHeaders};
 use jwt::Signer;

@@ -11,7 +11,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::HeaderValue;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::credential::{basic, secret};
 use super::file::SecretFile;
-use crate::service::Question;
+use crate::service::{Question, encoded};
 use crate::upstream::SystemTrust;
 
 /// How long the server is not asked again after it failed.
@@ -184,10 +183,6 @@ fn form(client: &ClientCredentials) -> Bytes {
         form.push_str(&encoded(audience.as_str()));
     }
     form.into()
-}
-
-fn encoded(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string())
 }
 
 #[cfg(test)]

@@ -121,7 +121,8 @@ fn assert_reasons(counted: &Counts) {
             ("all", "5xx") => reason == "upstream_reset",
             ("rude", "2xx" | "4xx" | "none") => RUDE_REASONS.contains(&reason.as_str()),
             ("", "4xx") => {
-                reason == "credential_unknown"
+                reason == "head_invalid"
+                    || reason == "credential_unknown"
                     || reason == "credential_missing"
                     || reason == "scope_insufficient"
             }

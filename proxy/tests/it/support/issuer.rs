@@ -101,13 +101,49 @@ impl Issuer {
 
     /// A token with those claims, signed by that key.
     pub(crate) fn sign(key: &str, claims: &Value) -> Secret {
-        let base64 = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let head = json!({"alg": "EdDSA", "kid": key, "typ": "at+jwt"}).to_string();
-        let claims = claims.to_string();
-        let signed = format!("{}.{}", base64(head.as_bytes()), base64(claims.as_bytes()));
-        let signature = pair(key).sign(signed.as_bytes());
-        Secret::new(format!("{signed}.{}", base64(signature.as_ref())))
+        let head = json!({"alg": "EdDSA", "kid": key, "typ": "at+jwt"});
+        Secret::new(signed(&head, claims, key))
     }
+
+    /// The keys of those names, as they are published.
+    pub(crate) fn jwks(keys: &[&str]) -> String {
+        let keys: Vec<_> = keys.iter().map(|key| jwk(key)).collect();
+        json!({ "keys": keys }).to_string()
+    }
+
+    /// What a token says that is bound to the key of a client.
+    pub(crate) fn binding(client: &str) -> Value {
+        let x = base64(pair(client).public_key().as_ref());
+        let key = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        json!({"jkt": sha256(&key)})
+    }
+
+    /// A client's proof, called `id`, for a token and a `GET` of that URL (RFC 9449).
+    pub(crate) fn proof(client: &str, token: &Secret, (id, url): (&str, &str)) -> String {
+        let x = base64(pair(client).public_key().as_ref());
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
+        let head = json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": key});
+        let now = tollgate_proxy::clock::Clock::start().now().wall;
+        let claims = json!({
+            "jti": id, "htm": "GET", "htu": url, "iat": now.as_second(), "ath": sha256(token.expose()),
+        });
+        signed(&head, &claims, client)
+    }
+}
+
+fn signed(head: &Value, claims: &Value, key: &str) -> String {
+    let (head, claims) = (head.to_string(), claims.to_string());
+    let signed = format!("{}.{}", base64(head.as_bytes()), base64(claims.as_bytes()));
+    let signature = pair(key).sign(signed.as_bytes());
+    format!("{signed}.{}", base64(signature.as_ref()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn sha256(text: &str) -> String {
+    base64(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref())
 }
 
 impl State {

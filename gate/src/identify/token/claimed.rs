@@ -1,0 +1,40 @@
+//! Callers whose token is told of and not shown: for who wonders what it would open.
+
+use tollgate_store::Name;
+
+use super::claims::Claims;
+use super::verify::{faulty, known, nobodys};
+use super::{Bearer, IssuerNumber, IssuerRule, Issuers, TokenFault, json, jws};
+use crate::{Now, Refusal};
+
+impl Issuers {
+    /// Who bears a token of that issuer with those claims, a JSON object. What a token must say of its issuer and its end
+    /// may be left out.
+    pub(in crate::identify) fn claimed(
+        &self,
+        issuer: &Name,
+        claims: &str,
+        now: Now,
+    ) -> Result<Bearer<'_>, Refusal> {
+        let place = self.all().iter().position(|rule| rule.name == *issuer);
+        let number = IssuerNumber(place.ok_or_else(|| nobodys(TokenFault::Issuer))?);
+        let rule = self
+            .get(number)
+            .ok_or_else(|| nobodys(TokenFault::Issuer))?;
+        let faulty = |fault| faulty(number, fault);
+        if !rule.issuer.enabled {
+            return Err(faulty(TokenFault::IssuerDisabled));
+        }
+        let claims = json::object(claims.as_bytes()).map_err(|_| faulty(TokenFault::Malformed))?;
+        let claims = Claims(&claims);
+        let second = now.wall.as_second();
+        rule.check_answer(&claims, second).map_err(faulty)?;
+        known(rule, &claims).map_err(faulty)
+    }
+
+    /// The issuer that a token says it is of, whether or not it is.
+    pub(in crate::identify) fn named_by(&self, token: &str) -> Option<&IssuerRule> {
+        let read = jws::Jws::read(token).ok()?;
+        self.issuer_of(&read.claims).ok().map(|(_, rule)| rule)
+    }
+}

@@ -1,0 +1,318 @@
+//! Asks issuers about tokens that only they can read (RFC 7662).
+//!
+//! An answer is kept for a moment, and known by a token's SHA-256 alone. Whoever comes with the same token meanwhile
+//! waits for the same answer. Tokens that somebody makes up cost the issuer no more calls than are declared, and one
+//! that fails is left alone for a while.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::sync::watch;
+use tollgate_gate::{Introspection, TokenDigest};
+use tollgate_store::document::{self, ClientAuthentication};
+use tollgate_store::{AnswerLife, AnswerTimeout, Name, Secret};
+use zeroize::Zeroizing;
+
+use super::calls::Calls;
+use super::fetch::trusted;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::refusal::IntrospectionFault;
+use crate::service::{Question, ServiceFault, encoded};
+use crate::upstream::{SecretFile, Security, basic, secret};
+
+/// How long an answer counts at most where nothing is declared, and one that says no.
+const ANSWER_LIFE: Duration = Duration::from_mins(1);
+const REFUSED_LIFE: Duration = Duration::from_secs(5);
+/// An answer about a token that is about to end counts for as long: when it ends is looked at with each request.
+const ANSWER_LIFE_MIN: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const CALLS_PER_SECOND: u32 = 50;
+/// The most answers that are kept of each of two ages: the older go when the younger are so many.
+const ANSWERS_MAX: usize = 16 * 1024;
+/// The most questions that are under way.
+const FLIGHTS_MAX: usize = 256;
+
+/// Asks one issuer.
+#[derive(Debug)]
+pub(super) struct Asker {
+    issuer: Name,
+    declared: document::Introspection,
+    secret: Arc<SecretFile<Secret>>,
+    security: Arc<Security>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    state: Mutex<State>,
+}
+
+type Outcome = Option<Result<(), IntrospectionFault>>;
+
+#[derive(Debug, Default)]
+struct State {
+    young: HashMap<TokenDigest, Known>,
+    old: HashMap<TokenDigest, Known>,
+    flights: HashMap<TokenDigest, watch::Receiver<Outcome>>,
+    calls: Calls,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    answer: Arc<Introspection>,
+    until: Duration,
+}
+
+/// Ends a question, also where what asks it does not come to an end.
+struct Flight {
+    asker: Arc<Asker>,
+    token: TokenDigest,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.asker.state().flights.remove(&self.token);
+    }
+}
+
+impl Asker {
+    pub(super) fn new(
+        issuer: &Name,
+        declared: &document::Introspection,
+        security: Arc<Security>,
+        (clock, metrics): (Clock, Arc<Metrics>),
+    ) -> Self {
+        Self {
+            issuer: issuer.clone(),
+            declared: declared.clone(),
+            secret: Arc::new(SecretFile::new(&declared.client_secret, secret)),
+            security,
+            clock,
+            metrics,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn declared(&self) -> &document::Introspection {
+        &self.declared
+    }
+
+    /// What the issuer said of a token, as long as that counts.
+    pub(super) fn known(&self, token: &TokenDigest) -> Option<Arc<Introspection>> {
+        let now = self.clock.monotonic();
+        self.state().known(token, now)
+    }
+
+    /// Asks about a token, unless the answer is known. Who waits for no answer has none to wait for.
+    pub(super) async fn ask(self: &Arc<Self>, token: &str) -> Result<(), IntrospectionFault> {
+        let Some(mut flight) = self.begin(token)? else {
+            return Ok(());
+        };
+        let landed = flight.wait_for(Option::is_some).await;
+        let outcome = landed.ok().and_then(|outcome| *outcome);
+        outcome.unwrap_or(Err(IntrospectionFault::Failed))
+    }
+
+    /// Begins to ask about a token, if nobody did; `None` where the answer is known. Call it within a runtime.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        token: &str,
+    ) -> Result<Option<watch::Receiver<Outcome>>, IntrospectionFault> {
+        let digest = TokenDigest::of(token.as_bytes());
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        if state.known(&digest, now).is_some() {
+            return Ok(None);
+        }
+        if let Some(flight) = state.flights.get(&digest) {
+            return Ok(Some(flight.clone()));
+        }
+        let most = self.declared.calls_per_second.unwrap_or(CALLS_PER_SECOND);
+        let admitted = if state.flights.len() < FLIGHTS_MAX {
+            state.calls.admit(now, most)
+        } else {
+            Err(IntrospectionFault::Budget)
+        };
+        if let Err(fault) = admitted {
+            self.metrics
+                .issuers
+                .introspection(&self.issuer, result(Err(fault)));
+            return Err(fault);
+        }
+        let (landing, flight) = watch::channel(None);
+        state.flights.insert(digest, flight.clone());
+        drop(state);
+        let ending = Flight {
+            asker: Arc::clone(self),
+            token: digest,
+        };
+        let token = Secret::new(token.to_owned());
+        // It goes on also if whoever asked first goes away.
+        tokio::spawn(async move {
+            let outcome = ending.asker.fly(&token, digest).await;
+            drop(ending);
+            landing.send_replace(Some(outcome));
+        });
+        Ok(Some(flight))
+    }
+
+    async fn fly(&self, token: &Secret, digest: TokenDigest) -> Result<(), IntrospectionFault> {
+        let fetched = self.fetch(token).await;
+        let now = self.clock.now();
+        let mut state = self.state();
+        let outcome = fetched.map(|answer| {
+            let life = life(&answer, self.declared.cache.as_ref(), now.wall.as_second());
+            let is_active = answer.is_active();
+            let until = now.monotonic + life;
+            let answer = Arc::new(answer);
+            state.learn(digest, Known { answer, until });
+            is_active
+        });
+        state.calls.note(outcome.is_ok(), now.monotonic);
+        drop(state);
+        self.metrics
+            .issuers
+            .introspection(&self.issuer, result(outcome));
+        outcome.map(drop)
+    }
+
+    async fn fetch(&self, token: &Secret) -> Result<Introspection, IntrospectionFault> {
+        let told = |cause: &str| {
+            let issuer = self.issuer.as_str();
+            tracing::warn!(issuer, cause, "an issuer can't be asked about a token");
+        };
+        let tls = trusted(&self.security).await;
+        let file = Arc::clone(&self.secret);
+        // It takes as long as the file system does.
+        let _ = tokio::task::spawn_blocking(move || file.refresh()).await;
+        let question = tls.and_then(|tls| Ok((self.question(token)?, tls)));
+        let (question, tls) = question.map_err(|cause| {
+            told(&cause);
+            IntrospectionFault::Failed
+        })?;
+        let answer = question.ask(&self.declared.url, &tls).await;
+        let answer = answer.map_err(|fault| {
+            told(&fault.to_string());
+            match fault {
+                ServiceFault::TooLate(_) => IntrospectionFault::TooLate,
+                _ => IntrospectionFault::Failed,
+            }
+        })?;
+        Introspection::parse(&answer.body).map_err(|cause| {
+            told(&cause);
+            IntrospectionFault::Failed
+        })
+    }
+
+    fn question(&self, token: &Secret) -> Result<Question, String> {
+        let secret = self.secret.value();
+        let secret = secret.ok_or("the client's secret could not be read")?;
+        let id = encoded(self.declared.client_id.as_str());
+        let secret = encoded(secret.expose());
+        let token = encoded(token.expose());
+        let mut form = format!("token={}&token_type_hint=access_token", *token);
+        let mut authorization: Option<HeaderValue> = None;
+        match self.declared.method {
+            Some(ClientAuthentication::ClientSecretPost) => {
+                let own = Zeroizing::new(format!("&client_id={}&client_secret={}", *id, *secret));
+                form.push_str(&own);
+            }
+            Some(ClientAuthentication::ClientSecretBasic) | None => {
+                authorization = basic(&id, &secret);
+            }
+        }
+        let timeout = self.declared.timeout.as_ref();
+        let timeout = timeout.map_or(ANSWER_TIMEOUT, AnswerTimeout::length);
+        Ok(Question::form(Bytes::from(form), authorization).within(timeout))
+    }
+
+    /// A panic elsewhere leaves what is known as good as it was.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long an answer counts.
+fn life(answer: &Introspection, most: Option<&AnswerLife>, now: i64) -> Duration {
+    if !answer.is_active() {
+        return REFUSED_LIFE;
+    }
+    let most = most.map_or(ANSWER_LIFE, AnswerLife::length);
+    let Some(end) = answer.expires_at() else {
+        return most;
+    };
+    let left = u64::try_from(end.saturating_sub(now)).unwrap_or_default();
+    Duration::from_secs(left).clamp(ANSWER_LIFE_MIN, most)
+}
+
+fn result(outcome: Result<bool, IntrospectionFault>) -> &'static str {
+    match outcome {
+        Ok(true) => "active",
+        Ok(false) => "inactive",
+        Err(IntrospectionFault::Failed) => "failed",
+        Err(IntrospectionFault::TooLate) => "timeout",
+        Err(IntrospectionFault::CircuitOpen) => "circuit_open",
+        Err(IntrospectionFault::Budget) => "budget",
+    }
+}
+
+impl State {
+    fn known(&self, token: &TokenDigest, now: Duration) -> Option<Arc<Introspection>> {
+        let known = self.young.get(token).or_else(|| self.old.get(token))?;
+        (now < known.until).then(|| Arc::clone(&known.answer))
+    }
+
+    fn learn(&mut self, token: TokenDigest, known: Known) {
+        if self.young.len() >= ANSWERS_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&token);
+        self.young.insert(token, known);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_answer_counts_no_longer_than_its_token_and_than_a_minute() {
+        let read = |text: &str| Introspection::parse(text.as_bytes()).unwrap();
+        let half = AnswerLife::parse("30s").unwrap();
+
+        for (text, most, seconds) in [
+            (r#"{"active": true}"#, None, 60),
+            (r#"{"active": true}"#, Some(&half), 30),
+            (r#"{"active": true, "exp": 1010}"#, None, 10),
+            (r#"{"active": true, "exp": 9999}"#, None, 60),
+            (r#"{"active": true, "exp": 7}"#, None, 1),
+            (r#"{"active": false, "exp": 9999}"#, None, 5),
+        ] {
+            assert_eq!(life(&read(text), most, 1_000), at(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn answers_are_bounded_and_end() {
+        let mut state = State::default();
+        let digest = |number: usize| TokenDigest::of(&number.to_le_bytes());
+        let answer = Arc::new(Introspection::parse(br#"{"active": false}"#).unwrap());
+        for number in 0..3 * ANSWERS_MAX {
+            let known = Known {
+                answer: Arc::clone(&answer),
+                until: at(5),
+            };
+            state.learn(digest(number), known);
+        }
+
+        assert!(state.young.len() + state.old.len() <= 2 * ANSWERS_MAX);
+        let last = digest(3 * ANSWERS_MAX - 1);
+        assert!(state.known(&last, at(4)).is_some());
+        assert!(state.known(&last, at(5)).is_none());
+    }
+}

@@ -13,7 +13,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{
-    Admission, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory, token_of,
+    Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
+    token_of,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -124,7 +125,7 @@ impl Gateway {
         let grant = snapshot.authorize(&principal, &target);
         let grant = grant.map_err(|refusal| Refusal::advised(refusal, snapshot, &target))?;
         record.grant(&grant);
-        let admission = self.meter.admit(&grant, peer.client, now)?;
+        let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
@@ -165,6 +166,24 @@ impl Gateway {
             }
         };
         Ok(Reply::Upstream(answer, check))
+    }
+
+    /// Charges the quotas of a request: over the fleet where that counts together, and otherwise without waiting.
+    async fn admit(
+        &self,
+        generation: &Generation,
+        (grant, address, now): (&Grant<'_>, Option<IpAddr>, Now),
+    ) -> Result<Admission, tollgate_gate::Refusal> {
+        let Some(counters) = &generation.counters else {
+            return self.meter.admit(grant, address, now);
+        };
+        let arrival = Arrival {
+            grant,
+            address,
+            now,
+        };
+        // By itself, so that requests that need no counters are not larger for it.
+        Box::pin(counters.admit(&self.meter, &arrival)).await
     }
 
     /// What tells who asks.

@@ -11,6 +11,7 @@ use tollgate_gate::{Admission, Grant, Snapshot, Target, ThrottleState};
 use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
 
+use crate::counters::Counters;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::Refusal;
@@ -29,6 +30,8 @@ pub struct Generation {
     pub snapshot: Snapshot,
     /// What is answered without asking who asks.
     pub well_known: WellKnown,
+    /// Where the fleet counts; each process counts by itself where there are none.
+    pub counters: Option<Arc<Counters>>,
     upstreams: HashMap<Name, Arc<Upstream>>,
 }
 
@@ -107,8 +110,16 @@ impl Generation {
             number: previous.map_or(0, |previous| previous.number) + 1,
             well_known: WellKnown::of(snapshot.proxy()),
             snapshot,
+            counters: None,
             upstreams,
         }
+    }
+
+    /// The same, in which the fleet counts there.
+    #[must_use]
+    pub fn counting_in(mut self, counters: Option<Arc<Counters>>) -> Self {
+        self.counters = counters;
+        self
     }
 
     /// The networks whose word about a client is taken.

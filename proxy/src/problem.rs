@@ -126,6 +126,11 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
+        Refusal::Decision(Decision::CountersUnreachable) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "quota-unknown",
+            "Quota unknown",
+        ),
         Refusal::NotReady
         | Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
         | Refusal::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
@@ -197,6 +202,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
             "the proxy is overloaded: try again".into()
         }
+        Refusal::Decision(Decision::CountersUnreachable) => {
+            "the proxy can't tell yet whether a quota has room: try again".into()
+        }
         other => other.to_string().into(),
     }
 }
@@ -233,7 +241,9 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded | Decision::ProofsFull)
+        Refusal::Decision(
+            Decision::Overloaded | Decision::ProofsFull | Decision::CountersUnreachable,
+        )
         | Refusal::Throttled
         | Refusal::Upstream(UpstreamFault::Connections) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
@@ -448,6 +458,7 @@ mod tests {
             (Refusal::BodyStalled, 408),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
+            (tollgate_gate::Refusal::CountersUnreachable.into(), 503),
             (tollgate_gate::Refusal::ProofsFull.into(), 503),
             (IntrospectionFault::Budget.into(), 503),
             (Refusal::NotReady, 503),

@@ -19,6 +19,7 @@ use tollgate_store::document::Entry;
 
 use crate::Gateway;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
@@ -184,7 +185,8 @@ impl Watching {
         gateway.issuers.follow(&snapshot, &means);
         let previous = gateway.generation.load_full();
         let generation = Generation::next(snapshot, previous.as_deref(), &means);
-        let generation = Arc::new(generation);
+        let counters = self.counters(&generation, previous.as_deref()).await;
+        let generation = Arc::new(generation.counting_in(counters));
         let proxy = generation.snapshot.proxy();
         let fleet = proxy.and_then(|proxy| proxy.fleet.as_ref());
         gateway.share_among(gateway.fleet.declare(fleet));
@@ -205,6 +207,22 @@ impl Watching {
         );
         self.note(&generation, kinds, rejected);
         Ok(())
+    }
+
+    async fn counters(
+        &self,
+        generation: &Generation,
+        previous: Option<&Generation>,
+    ) -> Option<Arc<Counters>> {
+        let (config, ledger) = (&self.watch.config, &self.watch.gateway.ledger);
+        let proxy = generation.snapshot.proxy();
+        Counters::next(
+            proxy.and_then(|proxy| proxy.counters.as_deref()),
+            (&config.namespace, &config.proxy),
+            previous.and_then(|previous| previous.counters.clone()),
+            (ledger.clock, &ledger.metrics),
+        )
+        .await
     }
 
     fn note(

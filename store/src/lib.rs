@@ -7,6 +7,7 @@
 mod authorities;
 mod aws_word;
 pub mod backend;
+mod counter_url;
 pub mod document;
 mod duration;
 mod field_name;
@@ -31,9 +32,10 @@ mod upgrade;
 
 pub use authorities::Authorities;
 pub use aws_word::AwsWord;
+pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
-    AnswerLife, AnswerTimeout, CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait,
-    Timeout, duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,
+    ThrottleWait, Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};

@@ -79,6 +79,8 @@ resource "tollgate_quota" "it" {
   limits = [{ requests = 20, per = "60s" }]
   each   = "address"
   shadow = true
+
+  on_counter_failure = "deny"
 }
 "#,
     },
@@ -314,6 +316,15 @@ resource "tollgate_proxy" "it" {
   fleet              = { size = 2, dns = "edge.internal" }
   rate_limit_headers = "legacy"
   jwks_path          = "/.well-known/jwks.json"
+  counters = {
+    url      = "rediss://counters.internal:6379"
+    cluster  = true
+    username = "edge"
+    password = "file:/etc/tollgate/counters-password"
+    ca       = "file:/etc/tollgate/counters-ca.pem"
+    timeout  = "50ms"
+    prefix   = "tollgate:prod:"
+  }
   resource_metadata = {
     resource              = "https://api.example.com"
     authorization_servers = ["https://login.example.com"]

@@ -9,7 +9,8 @@ use tollgate_store::document::{
     TlsVersion,
 };
 use tollgate_store::{
-    Cidr, ListenAddress, MaterialReference, Name, PagePath, ProxySender, ServerName, ServiceUrl,
+    Cidr, CounterPrefix, CounterTimeout, CounterUrl, Identifier, ListenAddress, MaterialReference,
+    Name, PagePath, ProxySender, SecretPlace, ServerName, ServiceUrl,
 };
 
 use super::{description, force_destroy, name};
@@ -69,6 +70,10 @@ impl Resource for Proxy {
                     "How many processes serve it: each enforces its share of what quotas that count across the fleet \
                      allow, rounded down, and at least 1. One process, which enforces all of it, where left out.",
                 ),
+                Attribute::optional("counters", Shape::single(counters())).describe(
+                    "A Redis or a Valkey, of version 7 or newer, in which all processes count together what quotas \
+                     allow across the fleet. Each counts by itself where left out.",
+                ),
                 Attribute::optional("rate_limit_headers", Type::String)
                     .check(parse_rate_limit_headers)
                     .describe(
@@ -106,6 +111,49 @@ fn fleet() -> [Attribute; 2] {
             .describe(
                 "A name that DNS has an address of each process for, as service discovery keeps it, like \
                  `edge.internal`. It is asked for every minute, and its last answer stays where there is none.",
+            ),
+    ]
+}
+
+fn counters() -> [Attribute; 7] {
+    [
+        Attribute::required("url", Type::String)
+            .check(CounterUrl::parse)
+            .describe(
+                "Its address: `rediss` (TLS) or `redis`, a host and a port, like `rediss://counters.internal:6379`. Of a \
+                 cluster, any node's.",
+            ),
+        Attribute::optional("cluster", Type::Bool)
+            .default(false)
+            .describe("Whether it is a cluster."),
+        Attribute::optional("username", Type::String)
+            .check(Identifier::parse)
+            .describe("Who the proxies are there. The default user where left out."),
+        Attribute::optional("password", Type::String)
+            .check(SecretPlace::parse)
+            .describe(
+                "The file on each proxy with the password, on one line: `file:` and an absolute path, like \
+                 `file:/etc/tollgate/counters-password`. It is read again for each connection, and needs `rediss` \
+                 beyond loopback.",
+            ),
+        Attribute::optional("ca", Type::String)
+            .check(super::upstream::check_authorities)
+            .describe(
+                "The authorities that its certificate must be signed by, in place of those that the proxies' systems \
+                 trust: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, or a file that \
+                 each proxy reads, like `file:/etc/tollgate/ca.pem`.",
+            ),
+        Attribute::optional("timeout", Type::String)
+            .check_meaning(CounterTimeout::parse, CounterTimeout::length)
+            .describe(
+                "How long a request waits for it at most, `1ms` to `1s`; then `on_counter_failure` of each quota tells \
+                 what becomes of it. 20 ms where left out.",
+            ),
+        Attribute::optional("prefix", Type::String)
+            .check(CounterPrefix::parse)
+            .describe(
+                "What its keys begin with. `tollgate:`, the namespace, the proxy's name and colons after them where left \
+                 out. Deployments that have the same one count together.",
             ),
     ]
 }

@@ -227,3 +227,9 @@ fn parse_protocol(text: &str) -> Result<Protocol, String> {
 fn timeout(name: &'static str) -> Attribute {
     Attribute::optional(name, Type::String).check_meaning(Timeout::parse, Timeout::length)
 }
+
+pub(super) fn check_authorities(text: &str) -> Result<(), String> {
+    let authorities = Authorities::parse(text)?;
+    let file = authorities.reference().map(MaterialReference::file);
+    file.transpose().map(drop)
+}

@@ -120,6 +120,11 @@ fn is_of_several_quota_fields(detail: &str) -> bool {
         "needs window = \"smooth\"",
         "No limit is per",
         "Give size, dns or both",
+        "needs across = \"fleet\"",
+        "which can't fail",
+        "a username goes with a password",
+        "must not be sent in the clear",
+        "no certificate in the clear",
     ]
     .iter()
     .any(|words| detail.contains(words))

@@ -13,6 +13,7 @@ mod client_certificates;
 mod commands;
 mod connections;
 mod corpora;
+mod counters;
 mod decisions;
 mod explain;
 mod floods;

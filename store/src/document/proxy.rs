@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number};
-use super::{Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
+use super::{Counters, Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
 use crate::{Cidr, Description, PagePath, Problem, ServerName};
 
 /// The most addresses that one proxy listens on.
@@ -30,6 +30,9 @@ pub struct Proxy {
     /// How many processes serve it: each enforces its share of what quotas allow the fleet. One where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<Fleet>,
+    /// Where all processes count together; each counts by itself where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Box<Counters>>,
     /// What clients are told of their quotas: [`RateLimitHeaders::Standard`] where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit_headers: Option<RateLimitHeaders>,
@@ -90,6 +93,8 @@ impl Declaration for Proxy {
             TRUSTED_PROXIES_MAX,
         )?;
         self.fleet.as_ref().map_or(Ok(()), Fleet::check)?;
+        let counters = self.counters.as_deref().map_or(Ok(()), Counters::check);
+        counters.map_err(|problem| problem.under("counters"))?;
         let metadata = self.resource_metadata.as_ref();
         let metadata = metadata.map_or(Ok(()), ResourceMetadata::check);
         metadata.map_err(|problem| problem.under("resource_metadata"))?;

@@ -93,6 +93,8 @@ fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
         ("time_zone", json!("Berlin")),
         limits(json!({"requests": 1, "per": "1m"})),
         ("across", json!("all")),
+        ("across", json!("process")),
+        ("on_counter_failure", json!("wait")),
         ("overrides", json!({})),
         (
             "overrides",
@@ -352,6 +354,31 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
         ("fleet", json!({"size": 0})),
         ("fleet", json!({"size": 1_001})),
         ("fleet", json!({"dns": "edge.internal:8080"})),
+        ("counters", json!({"url": "counters.internal:6379"})),
+        (
+            "counters",
+            json!({"url": "rediss://edge:word@counters.internal"}),
+        ),
+        (
+            "counters",
+            json!({"url": "redis://counters.internal", "password": "file:/etc/tollgate/word"}),
+        ),
+        (
+            "counters",
+            json!({"url": "redis://counters.internal", "ca": "file:/etc/tollgate/ca.pem"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "username": "edge"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "password": "hush", "username": "edge"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "timeout": "2s", "prefix": "{a}"}),
+        ),
         ("rate_limit_headers", json!("all")),
         ("jwks_path", json!("keys")),
         ("jwks_path", json!("/keys/**")),

@@ -122,8 +122,11 @@ fn kind(refusal: &Refusal) -> Kind {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
         Refusal::NotReady
-        | Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
-        | Refusal::Decision(Decision::CountersUnreachable)
+        | Refusal::Decision(
+            Decision::IssuerUnready { .. }
+            | Decision::TokenUnasked { .. }
+            | Decision::CountersUnreachable,
+        )
         | Refusal::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         // Also whatever the engine may one day refuse beyond.
         Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (

@@ -126,13 +126,12 @@ fn kind(refusal: &Refusal) -> Kind {
         Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
-        Refusal::Decision(Decision::CountersUnreachable) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "quota-unknown",
-            "Quota unknown",
-        ),
         Refusal::NotReady
-        | Refusal::Decision(Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. })
+        | Refusal::Decision(
+            Decision::IssuerUnready { .. }
+            | Decision::TokenUnasked { .. }
+            | Decision::CountersUnreachable,
+        )
         | Refusal::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
         // Also whatever the engine may one day refuse beyond.
         Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (

@@ -335,25 +335,9 @@ fn metadata() -> [(&'static str, Json); 3] {
     ]
 }
 
-fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
-    let mistakes = vec![
-        ("listen", json!([])),
-        ("listen", json!([{"address": "8080"}])),
-        (
-            "listen",
-            json!([{"address": "0.0.0.0:80"}, {"address": "0.0.0.0:80"}]),
-        ),
-        (
-            "listen",
-            (0..17)
-                .map(|n| json!({"address": format!("0.0.0.0:{}", 8000 + n)}))
-                .collect(),
-        ),
-        ("trusted_proxies", json!(["10.0.0.0/33"])),
-        ("fleet", json!({})),
-        ("fleet", json!({"size": 0})),
-        ("fleet", json!({"size": 1_001})),
-        ("fleet", json!({"dns": "edge.internal:8080"})),
+/// Of where a fleet counts.
+fn counters() -> Vec<(&'static str, Json)> {
+    vec![
         ("counters", json!({"url": "counters.internal:6379"})),
         (
             "counters",
@@ -379,6 +363,28 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
             "counters",
             json!({"url": "rediss://counters.internal", "timeout": "2s", "prefix": "{a}"}),
         ),
+    ]
+}
+
+fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
+    let mistakes = vec![
+        ("listen", json!([])),
+        ("listen", json!([{"address": "8080"}])),
+        (
+            "listen",
+            json!([{"address": "0.0.0.0:80"}, {"address": "0.0.0.0:80"}]),
+        ),
+        (
+            "listen",
+            (0..17)
+                .map(|n| json!({"address": format!("0.0.0.0:{}", 8000 + n)}))
+                .collect(),
+        ),
+        ("trusted_proxies", json!(["10.0.0.0/33"])),
+        ("fleet", json!({})),
+        ("fleet", json!({"size": 0})),
+        ("fleet", json!({"size": 1_001})),
+        ("fleet", json!({"dns": "edge.internal:8080"})),
         ("rate_limit_headers", json!("all")),
         ("jwks_path", json!("keys")),
         ("jwks_path", json!("/keys/**")),
@@ -431,7 +437,7 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
             tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
         ),
     ];
-    let all = mistakes.into_iter().chain(metadata());
+    let all = mistakes.into_iter().chain(metadata()).chain(counters());
     (samples::proxy(), all.collect())
 }
 

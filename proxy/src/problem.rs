@@ -19,6 +19,12 @@ use crate::refusal::{Refusal, UpstreamFault};
 const NOT_READY_RETRY: HeaderValue = HeaderValue::from_static("5");
 const OVERLOADED_RETRY: HeaderValue = HeaderValue::from_static("1");
 
+const BODY_TOO_LARGE: (StatusCode, &str, &str) = (
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    "Body too large",
+);
+
 /// What is the same in every answer of one kind.
 struct Kind {
     status: StatusCode,
@@ -107,11 +113,7 @@ fn kind(refusal: &Refusal) -> Kind {
             "request-timeout",
             "Request timeout",
         ),
-        Refusal::BodyUnsignable { .. } => (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            "Body too large",
-        ),
+        Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
         Refusal::Decision(Decision::Unauthenticated(_)) => (
             StatusCode::UNAUTHORIZED,
             "unauthenticated",

@@ -31,7 +31,7 @@ build: ## Build the provider and the proxy.
 	$(CARGO) build $(BINARIES)
 
 test: ## Every test, with the set-up that it needs.
-	@scripts/need cargo terraform curl
+	@scripts/need cargo terraform curl redis-server
 	@$(TRACED) acceptance/localstack/with $(MAKE) --no-print-directory build run CRATES=--workspace
 
 unit: ## The engine and the documents, with neither terraform nor the network: seconds.

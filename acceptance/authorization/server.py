@@ -19,6 +19,8 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from flask import Flask, jsonify
 from joserfc.jwk import ECKey
 
+import exchange
+
 PORT = int(sys.argv[1])
 ISSUER = f"http://127.0.0.1:{PORT}"
 SECRET = "secret-of-the-importer"
@@ -232,5 +234,6 @@ def forget_keys():
     return jsonify(keys=len(keys))
 
 
+exchange.register(server, clients, keys, ISSUER)
 rotate()
 app.run("127.0.0.1", PORT)

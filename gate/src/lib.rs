@@ -21,7 +21,10 @@ pub use identify::{
     IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
     TokenFault, TokenMemory, token_of,
 };
-pub use meter::{Admission, Measure, Meter, Policy, SUBJECTS_MAX, Standing, UnderWay};
+pub use meter::{
+    Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,
+    Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
+};
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,

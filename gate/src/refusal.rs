@@ -57,6 +57,9 @@ pub enum Refusal {
     /// A quota is used up.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
+    /// The counters of the fleet can't be asked, and a quota says that nobody is let through then.
+    #[error("the counters of the fleet can't be asked, and a quota lets nobody through without")]
+    CountersUnreachable,
     /// The meter holds its most subjects, and this one would be another.
     #[error("the meter counts its most subjects already, and this request would add one")]
     Overloaded,
@@ -98,6 +101,7 @@ impl Refusal {
             Self::CredentialKind { .. } => "credential_kind",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
+            Self::CountersUnreachable => "counters_unreachable",
             Self::Overloaded => "meter_full",
         }
     }

@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{
-    Admission, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory, token_of,
+    Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
+    token_of,
 };
+use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
@@ -106,7 +108,7 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
-        if let Some(page) = generation.well_known.find(&target) {
+        if let Some(page) = generation.well_known.find(&target, || generation.jwks()) {
             return Ok(Reply::Page(page));
         }
         let place = (&target, authority);
@@ -120,11 +122,11 @@ impl Gateway {
             Ok(principal) => principal,
         };
         record.principal(&principal);
-        let grant = generation.snapshot.authorize(&principal, &target);
-        let grant =
-            grant.map_err(|refusal| Refusal::advised(refusal, &generation.snapshot, &target))?;
+        let snapshot = &generation.snapshot;
+        let grant = snapshot.authorize(&principal, &target);
+        let grant = grant.map_err(|refusal| Refusal::advised(refusal, snapshot, &target))?;
         record.grant(&grant);
-        let admission = self.meter.admit(&grant, peer.client, now)?;
+        let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
@@ -140,20 +142,22 @@ impl Gateway {
             key_id: principal.key_id(),
             principal: principal.name(),
         };
-        let forwards = grant.upstream().upstream.forward_credential == Some(true);
-        let mut request = vouched(request, &voucher, forwards);
+        let own = forwarded(&grant, request.headers());
+        let subject = exchanged(&grant, &principal, request.headers());
+        let mut request = vouched(request, &voucher);
+        request.headers_mut().extend(own);
         let asked = Asked {
             target: &target,
             caller: &label(&principal, peer),
             grant: &grant,
+            subject: subject.as_ref().map(Secret::expose),
             now: now.wall,
             metrics: &self.ledger.metrics,
         };
         let answer = match upgrade {
             None => {
-                generation
-                    .forward(request, &asked, admission, record)
-                    .await?
+                let answer = generation.forward(request, &asked, admission, record);
+                answer.await?
             }
             Some(upgrade) => {
                 upgrade::announce(request.headers_mut(), &upgrade.protocol);
@@ -163,6 +167,24 @@ impl Gateway {
             }
         };
         Ok(Reply::Upstream(answer, check))
+    }
+
+    /// Charges the quotas of a request: over the fleet where that counts together, and otherwise without waiting.
+    async fn admit(
+        &self,
+        generation: &Generation,
+        (grant, address, now): (&Grant<'_>, Option<IpAddr>, Now),
+    ) -> Result<Admission, tollgate_gate::Refusal> {
+        let Some(counters) = &generation.counters else {
+            return self.meter.admit(grant, address, now);
+        };
+        let arrival = Arrival {
+            grant,
+            address,
+            now,
+        };
+        // By itself, so that requests that need no counters are not larger for it.
+        Box::pin(counters.admit(&self.meter, &arrival)).await
     }
 
     /// What tells who asks.
@@ -284,6 +306,24 @@ fn wanted_upgrade(request: &mut Request<Incoming>, grant: &Grant<'_>) -> Option<
     Upgrade::wanted(request, |protocol| grant.allows_upgrade(protocol))
 }
 
+/// What of a client's credential its upstream gets.
+fn forwarded(grant: &Grant<'_>, headers: &HeaderMap) -> HeaderMap {
+    if grant.upstream().upstream.forward_credential == Some(true) {
+        return headers::credentials(headers);
+    }
+    HeaderMap::new()
+}
+
+/// The token of an issuer that proved who asks, where the upstream gets another one for it.
+fn exchanged(grant: &Grant<'_>, principal: &Principal<'_>, headers: &HeaderMap) -> Option<Secret> {
+    let credential = grant.upstream().upstream.credential.as_ref()?;
+    if credential.token_exchange.is_none() || principal.issuer().is_none() {
+        return None;
+    }
+    let (_, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some(Secret::new(token.trim().to_owned()))
+}
+
 /// The answer that makes a tunnel of its connection.
 fn switch(
     (mut head, admission): (http::response::Parts, Admission),
@@ -395,15 +435,8 @@ impl Handler for Gateway {
     }
 }
 
-/// The request as its upstream gets it, with the client's own credential where that is declared.
-fn vouched(
-    mut request: Request<Incoming>,
-    voucher: &Voucher<'_>,
-    forwards_credential: bool,
-) -> Request<Incoming> {
-    let own = forwards_credential.then(|| headers::credentials(request.headers()));
+fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Incoming> {
     headers::to_upstream(request.headers_mut(), voucher);
-    request.headers_mut().extend(own.unwrap_or_default());
     request
 }
 

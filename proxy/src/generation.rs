@@ -11,11 +11,14 @@ use tollgate_gate::{Admission, Grant, Snapshot, Target, ThrottleState};
 use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
 
+use crate::counters::Counters;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
-use crate::upstream::{AnswerBody, Errand, Flight, Switched, SystemTrust, TargetState, Upstream};
+use crate::upstream::{
+    AnswerBody, Errand, Findings, Flight, Means, Switched, TargetState, Upstream,
+};
 use crate::well_known::WellKnown;
 
 /// A snapshot, and the pools of connections that its routes lead to.
@@ -27,6 +30,8 @@ pub struct Generation {
     pub snapshot: Snapshot,
     /// What is answered without asking who asks.
     pub well_known: WellKnown,
+    /// Where the fleet counts; each process counts by itself where there are none.
+    pub counters: Option<Arc<Counters>>,
     upstreams: HashMap<Name, Arc<Upstream>>,
 }
 
@@ -55,7 +60,7 @@ pub struct Switch {
 }
 
 /// What is asked for, and by whom.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "it holds a token")]
 pub struct Asked<'a> {
     /// What is asked for.
     pub target: &'a Target,
@@ -63,6 +68,8 @@ pub struct Asked<'a> {
     pub caller: &'a str,
     /// What lets it through.
     pub grant: &'a Grant<'a>,
+    /// The token that it was let through by, where that is an issuer's and is exchanged for another.
+    pub subject: Option<&'a str>,
     /// When it came.
     pub now: jiff::Timestamp,
     /// Where to count what becomes of it.
@@ -75,6 +82,7 @@ impl Asked<'_> {
             target: self.target,
             caller: self.caller,
             grant: self.grant,
+            subject: self.subject,
             now: self.now,
             received: record.send_on(),
             metrics: self.metrics,
@@ -86,7 +94,7 @@ impl Generation {
     /// The generation after `previous`. An upstream that did not change keeps its connections, and a throttle that did
     /// not what it has learned.
     #[must_use]
-    pub fn next(snapshot: Snapshot, previous: Option<&Self>, trust: &SystemTrust) -> Self {
+    pub fn next(snapshot: Snapshot, previous: Option<&Self>, means: &Means) -> Self {
         let kept = |name: &Name| previous.and_then(|previous| previous.upstreams.get(name));
         let upstreams = snapshot
             .upstreams()
@@ -94,7 +102,7 @@ impl Generation {
                 let kept = kept(&rule.name);
                 let upstream = kept
                     .filter(|upstream| upstream.rule() == rule)
-                    .map_or_else(|| Upstream::new(rule, kept, trust), Arc::clone);
+                    .map_or_else(|| Upstream::new(rule, kept, means), Arc::clone);
                 (rule.name.clone(), upstream)
             })
             .collect();
@@ -102,8 +110,16 @@ impl Generation {
             number: previous.map_or(0, |previous| previous.number) + 1,
             well_known: WellKnown::of(snapshot.proxy()),
             snapshot,
+            counters: None,
             upstreams,
         }
+    }
+
+    /// The same, in which the fleet counts there.
+    #[must_use]
+    pub fn counting_in(mut self, counters: Option<Arc<Counters>>) -> Self {
+        self.counters = counters;
+        self
     }
 
     /// The networks whose word about a client is taken.
@@ -141,6 +157,16 @@ impl Generation {
             .map(|key| (key.get("kid").map(ToString::to_string), key))
             .collect();
         serde_json::json!({"keys": by_id.into_values().collect::<Vec<_>>()})
+    }
+
+    /// What is found about the certificates and secrets that upstreams need.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        let mut findings = Findings::default();
+        for upstream in self.upstreams.values() {
+            upstream.report(&mut findings);
+        }
+        findings
     }
 
     /// Looks after the connections to upstreams: call it every second.

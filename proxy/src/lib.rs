@@ -12,6 +12,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod connection;
+pub mod counters;
 mod credential;
 pub mod cut;
 pub mod failure;

@@ -1,5 +1,6 @@
 //! What is counted, in Prometheus' text format.
 
+mod counters;
 mod issuers;
 mod labels;
 mod quotas;
@@ -23,6 +24,7 @@ use crate::cut::Cuts;
 use crate::record::Facts;
 use crate::tls::End;
 use crate::upstream::TargetState;
+pub use counters::CounterMetrics;
 pub use issuers::IssuerMetrics;
 use labels::{
     EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
@@ -87,6 +89,8 @@ pub struct Metrics {
     pub issuers: IssuerMetrics,
     /// What quotas count and refuse.
     pub quotas: QuotaMetrics,
+    /// How the fleet's counters are asked.
+    pub counters: CounterMetrics,
     /// What throttled upstreams do.
     pub throttles: Throttles,
 }
@@ -122,6 +126,7 @@ impl Default for Metrics {
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
             issuers: IssuerMetrics::default(),
+            counters: CounterMetrics::default(),
             quotas: QuotaMetrics::default(),
             throttles: Throttles::default(),
         };
@@ -198,6 +203,7 @@ impl Metrics {
             "Lines of the access log that were dropped",
             self.access_log_dropped.clone(),
         );
+        self.counters.register(registry);
         self.quotas.register(registry);
     }
 

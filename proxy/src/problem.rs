@@ -19,6 +19,12 @@ use crate::refusal::{Refusal, UpstreamFault};
 const NOT_READY_RETRY: HeaderValue = HeaderValue::from_static("5");
 const OVERLOADED_RETRY: HeaderValue = HeaderValue::from_static("1");
 
+const BODY_TOO_LARGE: (StatusCode, &str, &str) = (
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "body-too-large",
+    "Body too large",
+);
+
 /// What is the same in every answer of one kind.
 struct Kind {
     status: StatusCode,
@@ -94,11 +100,8 @@ fn kind(refusal: &Refusal) -> Kind {
             "Request timeout",
         ),
         Refusal::NotReady | Refusal::Introspection(_) => NOT_READY,
-        Refusal::Throttled => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream-busy",
-            "Upstream busy",
-        ),
+        Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
+        Refusal::Throttled => upstream_kind(UpstreamFault::Connections),
         Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -159,7 +162,9 @@ fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
         Decision::Overloaded | Decision::ProofsFull => {
             (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
         }
-        Decision::IssuerUnready { .. } | Decision::TokenUnasked { .. } => NOT_READY,
+        Decision::IssuerUnready { .. }
+        | Decision::TokenUnasked { .. }
+        | Decision::CountersUnreachable => NOT_READY,
         // Also whatever the engine may one day refuse beyond.
         _ => INSUFFICIENT_SCOPE,
     }
@@ -172,7 +177,10 @@ fn upstream_kind(fault: UpstreamFault) -> (StatusCode, &'static str, &'static st
         | UpstreamFault::Reset
         | UpstreamFault::Protocol
         | UpstreamFault::Identity
-        | UpstreamFault::Credential => (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway"),
+        | UpstreamFault::Credential
+        | UpstreamFault::TokenExchange => {
+            (StatusCode::BAD_GATEWAY, "upstream-failed", "Bad gateway")
+        }
         UpstreamFault::Connections => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream-busy",
@@ -214,6 +222,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
             "the proxy is overloaded: try again".into()
         }
+        Refusal::Decision(Decision::CountersUnreachable) => {
+            "the proxy can't tell yet whether a quota has room: try again".into()
+        }
         other => other.to_string().into(),
     }
 }
@@ -250,7 +261,9 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
             let wait = over.retry_after_seconds();
             headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
-        Refusal::Decision(Decision::Overloaded | Decision::ProofsFull)
+        Refusal::Decision(
+            Decision::Overloaded | Decision::ProofsFull | Decision::CountersUnreachable,
+        )
         | Refusal::Throttled
         | Refusal::Upstream(UpstreamFault::Connections) => {
             headers.insert(RETRY_AFTER, OVERLOADED_RETRY);
@@ -478,6 +491,7 @@ mod tests {
             ),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
+            (tollgate_gate::Refusal::CountersUnreachable.into(), 503),
             (tollgate_gate::Refusal::ProofsFull.into(), 503),
             (IntrospectionFault::Budget.into(), 503),
             (Refusal::NotReady, 503),
@@ -488,7 +502,9 @@ mod tests {
             (UpstreamFault::Reset.into(), 502),
             (UpstreamFault::Identity.into(), 502),
             (UpstreamFault::Credential.into(), 502),
+            (UpstreamFault::TokenExchange.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
+            (Refusal::BodyUnsignable { bytes_max: 1 }, 413),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),
             (UpstreamFault::Deadline.into(), 504),

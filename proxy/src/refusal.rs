@@ -28,6 +28,12 @@ pub enum Refusal {
     /// The body stood still for too long.
     #[error("the request's body did not come in time")]
     BodyStalled,
+    /// The body is longer than may be held to be signed.
+    #[error("the request's body is too long to be signed: at most {bytes_max} bytes are")]
+    BodyUnsignable {
+        /// How many bytes may be.
+        bytes_max: usize,
+    },
     /// There is no snapshot to decide by, or it does not know this proxy.
     #[error("the proxy does not know yet what to let through")]
     NotReady,
@@ -105,6 +111,9 @@ pub enum UpstreamFault {
     /// There is nothing to show it: a secret that can't be read, or an authorization server that gives no token.
     #[error("the proxy has no credential for the upstream")]
     Credential,
+    /// There is no token to show it for the caller's: that is none of an issuer's, or the server exchanges it for none.
+    #[error("the caller's token can't be exchanged for one for the upstream")]
+    TokenExchange,
     /// What came was no HTTP, or can be read in two ways.
     #[error("the upstream's answer is no valid HTTP")]
     Protocol,
@@ -135,6 +144,7 @@ impl Refusal {
             Self::Malformed(fault) => fault.code(),
             Self::BodyBroken => "body_broken",
             Self::BodyStalled => "body_stalled",
+            Self::BodyUnsignable { .. } => "body_unsignable",
             Self::NotReady => "not_ready",
             Self::Throttled => "throttled",
             Self::Introspection(fault) => fault.code(),
@@ -152,7 +162,7 @@ impl Refusal {
                 fault,
                 Malformed::HostMissing | Malformed::HostInvalid | Malformed::HostAmbiguous
             ),
-            Self::BodyBroken | Self::BodyStalled => true,
+            Self::BodyBroken | Self::BodyStalled | Self::BodyUnsignable { .. } => true,
             _ => false,
         }
     }
@@ -172,6 +182,7 @@ impl UpstreamFault {
             Self::Reset => "upstream_reset",
             Self::Identity => "upstream_identity",
             Self::Credential => "upstream_credential",
+            Self::TokenExchange => "upstream_token_exchange",
             Self::Protocol => "upstream_protocol",
         }
     }

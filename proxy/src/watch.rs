@@ -13,15 +13,18 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::sync::Notify;
 use tollgate_gate::{Rejected, Snapshot};
+use tollgate_store::MaterialReference;
 use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
 use tollgate_store::document::Entry;
 
 use crate::Gateway;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
-use crate::upstream::SystemTrust;
+use crate::tls::Keeper;
+use crate::upstream::{AwsIdentity, Means, SystemTrust};
 use complaint::Complaint;
 use listening::Listening;
 use rejections::Rejections;
@@ -78,6 +81,8 @@ struct Memory {
     read_everything: Duration,
     complaint: Complaint,
     rejections: Rejections,
+    keeper: Keeper,
+    aws: AwsIdentity,
     listening: Listening,
 }
 
@@ -97,6 +102,8 @@ impl Watch {
                 read_everything: Duration::ZERO,
                 complaint: Complaint::default(),
                 rejections: Rejections::default(),
+                keeper: Keeper::new(&self.config.store),
+                aws: AwsIdentity::new(self.gateway.ledger.clock),
                 listening: Listening::new(&self.config.store),
             },
             watch: self,
@@ -156,7 +163,7 @@ impl Watching {
 
     /// Builds a snapshot and lets it decide from the next request on.
     async fn install(&mut self, entries: Vec<Entry>) -> Result<(), PollFault> {
-        let gateway = &self.watch.gateway;
+        let gateway = Arc::clone(&self.watch.gateway);
         let (clock, metrics) = (gateway.ledger.clock, &gateway.ledger.metrics);
         let started = clock.monotonic();
         let proxy = self.watch.config.proxy.clone();
@@ -167,10 +174,19 @@ impl Watching {
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
-        gateway.issuers.follow(&snapshot, &self.watch.trust);
+        let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
+        let places = places.chain(issuers_places(&snapshot));
+        self.memory.keeper.fetch_new(places).await;
+        let means = Means {
+            trust: self.watch.trust.clone(),
+            vault: self.memory.keeper.vault().clone(),
+            aws: self.memory.aws.clone(),
+        };
+        gateway.issuers.follow(&snapshot, &means);
         let previous = gateway.generation.load_full();
-        let generation = Generation::next(snapshot, previous.as_deref(), &self.watch.trust);
-        let generation = Arc::new(generation);
+        let generation = Generation::next(snapshot, previous.as_deref(), &means);
+        let counters = self.counters(&generation, previous.as_deref()).await;
+        let generation = Arc::new(generation.counting_in(counters));
         let proxy = generation.snapshot.proxy();
         let fleet = proxy.and_then(|proxy| proxy.fleet.as_ref());
         gateway.share_among(gateway.fleet.declare(fleet));
@@ -191,6 +207,22 @@ impl Watching {
         );
         self.note(&generation, kinds, rejected);
         Ok(())
+    }
+
+    async fn counters(
+        &self,
+        generation: &Generation,
+        previous: Option<&Generation>,
+    ) -> Option<Arc<Counters>> {
+        let (config, ledger) = (&self.watch.config, &self.watch.gateway.ledger);
+        let proxy = generation.snapshot.proxy();
+        Counters::next(
+            proxy.and_then(|proxy| proxy.counters.as_deref()),
+            (&config.namespace, &config.proxy),
+            previous.and_then(|previous| previous.counters.clone()),
+            (ledger.clock, &ledger.metrics),
+        )
+        .await
     }
 
     fn note(
@@ -218,6 +250,13 @@ impl Watching {
     /// What every poll ends with, whatever it brought.
     async fn conclude(&mut self, result: &Result<bool, PollFault>) {
         self.tell(result);
+        let generation = self.watch.gateway.generation.load_full();
+        if let Some(generation) = &generation {
+            let upstreams = generation.snapshot.upstreams();
+            let places = upstreams.flat_map(|rule| rule.upstream.places());
+            let places = places.chain(issuers_places(&generation.snapshot));
+            self.memory.keeper.fetch_all(places).await;
+        }
         self.memory.listening.update(&mut self.watch).await;
     }
 
@@ -237,6 +276,14 @@ impl Watching {
             standing.answered = Some(now);
         }
     }
+}
+
+/// Where the secrets are that the proxy shows issuers.
+fn issuers_places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
+    snapshot.issuers().filter_map(|rule| {
+        let introspection = rule.issuer.introspection.as_deref()?;
+        Some(introspection.client_secret.reference())
+    })
 }
 
 /// The documents by kind, as they are written.

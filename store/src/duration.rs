@@ -16,6 +16,9 @@ const CHECK_INTERVAL_BOUNDS: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_hours(1));
 /// How long a request may wait for room at a throttled upstream.
 const THROTTLE_WAIT_BOUNDS: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(5));
+/// How long a request may wait for the counters of its fleet.
+const COUNTER_TIMEOUT_BOUNDS: (Duration, Duration) =
+    (Duration::from_millis(1), Duration::from_secs(1));
 /// How often a key's token may be replaced by itself.
 const ROTATION_BOUNDS: (Duration, Duration) =
     (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
@@ -73,6 +76,10 @@ length! {
 length! {
     /// How long a request may wait for room at a throttled upstream: 0 ms to 5 s, written like `10ms`.
     ThrottleWait, THROTTLE_WAIT_BOUNDS, "0ms to 5s"
+}
+length! {
+    /// How long a request waits for the counters of its fleet: 1 ms to 1 s, written like `20ms`.
+    CounterTimeout, COUNTER_TIMEOUT_BOUNDS, "1ms to 1s"
 }
 length! {
     /// How long an answer about a token counts: 1 s to 1 m, written like `30s`.

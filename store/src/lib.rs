@@ -5,8 +5,10 @@
 //! the other.
 
 mod authorities;
+mod aws_word;
 pub mod backend;
 mod certificate;
+mod counter_url;
 pub mod document;
 mod duration;
 mod field_name;
@@ -16,6 +18,7 @@ mod listen;
 mod material;
 mod name;
 mod network;
+mod page_path;
 mod path;
 mod per;
 mod problem;
@@ -29,13 +32,15 @@ pub mod token;
 mod upgrade;
 
 pub use authorities::Authorities;
+pub use aws_word::AwsWord;
 pub use certificate::{
     CERTIFICATE_NAME_BYTES_MAX, CERTIFICATE_URI_BYTES_MAX, CertificateHost, CertificateName,
     CertificateUri, PublicKeySha256,
 };
+pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
-    AnswerLife, AnswerTimeout, CheckInterval, Overlap, Period, RotationPeriod, ThrottleWait,
-    Timeout, duration_within,
+    AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,
+    ThrottleWait, Timeout, duration_within,
 };
 pub use field_name::{FieldName, Identifier};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};
@@ -44,6 +49,7 @@ pub use listen::{ListenAddress, ListenPlace, ProxySender};
 pub use material::{MaterialPlace, MaterialReference};
 pub use name::{Description, Environment, Name, Namespace};
 pub use network::{Cidr, HostPattern, Method, TargetUrl, is_host, is_link_local};
+pub use page_path::PagePath;
 pub use path::{PathPattern, Segment};
 pub use per::{CalendarUnit, Per, Span};
 pub use problem::{Problem, Step};

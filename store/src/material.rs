@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::text;
 
 const CHARS_MAX: usize = 1_024;
-const FILE_EXAMPLE: &str = "give a file, like \"file:/etc/tollgate/upstream.pem\"";
+const FILE_EXAMPLE: &str = "give a file, like \"file:/etc/tollgate/ca.pem\"";
 const EXAMPLE: &str = "write \"file:\" and an absolute path, like \"file:/etc/tollgate/edge.pem\", or the ARN of a secret";
 
 /// Where a proxy reads PEM (RFC 7468): `file:` and an absolute path, or the ARN of a secret of AWS Secrets Manager. What

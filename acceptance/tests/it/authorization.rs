@@ -20,14 +20,14 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const CALLBACK: &str = "http%3A%2F%2F127.0.0.1%2Fcallback";
 const ORDERS: &str = "/v1/orders/1";
 
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     browser: Browser,
     _process: Process,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = free_port().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("authorization/run.sh");
         let mut process = Process::start(Command::new(script).arg(port.to_string())).unwrap();
@@ -54,7 +54,7 @@ impl Server {
     }
 
     /// A new token with that scope, by client credentials.
-    fn token(&self, scope: &str) -> Secret {
+    pub(crate) fn token(&self, scope: &str) -> Secret {
         self.exchanged(&format!("grant_type=client_credentials&scope={scope}"))
     }
 

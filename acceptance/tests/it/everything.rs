@@ -79,6 +79,8 @@ resource "tollgate_quota" "it" {
   limits = [{ requests = 20, per = "60s" }]
   each   = "address"
   shadow = true
+
+  on_counter_failure = "deny"
 }
 "#,
     },
@@ -245,7 +247,7 @@ resource "tollgate_upstream" "it" {
   tls = {
     ca          = "file:/etc/tollgate/ca.pem"
     server_name = "orders.internal"
-    certificate = "file:/etc/tollgate/client.pem"
+    certificate = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:client-AbCdEf"
   }
   balance = "hash"
   health = {
@@ -301,8 +303,7 @@ resource "tollgate_upstream" "it" {
       -----END CERTIFICATE-----
     PEM
   }
-  credential         = { header = { name = "x-key", value = "file:/etc/tollgate/key" } }
-  forward_credential = true
+  credential         = { aws_sigv4 = { service = "s3", region = "eu-west-1", payload = "unsigned" } }
 
   health   = { path = "/" }
   timeouts = { connect = "1s" }
@@ -321,6 +322,16 @@ resource "tollgate_proxy" "it" {
   trusted_proxies = ["10.0.0.0/8"]
   fleet              = { size = 2, dns = "edge.internal" }
   rate_limit_headers = "legacy"
+  jwks_path          = "/.well-known/jwks.json"
+  counters = {
+    url      = "rediss://counters.internal:6379"
+    cluster  = true
+    username = "edge"
+    password = "file:/etc/tollgate/counters-password"
+    ca       = "file:/etc/tollgate/counters-ca.pem"
+    timeout  = "50ms"
+    prefix   = "tollgate:prod:"
+  }
   resource_metadata = {
     resource              = "https://api.example.com"
     authorization_servers = ["https://login.example.com"]

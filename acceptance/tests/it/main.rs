@@ -19,6 +19,7 @@ mod credentials;
 mod decisions;
 mod edge;
 mod everything;
+mod exchanged;
 mod identities;
 mod intact;
 #[cfg(target_os = "linux")]

@@ -9,6 +9,9 @@ data "tollgate_iam_policy" "proxies" {
 
   # Only where certificates are in secrets.
   certificates = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"]
+
+  # Only where upstreams name secrets.
+  upstream_secrets = ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:billing-client-secret-AbCdEf"]
 }
 
 # For the role of one client: it reads its own token, and nothing else.

@@ -3,8 +3,13 @@ resource "tollgate_proxy" "edge" {
   description     = "Everything that enters from outside."
   trusted_proxies = ["10.0.0.0/8"]
 
-  # Each process enforces its share of what quotas allow.
+  # All processes count together; each enforces its share of what quotas allow while that can't be.
   fleet = { size = 3, dns = "edge.internal" }
+  counters = {
+    url      = "rediss://counters.internal:6379"
+    username = "edge"
+    password = "file:/etc/tollgate/counters-password"
+  }
 
   # Refusals tell clients of OAuth 2.0 where to get a token.
   resource_metadata = {

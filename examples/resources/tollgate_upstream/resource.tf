@@ -23,7 +23,7 @@ resource "tollgate_upstream" "billing" {
   targets  = ["https://billing.internal"]
   protocol = "h2"
 
-  # A file on each proxy, with an absolute path; or the certificates themselves: ca = file("ca.pem").
+  # A file on each proxy, with an absolute path; a secret; or the certificates themselves: ca = file("ca.pem").
   tls = {
     ca          = "file:/etc/tollgate/internal-ca.pem"
     certificate = "file:/etc/tollgate/billing-client.pem"
@@ -43,8 +43,33 @@ resource "tollgate_upstream" "billing" {
     oauth2_client_credentials = {
       token_url     = "https://login.internal/oauth2/token"
       client_id     = "edge"
-      client_secret = "file:/etc/tollgate/billing-client-secret"
+      client_secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:billing-client-secret-AbCdEf"
       scopes        = ["billing:write"]
+    }
+  }
+}
+
+# An API of AWS that asks for signatures (IAM authorization), signed with the proxies' own role.
+resource "tollgate_upstream" "ledger" {
+  name    = "ledger"
+  targets = ["https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"]
+
+  credential = {
+    aws_sigv4 = { service = "execute-api", region = "eu-west-1" }
+  }
+}
+
+# Each caller's own token is exchanged for one that this upstream takes.
+resource "tollgate_upstream" "profiles" {
+  name    = "profiles"
+  targets = ["https://profiles.internal"]
+
+  credential = {
+    token_exchange = {
+      token_url     = "https://login.internal/oauth2/token"
+      client_id     = "edge"
+      client_secret = "file:/etc/tollgate/edge-client-secret"
+      audience      = "profiles"
     }
   }
 }

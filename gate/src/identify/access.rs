@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tollgate_store::document::{Across, Each, Limit, Priority, Quota};
+use tollgate_store::document::{Across, Each, Limit, OnCounterFailure, Priority, Quota};
 use tollgate_store::{Cidr, Name};
 
 use super::scopes::HeldScopes;
-use crate::meter::{Policy, Weight, policies};
+use crate::meter::{Counting, Measure, Policy, Weight, policies};
 
 /// What a key may do; keys with the same principal, scopes and quotas share one.
 #[derive(Debug, Default)]
@@ -52,6 +52,8 @@ pub(crate) struct QuotaRule {
     pub(crate) each: Each,
     /// Whether each process has all of what it allows, rather than its share.
     pub(crate) is_per_process: bool,
+    /// What becomes of requests while the fleet's counters can't be asked.
+    pub(crate) on_counter_failure: OnCounterFailure,
     /// Whether it only measures.
     pub(crate) is_shadow: bool,
     pub(crate) policies: Box<[Arc<Policy>]>,
@@ -76,14 +78,39 @@ impl QuotaRule {
             name: Arc::clone(name),
             each: quota.each,
             is_per_process: quota.across == Across::Process,
+            on_counter_failure: quota.on_counter_failure.unwrap_or_default(),
             is_shadow: quota.shadow,
             policies: policies(name, quota, limits),
         }
     }
 
-    /// What a request weighs here.
-    pub(crate) fn weight(&self, weight: Weight) -> Weight {
-        let fleet = if self.is_per_process { 1 } else { weight.fleet };
+    /// What a request weighs by one of its limits.
+    pub(crate) fn weight(&self, policy: &Policy, weight: Weight) -> Weight {
+        let is_whole =
+            self.is_per_process || (weight.counting == Counting::Store && self.is_shared(policy));
+        let fleet = if is_whole { 1 } else { weight.fleet };
         Weight { fleet, ..weight }
+    }
+
+    /// Whether one of its limits is counted over the fleet, by a store where there is one. Requests under way are
+    /// counted by each process, which alone knows when they end.
+    pub(crate) fn is_shared(&self, policy: &Policy) -> bool {
+        !self.is_per_process && !matches!(policy.measure, Measure::Concurrent { .. })
+    }
+
+    /// The limits that are counted over the fleet.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.policies.iter().filter(|policy| self.is_shared(policy))
+    }
+
+    /// Whether one of its limits is decided by what this process counted.
+    pub(crate) fn decides(&self, policy: &Policy, counting: Counting) -> bool {
+        match counting {
+            Counting::Share => true,
+            Counting::Store => !self.is_shared(policy),
+            Counting::Unheard => {
+                self.on_counter_failure != OnCounterFailure::Allow || !self.is_shared(policy)
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use smallvec::SmallVec;
 
 use super::policy::{Policy, seconds};
-use super::state::Hold;
+use super::state::{Hold, Rest};
 use crate::UpstreamRule;
 use crate::identify::QuotaRule;
 
@@ -62,6 +62,18 @@ impl Admission {
             standing: None,
             exceeded: None,
             under_way: UnderWay::default(),
+        }
+    }
+
+    /// Takes note of a policy that counts the caller, in case none refuses it earlier.
+    pub(super) fn consider(&mut self, policy: &Arc<Policy>, rest: Rest, cost: u32) {
+        let standing = self.standing.as_ref();
+        if standing.is_none_or(|other| rest.is_tighter(other.into(), cost)) {
+            self.standing = Some(Standing {
+                policy: Arc::clone(policy),
+                remaining: rest.remaining,
+                more_in: rest.more_in,
+            });
         }
     }
 

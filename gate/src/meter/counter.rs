@@ -1,11 +1,13 @@
 //! What one subject has used up of one quota.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 use tollgate_store::document::{CertificateSubject, Each};
@@ -13,12 +15,16 @@ use tollgate_store::{KeyId, Name};
 
 use super::admission::{Admission, Standing};
 use super::policy::Policy;
-use super::state::{Rest, State, Weight};
+use super::shared::Leases;
+use super::state::{Counting, Rest, State, Weight};
 use crate::identify::{Proof, QuotaRule};
 use crate::{Grant, Now, OverQuota, Principal};
 
 /// The bits of an IPv6 address that tell one subscriber from another: a /64.
 const SUBSCRIBER_BITS: u128 = !(u64::MAX as u128);
+
+/// How many bytes of a hash tell two subjects of issuers apart.
+const BEARER_BYTES: usize = 16;
 
 /// What a count belongs to: a quota and one of its subjects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +73,19 @@ impl<'a> Counted<'a> {
         matches!(self.subject, Subject::Address(_))
     }
 
+    /// What it is called in a store that a fleet shares: first what its place there follows from, which is the same for
+    /// a principal and its keys, so that one request is mostly counted in one place.
+    pub(super) fn place(&self, grant: &Grant<'_>) -> (String, String) {
+        let subject = self.subject.to_string();
+        let tag = match &self.subject {
+            Subject::Key(_) | Subject::Certificate(_) => {
+                Subject::principal(grant.principal(), None).to_string()
+            }
+            _ => subject.clone(),
+        };
+        (tag, format!("{}|{subject}", self.quota))
+    }
+
     fn to_static(&self) -> Counted<'static> {
         Counted {
             quota: Cow::Owned(Arc::clone(&self.quota)),
@@ -104,6 +123,37 @@ impl<'a> Subject<'a> {
     }
 }
 
+impl fmt::Display for Subject<'_> {
+    /// No name holds a `|`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => write!(formatter, "k|{id}"),
+            Self::Principal(name) => write!(formatter, "p|{name}"),
+            Self::Bearer(subject) => {
+                // Others' words, of any length, and perhaps somebody's address.
+                formatter.write_str("b|")?;
+                write_digest(formatter, subject)
+            }
+            Self::Certificate(subject) => {
+                let (field, value) = subject.field();
+                write!(formatter, "c|{field}|")?;
+                write_digest(formatter, value)
+            }
+            Self::Address(Some(address)) => write!(formatter, "a|{address}"),
+            Self::Address(None) => formatter.write_str("a|"),
+            Self::Route(name) => write!(formatter, "r|{name}"),
+            Self::Proxy => formatter.write_str("d|"),
+        }
+    }
+}
+
+/// The beginning of a text's digest.
+fn write_digest(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let mut short = digest.as_ref().iter().take(BEARER_BYTES);
+    short.try_for_each(|byte| write!(formatter, "{byte:02x}"))
+}
+
 /// Who an address stands for: itself, or the /64 that it is in, which one subscriber has at least.
 fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -118,6 +168,10 @@ pub(super) struct Counter {
     counted: Counted<'static>,
     /// One for each limit. Nearly always there are one or two, which are found together with the counter.
     states: SmallVec<[State; 2]>,
+    /// The connection to the fleet's store by which that last learned all that is known here; 0: by none.
+    pub(super) heard_in: u32,
+    /// What the store lent.
+    pub(super) leases: Leases,
 }
 
 impl Counter {
@@ -125,6 +179,8 @@ impl Counter {
         Self {
             counted: counted.to_static(),
             states: SmallVec::new(),
+            heard_in: 0,
+            leases: Leases::default(),
         }
     }
 
@@ -134,9 +190,12 @@ impl Counter {
 
     /// The limit that leaves no room for a request of that weight, of several the one to wait for longest.
     pub(super) fn over(&mut self, rule: &QuotaRule, weight: Weight) -> Option<OverQuota> {
-        let weight = rule.weight(weight);
         let mut longest: Option<(&Arc<Policy>, Duration, u32)> = None;
         for policy in &rule.policies {
+            if !rule.decides(policy, weight.counting) {
+                continue;
+            }
+            let weight = rule.weight(policy, weight);
             let Some(state) = self.state(policy) else {
                 continue;
             };
@@ -158,32 +217,33 @@ impl Counter {
 
     /// Charges a request to every limit, and notes in its admission what that means for it.
     pub(super) fn charge(&mut self, rule: &QuotaRule, weight: Weight, admission: &mut Admission) {
-        let weight = rule.weight(weight);
         let mut tightest: Option<(&Arc<Policy>, Rest)> = None;
+        if weight.counting == Counting::Unheard {
+            // The store knows less than this from here on.
+            self.heard_in = 0;
+        }
         for policy in &rule.policies {
+            let is_decided = rule.decides(policy, weight.counting);
+            let weight = rule.weight(policy, weight);
             let Some(state) = self.state(policy) else {
                 continue;
             };
+            if !is_decided {
+                state.advance(&policy.measure, weight.now);
+            }
             admission
                 .under_way
                 .0
                 .extend(state.charge(&policy.measure, weight));
-            if let Some(rest) = state.rest(&policy.measure, weight)
+            if is_decided
+                && let Some(rest) = state.rest(&policy.measure, weight)
                 && tightest.is_none_or(|(_, tightest)| rest.is_tighter(tightest, weight.cost))
             {
                 tightest = Some((policy, rest));
             }
         }
-        let Some((policy, rest)) = tightest.filter(|_| !rule.is_shadow) else {
-            return;
-        };
-        let standing = admission.standing.as_ref();
-        if standing.is_none_or(|other| rest.is_tighter(other.into(), weight.cost)) {
-            admission.standing = Some(Standing {
-                policy: Arc::clone(policy),
-                remaining: rest.remaining,
-                more_in: rest.more_in,
-            });
+        if let Some((policy, rest)) = tightest.filter(|_| !rule.is_shadow) {
+            admission.consider(policy, rest, weight.cost);
         }
     }
 
@@ -198,6 +258,13 @@ impl Counter {
         self.states.get_mut(index)
     }
 
+    /// What was counted of a limit, where that was any.
+    pub(super) fn known(&self, policy: &Policy) -> Option<&State> {
+        self.states
+            .iter()
+            .find(|state| state.is_of(&policy.measure))
+    }
+
     /// Drops the counts whose time has passed; whether none is left.
     pub(super) fn forget(&mut self, now: Now) -> bool {
         self.states.retain(|state| !state.is_idle(now));
@@ -207,7 +274,7 @@ impl Counter {
 
 impl Rest {
     /// Whether it ends before `other` does for requests of that cost.
-    fn is_tighter(self, other: Self, cost: u32) -> bool {
+    pub(super) fn is_tighter(self, other: Self, cost: u32) -> bool {
         match (self.remaining < cost, other.remaining < cost) {
             (true, true) => self.more_in > other.more_in,
             (false, false) => self.remaining < other.remaining,

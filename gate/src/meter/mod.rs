@@ -5,6 +5,7 @@ mod counter;
 mod policy;
 mod ring;
 mod shard;
+mod shared;
 mod spacing;
 mod state;
 mod subjects;
@@ -20,7 +21,8 @@ use smallvec::SmallVec;
 pub use admission::{Admission, Standing, UnderWay};
 pub use policy::{Measure, Policy};
 pub(crate) use policy::{policies, seconds};
-pub(crate) use state::Weight;
+pub use shared::{Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Rate, Returned};
+pub(crate) use state::{Counting, Weight};
 
 use crate::identify::QuotaRule;
 use crate::{Grant, Now, OverQuota, Refusal};
@@ -90,27 +92,56 @@ impl Meter {
         address: impl Into<Option<IpAddr>>,
         now: Now,
     ) -> Result<Admission, Refusal> {
-        let mut admission = Admission::new(grant.upstream());
         if grant.quotas().is_empty() {
-            return Ok(admission);
+            return Ok(Admission::new(grant.upstream()));
         }
-        let address = address.into();
-        let weight = Weight {
-            cost: grant.cost(),
-            fleet: self.fleet.load(Ordering::Relaxed),
+        let arrival = Arrival {
+            grant,
+            address: address.into(),
             now,
         };
-        let charge = |quota| self.charge(quota, Counted::new(quota, grant, address));
-        if let [quota] = grant.quotas() {
-            self.settle_one(&charge(quota), (weight, &mut admission))?;
-        } else {
-            let mut charges: SmallVec<[_; 2]> = grant.quotas().iter().map(charge).collect();
-            charges.sort_unstable_by_key(|charge| charge.shard);
-            self.settle(&mut charges, None, (weight, &mut admission))?;
+        self.admit_by(&arrival, Counting::Share, &[])
+    }
+
+    /// The same by what `counting` says. `exceeded` are limits that would refuse it, of quotas that only measure, by the
+    /// places of these.
+    fn admit_by(
+        &self,
+        arrival: &Arrival<'_>,
+        counting: Counting,
+        exceeded: &[(usize, Arc<Policy>)],
+    ) -> Result<Admission, Refusal> {
+        let grant = arrival.grant;
+        let mut admission = Admission::new(grant.upstream());
+        let weight = self.weight(arrival, counting);
+        let charge = |quota| self.charge(quota, Counted::new(quota, grant, arrival.address));
+        match grant.quotas() {
+            [quota] if exceeded.is_empty() => {
+                self.settle_one(&charge(quota), (weight, &mut admission))?;
+            }
+            quotas => {
+                let mut charges: SmallVec<[_; 2]> = quotas.iter().map(charge).collect();
+                for (place, policy) in exceeded {
+                    if let Some(charge) = charges.get_mut(*place) {
+                        charge.exceeded = Some(Arc::clone(policy));
+                    }
+                }
+                charges.sort_unstable_by_key(|charge| charge.shard);
+                self.settle(&mut charges, None, (weight, &mut admission))?;
+            }
         }
         let told = grant.quotas().iter().filter(|quota| !quota.is_shadow);
         admission.quotas.extend(told.cloned());
         Ok(admission)
+    }
+
+    fn weight(&self, arrival: &Arrival<'_>, counting: Counting) -> Weight {
+        Weight {
+            cost: arrival.grant.cost(),
+            fleet: self.fleet.load(Ordering::Relaxed),
+            now: arrival.now,
+            counting,
+        }
     }
 
     fn charge<'a>(&self, quota: &'a Arc<QuotaRule>, counted: Counted<'a>) -> Charge<'a> {
@@ -177,7 +208,8 @@ impl Meter {
                 Err(full) => return Err(full),
             };
             if charge.quota.is_shadow {
-                charge.exceeded = found.map(|over| over.policy);
+                let found = found.map(|over| over.policy);
+                charge.exceeded = charge.exceeded.take().or(found);
                 continue;
             }
             over = [over, found]

@@ -7,6 +7,7 @@ const CELLS_PER_WINDOW: u64 = 60;
 /// One more: a window that does not start with a cell touches one cell more.
 const CELLS: u64 = CELLS_PER_WINDOW + 1;
 const SLOTS: usize = 61;
+const NANOS_PER_MICRO: u64 = 1_000;
 
 /// The requests of the last window, counted by cells of a sixtieth of it.
 ///
@@ -38,6 +39,37 @@ impl Ring {
             total: 0,
             cells: Cells::Few([0; SLOTS]),
         }
+    }
+
+    /// The window that a store tells of: `cells` by their numbers, of which `newest` is the last.
+    pub(super) fn told(period: Duration, newest: u64, cells: &[(u64, u32)]) -> Self {
+        let mut ring = Self::new(period);
+        ring.newest = newest;
+        let oldest = (newest + 1).saturating_sub(CELLS);
+        for (number, count) in cells
+            .iter()
+            .filter(|(number, _)| (oldest..=newest).contains(number))
+        {
+            ring.total = ring.total.saturating_add(*count);
+            ring.cells.add(slot(*number), *count, ring.total);
+        }
+        ring
+    }
+
+    /// What it counted, newest first: how many, and how long ago their cells ended at most.
+    pub(super) fn counted(&self, now: Duration) -> Vec<(Duration, u32)> {
+        let oldest = (self.newest + 1).saturating_sub(CELLS);
+        let cells = (oldest..=self.newest).rev().filter_map(|number| {
+            let count = self.cells.count(slot(number));
+            let end = Duration::from_nanos((number + 1).saturating_mul(self.cell_nanos()));
+            (count > 0).then(|| (now.saturating_sub(end), count))
+        });
+        cells.collect()
+    }
+
+    /// The length of its cells.
+    pub(super) fn cell(&self) -> Duration {
+        Duration::from_nanos(self.cell_nanos())
     }
 
     pub(super) fn is_of(&self, period: Duration) -> bool {
@@ -94,9 +126,12 @@ impl Ring {
         nanos(now) / self.cell_nanos()
     }
 
-    /// Rounded up, so that the cells never span less than the window.
+    /// Rounded up, so that the cells never span less than the window; to microseconds, which is what stores count in.
     fn cell_nanos(&self) -> u64 {
-        self.period_nanos.div_ceil(CELLS_PER_WINDOW).max(1)
+        let nanos = self.period_nanos.div_ceil(CELLS_PER_WINDOW).max(1);
+        nanos
+            .div_ceil(NANOS_PER_MICRO)
+            .saturating_mul(NANOS_PER_MICRO)
     }
 }
 

@@ -59,12 +59,17 @@ impl Shard {
         weight: Weight,
         admission: &mut Admission,
     ) {
+        if let Some(counter) = self.find(charge) {
+            counter.charge(charge.quota, weight, admission);
+        }
+    }
+
+    /// The counter that `charge` is for, where there is one.
+    pub(super) fn find(&mut self, charge: &Charge<'_>) -> Option<&mut Counter> {
         let counter = self
             .counters
             .find_mut(charge.hash, |counter| counter.counted() == &charge.counted);
-        if let Some(counter) = counter {
-            counter.charge(charge.quota, weight, admission);
-        }
+        counter.map(Box::as_mut)
     }
 
     fn knows(&self, charge: &Charge<'_>) -> bool {

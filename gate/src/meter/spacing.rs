@@ -35,6 +35,11 @@ impl Rate {
         }
     }
 
+    /// The time between two requests, and how far they may run ahead, in nanoseconds.
+    pub(super) fn lengths(self) -> (u64, u64) {
+        (self.distance, self.ahead)
+    }
+
     fn nanos(self, cost: u32) -> u64 {
         self.distance.saturating_mul(cost.into())
     }
@@ -46,6 +51,19 @@ impl Spacing {
             period_nanos: nanos(period),
             next: 0,
         }
+    }
+
+    /// What a store tells of: requests run ahead by `debt` at the time `now`.
+    pub(super) fn told(period: Duration, debt: Duration, now: Duration) -> Self {
+        Self {
+            next: nanos(now.saturating_add(debt)),
+            ..Self::new(period)
+        }
+    }
+
+    /// How far requests run ahead.
+    pub(super) fn debt(&self, now: Duration) -> Duration {
+        Duration::from_nanos(self.next.saturating_sub(nanos(now)))
     }
 
     pub(super) fn is_of(&self, period: Duration) -> bool {

@@ -22,6 +22,19 @@ pub(crate) struct Weight {
     pub(crate) fleet: u32,
     /// When it comes.
     pub(crate) now: Now,
+    /// Who counts what is allowed over a fleet.
+    pub(crate) counting: Counting,
+}
+
+/// Who counts what is allowed over a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// Each process its share.
+    Share,
+    /// A store that all processes share. What it admitted is written down here too, for when it can't be asked.
+    Store,
+    /// That store, but it can't be asked.
+    Unheard,
 }
 
 /// What one subject has used up of one limit.
@@ -68,7 +81,9 @@ impl State {
 
     /// How long until a request of that weight fits; `None`: it fits at once.
     pub(super) fn wait(&mut self, measure: &Measure, weight: Weight) -> Option<Duration> {
-        let Weight { cost, fleet, now } = weight;
+        let Weight {
+            cost, fleet, now, ..
+        } = weight;
         match (self, measure) {
             (Self::Strict(ring), Measure::Strict { requests, .. }) => {
                 ring.advance(now.monotonic);
@@ -89,9 +104,22 @@ impl State {
         }
     }
 
+    /// Forgets what has had its time. Whoever charges what was not asked before has to.
+    pub(super) fn advance(&mut self, measure: &Measure, now: Now) {
+        match (self, measure) {
+            (Self::Strict(ring), _) => ring.advance(now.monotonic),
+            (Self::Calendar(tally), Measure::Calendar { zone, .. }) => {
+                tally.advance(zone, now.wall);
+            }
+            _ => {}
+        }
+    }
+
     /// Charges a request that fits. What is returned must be held until its end.
     pub(super) fn charge(&mut self, measure: &Measure, weight: Weight) -> Option<Hold> {
-        let Weight { cost, fleet, now } = weight;
+        let Weight {
+            cost, fleet, now, ..
+        } = weight;
         let requests = share(measure.requests(), fleet);
         match self {
             Self::Strict(ring) => ring.charge(requests, cost),
@@ -111,7 +139,9 @@ impl State {
 
     /// How much is left for requests of that weight; `None` of what does not come back with time.
     pub(super) fn rest(&self, measure: &Measure, weight: Weight) -> Option<Rest> {
-        let Weight { cost, fleet, now } = weight;
+        let Weight {
+            cost, fleet, now, ..
+        } = weight;
         let requests = share(measure.requests(), fleet);
         let (remaining, wait) = match self {
             Self::Strict(ring) => {

@@ -24,6 +24,20 @@ impl Tally {
         }
     }
 
+    /// What a store tells of.
+    pub(super) fn told(unit: CalendarUnit, ends_at: Timestamp, total: u32) -> Self {
+        Self {
+            unit,
+            ends_at,
+            total,
+        }
+    }
+
+    /// What it counted, and when that ends.
+    pub(super) fn counted(&self) -> (Timestamp, u32) {
+        (self.ends_at, self.total)
+    }
+
     pub(super) fn unit(&self) -> CalendarUnit {
         self.unit
     }
@@ -65,7 +79,7 @@ impl Tally {
 }
 
 /// When the day, week or month ends that `now` is in.
-fn end(unit: CalendarUnit, zone: &TimeZone, now: Timestamp) -> Timestamp {
+pub(super) fn end(unit: CalendarUnit, zone: &TimeZone, now: Timestamp) -> Timestamp {
     let end = || {
         let date = next_date(unit, zone.to_datetime(now).date())?;
         let midnight = zone.to_ambiguous_zoned(date.at(0, 0, 0, 0));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tollgate_store::document::{self, Each, Entry, Kind, Quota, Spec};
+use tollgate_store::document::{self, Across, Each, Entry, Kind, OnCounterFailure, Quota, Spec};
 use tollgate_store::{HostPattern, Method, Name, PathPattern};
 
 use super::{Decision, Question, Stage, reason, target};
@@ -143,7 +143,10 @@ impl Documents<'_> {
     fn quotas(&self, decision: &Decision) -> Vec<Finding> {
         let told = decision.quotas.iter().map(|name| {
             let quota = self.specs().find_map(|(other, spec)| match spec {
-                Spec::Quota(quota) if other.as_str() == name => Some(limits(other, quota)),
+                Spec::Quota(quota) if other.as_str() == name => {
+                    let limits = limits(other, quota);
+                    Some(format!("{limits}, {}", self.counted_by(quota)))
+                }
                 _ => None,
             });
             let has_room = decision.quota.as_ref() != Some(name);
@@ -151,6 +154,36 @@ impl Documents<'_> {
             finding(says, has_room)
         });
         told.collect()
+    }
+
+    /// Who counts a quota's requests.
+    fn counted_by(&self, quota: &Quota) -> &'static str {
+        let proxy = self.specs().find_map(|(name, spec)| match spec {
+            Spec::Proxy(proxy) if name == self.proxy => Some(proxy),
+            _ => None,
+        });
+        let is_concurrent = quota.limits.iter().all(|limit| limit.concurrent.is_some());
+        match proxy {
+            Some(proxy) if quota.across == Across::Fleet => {
+                let has_counters = proxy.counters.is_some() && !is_concurrent;
+                match quota.on_counter_failure.unwrap_or_default() {
+                    OnCounterFailure::Share if has_counters => {
+                        "counted over the fleet, by shares of it while the counters can't be asked"
+                    }
+                    OnCounterFailure::Allow if has_counters => {
+                        "counted over the fleet, let through while the counters can't be asked"
+                    }
+                    OnCounterFailure::Deny if has_counters => {
+                        "counted over the fleet, refused while the counters can't be asked"
+                    }
+                    _ if proxy.fleet.is_some() => {
+                        "counted by each process, as its share of the fleet"
+                    }
+                    _ => "counted by each process",
+                }
+            }
+            _ => "counted by each process",
+        }
     }
 
     fn targets(&self, upstream: &str) -> Vec<Finding> {

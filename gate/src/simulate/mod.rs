@@ -141,7 +141,9 @@ impl Stage {
             Stop::Refused(Refusal::Malformed(_)) => Self::Request,
             Stop::Refused(Refusal::OutOfScope { .. }) => Self::Scope,
             Stop::Refused(Refusal::NoRoute | Refusal::CredentialKind { .. }) => Self::Route,
-            Stop::Refused(Refusal::OverQuota(_) | Refusal::Overloaded) => Self::Quota,
+            Stop::Refused(
+                Refusal::OverQuota(_) | Refusal::Overloaded | Refusal::CountersUnreachable,
+            ) => Self::Quota,
             _ => Self::Caller,
         }
     }

@@ -84,6 +84,7 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
         ),
         Refusal::OverQuota(over) => over_quota(question, &who, over),
         Refusal::Overloaded
+        | Refusal::CountersUnreachable
         | Refusal::ProofsFull
         | Refusal::TokenUnasked { .. }
         | Refusal::IssuerUnready { .. } => refusal.to_string(),

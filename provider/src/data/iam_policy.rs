@@ -23,6 +23,10 @@ const ARN_CHARS_MAX: usize = 2_048;
 
 /// The most secrets of certificates.
 const CERTIFICATES_MAX: usize = 64;
+/// The most secrets that upstreams need.
+const UPSTREAM_SECRETS_MAX: usize = 256;
+/// Attributes that name secrets which only proxies read.
+const FOREIGN: [&str; 2] = ["certificates", "upstream_secrets"];
 
 /// The policies.
 #[derive(Debug)]
@@ -56,14 +60,13 @@ impl Source for IamPolicy {
                 problems.push(Diagnostic::invalid(Path::attribute(name), message));
             }
         }
-        let certificates = config.attribute("certificates");
         let is_proxy = config.attribute("role").as_str() == Some(Role::Enforce.as_str());
-        if !is_proxy && !certificates.is_null() {
-            let message = "Only proxies read certificates: remove it, or make the role \"enforce\"";
-            problems.push(Diagnostic::invalid(
-                Path::attribute("certificates"),
-                message,
-            ));
+        for name in FOREIGN {
+            if !is_proxy && !config.attribute(name).is_null() {
+                let message = "Only proxies read certificates and secrets of upstreams: remove it, or make the role \
+                               \"enforce\"";
+                problems.push(Diagnostic::invalid(Path::attribute(name), message));
+            }
         }
         if is_client && key.is_null() && key_set.is_null() {
             let message = "A client reads the token of one key, or hands out those of a key set: give its name in key \
@@ -123,6 +126,13 @@ fn attributes() -> Vec<Attribute> {
                 "The ARNs of the secrets that `listen[].tls` of a `tollgate_proxy` names, 1 to 64. Only with the role \
                  `enforce`. A KMS key of their own is not in the policy.",
             ),
+        Attribute::optional("upstream_secrets", Type::set_of_strings())
+            .check(check_certificate)
+            .at_most(UPSTREAM_SECRETS_MAX)
+            .describe(
+                "The ARNs of the secrets that `tls`, `identity.jwt` and `credential` of a `tollgate_upstream` name, 1 \
+                 to 256. Only with the role `enforce`. A KMS key of their own is not in the policy.",
+            ),
         Attribute::optional("replicates", Type::Bool)
             .default(false)
             .describe("Whether `administer` may also replicate secrets to other regions."),
@@ -169,6 +179,7 @@ struct Question {
     kms_key_arn: Option<String>,
     replicates: bool,
     certificates: Option<BTreeSet<String>>,
+    upstream_secrets: Option<BTreeSet<String>>,
 }
 
 impl Question {
@@ -241,13 +252,14 @@ fn enforce(question: &Question, documents: &[String]) -> Vec<Json> {
             &[EVERYTHING.to_owned()],
         ),
     ];
-    if let Some(certificates) = &question.certificates {
-        let certificates: Vec<_> = certificates.iter().cloned().collect();
-        statements.push(allow(
-            "ReadCertificates",
-            &["GetSecretValue"],
-            &certificates,
-        ));
+    for (id, secrets) in [
+        ("ReadCertificates", &question.certificates),
+        ("ReadUpstreamSecrets", &question.upstream_secrets),
+    ] {
+        if let Some(secrets) = secrets {
+            let secrets: Vec<_> = secrets.iter().cloned().collect();
+            statements.push(allow(id, &["GetSecretValue"], &secrets));
+        }
     }
     statements
 }
@@ -304,7 +316,7 @@ fn check_certificate(text: &str) -> Result<(), String> {
     }
     if text.contains(":secret:tollgate/") {
         return Err(format!(
-            "{text:?} is one of Tollgate's own secrets: certificates are in secrets of yours"
+            "{text:?} is one of Tollgate's own secrets: certificates and the like are in secrets of yours"
         ));
     }
     Ok(())

@@ -9,7 +9,8 @@ use tollgate_store::document::{
     TlsVersion,
 };
 use tollgate_store::{
-    Cidr, ListenAddress, MaterialReference, Name, ProxySender, ServerName, ServiceUrl,
+    Cidr, CounterPrefix, CounterTimeout, CounterUrl, Identifier, ListenAddress, MaterialReference,
+    Name, PagePath, ProxySender, SecretPlace, ServerName, ServiceUrl,
 };
 
 use super::{description, force_destroy, name};
@@ -39,11 +40,10 @@ impl Resource for Proxy {
                 .check(ProxySender::parse)
                 .at_most(PROXY_PROTOCOL_MAX)
                 .describe(
-                    "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
-                     version 1 or 2: 1 to 64, of a Unix socket `unix`. It tells the client's address, which is taken for the connection's own by \
-                     everything else, `trusted_proxies` too. Connections of others, and those without a header, are \
-                     refused. Nobody sends one where left out.",
-                ),
+                    "The networks of load balancers whose word about a client is taken: its address (from the \
+                         right of `X-Forwarded-For` or `Forwarded`; none where they differ), its request id and its \
+                         trace. Nobody's where left out.",
+                    ),
             Attribute::optional("tls", Shape::single(tls())).describe(
                 "How clients are spoken to by TLS; in the clear where left out. Everything that it names is read by \
                  the proxy again with each poll, and replaced without a restart. What can't be used leaves what was \
@@ -70,6 +70,10 @@ impl Resource for Proxy {
                     "How many processes serve it: each enforces its share of what quotas that count across the fleet \
                      allow, rounded down, and at least 1. One process, which enforces all of it, where left out.",
                 ),
+                Attribute::optional("counters", Shape::single(counters())).describe(
+                    "A Redis or a Valkey, of version 7 or newer, in which all processes count together what quotas \
+                     allow across the fleet. Each counts by itself where left out.",
+                ),
                 Attribute::optional("rate_limit_headers", Type::String)
                     .check(parse_rate_limit_headers)
                     .describe(
@@ -83,6 +87,13 @@ impl Resource for Proxy {
                         "What each proxy tells clients of OAuth 2.0 of itself (RFC 9728): at \
                          `/.well-known/oauth-protected-resource`, followed by the resource's path, to whoever asks, and \
                          by its URL in `WWW-Authenticate` of refusals. Nothing where left out.",
+                    ),
+                Attribute::optional("jwks_path", Type::String)
+                    .check(PagePath::parse)
+                    .describe(
+                        "Where each proxy shows whoever asks the public keys that verify what it tells upstreams \
+                         (`identity.jwt`), like `/.well-known/jwks.json`: before every route. Each shows its own; where \
+                         they sign with different keys, give upstreams all of them. Nowhere where left out.",
                     ),
                 force_destroy(),
             ],
@@ -100,6 +111,49 @@ fn fleet() -> [Attribute; 2] {
             .describe(
                 "A name that DNS has an address of each process for, as service discovery keeps it, like \
                  `edge.internal`. It is asked for every minute, and its last answer stays where there is none.",
+            ),
+    ]
+}
+
+fn counters() -> [Attribute; 7] {
+    [
+        Attribute::required("url", Type::String)
+            .check(CounterUrl::parse)
+            .describe(
+                "Its address: `rediss` (TLS) or `redis`, a host and a port, like `rediss://counters.internal:6379`. Of a \
+                 cluster, any node's.",
+            ),
+        Attribute::optional("cluster", Type::Bool)
+            .default(false)
+            .describe("Whether it is a cluster."),
+        Attribute::optional("username", Type::String)
+            .check(Identifier::parse)
+            .describe("Who the proxies are there. The default user where left out."),
+        Attribute::optional("password", Type::String)
+            .check(SecretPlace::parse)
+            .describe(
+                "The file on each proxy with the password, on one line: `file:` and an absolute path, like \
+                 `file:/etc/tollgate/counters-password`. It is read again for each connection, and needs `rediss` \
+                 beyond loopback.",
+            ),
+        Attribute::optional("ca", Type::String)
+            .check(super::upstream::check_authorities)
+            .describe(
+                "The authorities that its certificate must be signed by, in place of those that the proxies' systems \
+                 trust: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, or a file that \
+                 each proxy reads, like `file:/etc/tollgate/ca.pem`.",
+            ),
+        Attribute::optional("timeout", Type::String)
+            .check_meaning(CounterTimeout::parse, CounterTimeout::length)
+            .describe(
+                "How long a request waits for it at most, `1ms` to `1s`; then `on_counter_failure` of each quota tells \
+                 what becomes of it. 20 ms where left out.",
+            ),
+        Attribute::optional("prefix", Type::String)
+            .check(CounterPrefix::parse)
+            .describe(
+                "What its keys begin with. `tollgate:`, the namespace, the proxy's name and colons after them where left \
+                 out. Deployments that have the same one count together.",
             ),
     ]
 }

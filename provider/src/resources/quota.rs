@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
 use tollgate_store::document::{
-    Across, BURST_MAX, CONCURRENT_MAX, Each, Kind, LIMITS_MAX, OVERRIDES_MAX, REQUESTS_MAX, Window,
+    Across, BURST_MAX, CONCURRENT_MAX, Each, Kind, LIMITS_MAX, OVERRIDES_MAX, OnCounterFailure,
+    REQUESTS_MAX, Window,
 };
 use tollgate_store::{Name, Per, TimeZone};
 
@@ -46,8 +47,16 @@ impl Resource for Quota {
                     .check(parse_across)
                     .default("fleet")
                     .describe(
-                        "Over how many processes the limits hold: over all that serve the `tollgate_proxy` (`fleet`), of \
-                         which each enforces its share of the declared `fleet`, or over each by itself (`process`).",
+                        "Over how many processes the limits hold: over all that serve the `tollgate_proxy` (`fleet`), which \
+                         count together by the proxy's `counters` or else enforce their share of its `fleet` each, or over \
+                         each by itself (`process`).",
+                    ),
+                Attribute::optional("on_counter_failure", Type::String)
+                    .check(parse_on_counter_failure)
+                    .describe(
+                        "What becomes of its requests while the proxy's `counters` can't be asked. `share`: each process \
+                         enforces its share, as without counters. `allow`: they are let through. `deny`: they are answered \
+                         503. `share` where left out.",
                     ),
                 Attribute::optional("time_zone", Type::String)
                     .check(TimeZone::parse)
@@ -116,6 +125,10 @@ fn parse_across(text: &str) -> Result<Across, String> {
     parse(text).ok_or_else(|| {
         format!("{text:?} is nothing to count across: it must be \"fleet\" or \"process\"")
     })
+}
+
+fn parse_on_counter_failure(text: &str) -> Result<OnCounterFailure, String> {
+    parse(text).ok_or_else(|| format!("{text:?} is none of \"share\", \"allow\" and \"deny\""))
 }
 
 fn parse_window(text: &str) -> Result<Window, String> {

@@ -116,11 +116,11 @@ fn targets() -> [Attribute; 3] {
 fn tls() -> [Attribute; 3] {
     [
         Attribute::optional("ca", Type::String)
-            .check(check_authorities)
+            .check(Authorities::parse)
             .describe(
                 "The authorities that its certificate must be signed by, in place of those that the proxy's system \
                  trusts: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, or a file \
-                 that each proxy reads, like `file:/etc/tollgate/ca.pem`.",
+                 that each proxy reads, like `file:/etc/tollgate/ca.pem`, or the ARN of a secret.",
             ),
         Attribute::optional("server_name", Type::String)
             .check(ServerName::parse)
@@ -128,10 +128,12 @@ fn tls() -> [Attribute; 3] {
                 "Whom its certificate must be made out to, like `orders.internal`. Where left out, each target's host.",
             ),
         Attribute::optional("certificate", Type::String)
-            .check(check_file)
+            .check(MaterialReference::parse)
             .describe(
-                "The file on each proxy with the proxy's own certificate, what that is signed by, and its key, as PEM: \
-                 `file:` and an absolute path, like `file:/etc/tollgate/client.pem`. The proxy shows none where left out.",
+                "Where each proxy reads its own certificate, what that is signed by, and its key, as PEM: `file:` and an \
+                 absolute path, like `file:/etc/tollgate/client.pem`, or the ARN of a secret. A file is read again \
+                 within a second once it changed, a secret with the next poll; what can't be used leaves what was \
+                 there before. The proxy shows none where left out.",
             ),
     ]
 }
@@ -226,12 +228,7 @@ fn timeout(name: &'static str) -> Attribute {
     Attribute::optional(name, Type::String).check_meaning(Timeout::parse, Timeout::length)
 }
 
-/// What is read for upstreams stands in files.
-fn check_file(text: &str) -> Result<(), String> {
-    MaterialReference::parse(text)?.file().map(drop)
-}
-
-fn check_authorities(text: &str) -> Result<(), String> {
+pub(super) fn check_authorities(text: &str) -> Result<(), String> {
     let authorities = Authorities::parse(text)?;
     let file = authorities.reference().map(MaterialReference::file);
     file.transpose().map(drop)

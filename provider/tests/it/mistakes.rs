@@ -85,6 +85,9 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("shows a credential of its own")
                     || detail.contains("has no query here")
                     || detail.contains("is none of the targets")
+                    || detail.contains("not signed need TLS")
+                    || detail.contains("not signed are not held")
+                    || detail.contains("of the resource is there")
                     || detail.contains("is there twice")
             );
             for other in terraform.attributes(sample.resource) {
@@ -119,6 +122,11 @@ fn is_of_several_quota_fields(detail: &str) -> bool {
         "needs window = \"smooth\"",
         "No limit is per",
         "Give size, dns or both",
+        "needs across = \"fleet\"",
+        "which can't fail",
+        "a username goes with a password",
+        "must not be sent in the clear",
+        "no certificate in the clear",
     ]
     .iter()
     .any(|words| detail.contains(words))

@@ -107,10 +107,13 @@ async fn a_proxys_role_reads_the_documents_and_can_not_read_a_token() {
 #[tokio::test]
 async fn a_proxys_role_reads_the_certificates_that_are_named_and_no_other() {
     let [named, other] = ["edge", "other"].map(|name| format!("{EDGE}{name}-AbC12x"));
-    let policy = policy(json!({"role": "enforce", "certificates": [named]})).await;
+    let shown = format!("{EDGE}login-AbC12x");
+    let policy =
+        policy(json!({"role": "enforce", "certificates": [named], "upstream_secrets": [shown]}))
+            .await;
 
     let reads = |secret: &str| allows(&policy, "secretsmanager:GetSecretValue", secret);
-    assert!(reads(&named) && !reads(&other));
+    assert!(reads(&named) && reads(&shown) && !reads(&other));
     assert!(reads(&secret("index")) && !reads(&token("acme")));
 
     for (role, certificate, expected) in [

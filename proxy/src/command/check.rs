@@ -8,7 +8,8 @@ use super::{Arguments, store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::tls::Materials;
+use crate::tls::{Keeper, Materials};
+use crate::upstream::{AwsIdentity, Findings, Means, SystemTrust};
 
 /// Reads the namespace as `serve` would, and tells what it would leave out.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -32,8 +33,11 @@ async fn check(config: &Config) -> Result<(), Failure> {
     let review = Materials::new(&config.store)
         .review(listens.unwrap_or_default(), now)
         .await;
-    let unusable = review
-        .faults
+    let mut unusable = findings(config, &snapshot).await.faults;
+    let faults = review.faults.iter();
+    unusable.extend(faults.map(|(place, fault)| (place.to_string(), fault.to_string())));
+    let unusable_count = unusable.len();
+    let unusable = unusable
         .iter()
         .map(|(place, fault)| format!("{place} {fault}"));
     let left_out = rejected
@@ -44,10 +48,10 @@ async fn check(config: &Config) -> Result<(), Failure> {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
     match (rejected.len(), snapshot.proxy()) {
-        (0, Some(_)) if review.faults.is_empty() => Ok(()),
-        (0, Some(_)) => Err(Failure::Documents(match review.faults.len() {
-            1 => "1 certificate, or the like, can't be used".to_owned(),
-            count => format!("{count} certificates, or the like, can't be used"),
+        (0, Some(_)) if unusable_count == 0 => Ok(()),
+        (0, Some(_)) => Err(Failure::Documents(match unusable_count {
+            1 => "1 certificate, secret or the like, can't be used".to_owned(),
+            count => format!("{count} certificates, secrets or the like can't be used"),
         })),
         (0, None) => Err(Failure::Documents(format!(
             "there is no proxy {:?} in the namespace: every request would be answered 503",
@@ -58,4 +62,21 @@ async fn check(config: &Config) -> Result<(), Failure> {
             "{count} documents are left out"
         ))),
     }
+}
+
+/// What is wrong with what upstreams need.
+async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
+    let mut keeper = Keeper::new(&config.store);
+    let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
+    keeper.fetch_all(places).await;
+    let means = Means {
+        trust: SystemTrust::load(),
+        vault: keeper.vault().clone(),
+        aws: AwsIdentity::new(Clock::start()),
+    };
+    let mut findings = Findings::default();
+    for rule in snapshot.upstreams() {
+        findings.look_at(rule, &means);
+    }
+    findings
 }

@@ -15,7 +15,8 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::connection::{self, Ending, Protocol};
 use crate::cut::Cuts;
-use crate::upstream::SystemTrust;
+use crate::tls::Vault;
+use crate::upstream::{AwsIdentity, Means, SystemTrust};
 
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
@@ -43,7 +44,12 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
     let gateway = Arc::new(Gateway::new(ledger));
     let (snapshot, _) = Snapshot::build(&[], &Name::parse("edge").unwrap());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let generation = Generation::next(snapshot, None, &SystemTrust::load());
+    let means = Means {
+        trust: SystemTrust::load(),
+        vault: Vault::default(),
+        aws: AwsIdentity::new(clock),
+    };
+    let generation = Generation::next(snapshot, None, &means);
     gateway.generation.store(Some(Arc::new(generation)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::refusal::IntrospectionFault;
 use crate::service::{Question, ServiceFault, encoded};
+use crate::tls::Vault;
 use crate::upstream::{SecretFile, Security, basic, secret};
 
 /// How long an answer counts at most where nothing is declared, and one that says no.
@@ -80,13 +81,13 @@ impl Asker {
     pub(super) fn new(
         issuer: &Name,
         declared: &document::Introspection,
-        security: Arc<Security>,
+        (security, vault): (Arc<Security>, &Vault),
         (clock, metrics): (Clock, Arc<Metrics>),
     ) -> Self {
         Self {
             issuer: issuer.clone(),
             declared: declared.clone(),
-            secret: Arc::new(SecretFile::new(&declared.client_secret, secret)),
+            secret: Arc::new(SecretFile::new(&declared.client_secret, secret, vault)),
             security,
             clock,
             metrics,

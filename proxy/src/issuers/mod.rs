@@ -19,7 +19,7 @@ use tollgate_store::{Authorities, Name, ServiceUrl};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::refusal::IntrospectionFault;
-use crate::upstream::{Security, SystemTrust};
+use crate::upstream::{Means, Security, SystemTrust};
 use fetch::FetchFault;
 use introspect::Asker;
 
@@ -100,14 +100,14 @@ impl Issuers {
 
     /// Takes the issuers of a snapshot. Those that are new are fetched from at once and ever after; those that did not
     /// change keep their keys, and those that are gone are forgotten. Call it within a runtime.
-    pub fn follow(&self, snapshot: &Snapshot, trust: &SystemTrust) {
+    pub fn follow(&self, snapshot: &Snapshot, means: &Means) {
         let before = self.known.load();
         let is_spoken_to =
             |rule: &&IssuerRule| rule.is_remote() || rule.issuer.introspection.is_some();
         let remote = snapshot.issuers().filter(is_spoken_to);
         let issuer = |rule: &IssuerRule| {
             let kept = before.get(&rule.name).filter(|kept| kept.is(rule));
-            let kept = kept.map_or_else(|| self.start(rule, trust), Arc::clone);
+            let kept = kept.map_or_else(|| self.start(rule, means), Arc::clone);
             (rule.name.clone(), kept)
         };
         let known: HashMap<_, _> = remote.map(issuer).collect();
@@ -161,8 +161,8 @@ impl Issuers {
         self.metrics.issuers.show(ages);
     }
 
-    fn start(&self, rule: &IssuerRule, trust: &SystemTrust) -> Arc<Kept> {
-        let security = Security::of_authorities(rule.issuer.ca.as_ref(), trust);
+    fn start(&self, rule: &IssuerRule, means: &Means) -> Arc<Kept> {
+        let security = Security::of_authorities(rule.issuer.ca.as_ref(), &means.trust);
         let security = Arc::new(security);
         let issuer = Arc::new(Issuer {
             name: rule.name.clone(),
@@ -185,7 +185,8 @@ impl Issuers {
         });
         let asker = rule.issuer.introspection.as_deref().map(|declared| {
             let facts = (self.clock, Arc::clone(&self.metrics));
-            Arc::new(Asker::new(&rule.name, declared, security, facts))
+            let reading = (security, &means.vault);
+            Arc::new(Asker::new(&rule.name, declared, reading, facts))
         });
         Arc::new(Kept {
             issuer,

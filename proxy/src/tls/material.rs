@@ -80,7 +80,7 @@ pub(crate) struct Certificate {
     pub(super) names: Vec<String>,
     pub(super) not_before: Timestamp,
     /// The end of the one in the chain that ends first.
-    pub(super) not_after: Timestamp,
+    pub(crate) not_after: Timestamp,
 }
 
 /// Lists of revoked certificates.

@@ -9,6 +9,7 @@ mod resolver;
 mod server;
 mod shelf;
 mod sources;
+mod vault;
 mod verifier;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ use server::{Parts, Server};
 use shelf::Shelf;
 use sources::Sources;
 pub(crate) use sources::read_file;
+pub(crate) use vault::Stamp;
+pub use vault::{Keeper, Vault};
 
 /// Everything that TLS towards clients is made of, as it was last good.
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub struct End {
 pub enum EndKind {
     /// A certificate, or one of its chain.
     Certificate,
+    /// A certificate that the proxy shows upstreams, or one of its chain.
+    ClientCertificate,
     /// A list of revoked certificates: nobody's certificate is taken any more.
     RevocationList,
 }
@@ -218,6 +223,7 @@ impl EndKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
+            Self::ClientCertificate => "client_certificate",
             Self::RevocationList => "revocation_list",
         }
     }

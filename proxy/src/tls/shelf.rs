@@ -13,8 +13,8 @@ pub(super) type Contents = BTreeMap<MaterialReference, Result<Content, MaterialF
 
 /// What stands in a place. It may hold a key, and is wiped once it was looked at.
 pub(super) struct Content {
-    bytes: Zeroizing<Vec<u8>>,
-    digest: Digest,
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) digest: Digest,
 }
 
 impl Content {

@@ -12,6 +12,7 @@ use super::answer_body::AnswerBody;
 use super::fault::SendFault;
 use super::pool::Lease;
 use super::request_body::RequestBody;
+use super::shown::Signing;
 use super::target::{Flight, Place};
 use crate::upgrade::Upgrade;
 
@@ -21,7 +22,7 @@ use crate::upgrade::Upgrade;
 pub(super) async fn exchange(
     place: &Arc<Place>,
     request: &mut Option<Request<RequestBody>>,
-    target: &Target,
+    (target, signing): (&Target, Option<&Signing>),
 ) -> Result<Response<AnswerBody>, SendFault> {
     let flight = Place::depart(place);
     loop {
@@ -35,6 +36,7 @@ pub(super) async fn exchange(
         place
             .address(&mut asked, target.path_and_query(), protocol)
             .ok_or(SendFault::Unsendable)?;
+        place.sign(&mut asked, signing)?;
         match connection.send(asked).await {
             Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
             Ok(mut response) => {
@@ -54,7 +56,7 @@ pub(super) async fn exchange(
 pub(super) async fn exchange_upgrade(
     mut flight: Flight,
     request: &mut Option<Request<RequestBody>>,
-    target: &Target,
+    (target, signing): (&Target, Option<&Signing>),
     upgrade: &Upgrade,
 ) -> Result<Switched, SendFault> {
     let place = Arc::clone(flight.place());
@@ -63,6 +65,7 @@ pub(super) async fn exchange_upgrade(
     place
         .address(&mut request, target.path_and_query(), connection.protocol())
         .ok_or(SendFault::Unsendable)?;
+    place.sign(&mut request, signing)?;
     let response = connection.send(request).await;
     let mut response = response.map_err(TrySendError::into_error)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::connect::ConnectFault;
+use super::shown::Unsigned;
 use crate::refusal::UpstreamFault;
 
 /// Why there is no answer.
@@ -16,8 +17,18 @@ pub(super) enum SendFault {
     Ambiguous,
     #[error("no such request can be sent")]
     Unsendable,
+    #[error(
+        "the request can't be signed: there are no credentials, or it holds what no signature covers"
+    )]
+    Unsigned,
     #[error("no answer in time")]
     TooLate,
+}
+
+impl From<Unsigned> for SendFault {
+    fn from(_: Unsigned) -> Self {
+        Self::Unsigned
+    }
 }
 
 impl SendFault {
@@ -26,9 +37,9 @@ impl SendFault {
         matches!(self, Self::Connect(_))
     }
 
-    /// Whether all targets carry what they may, which is no failure of theirs.
-    pub(super) fn is_full(&self) -> bool {
-        matches!(self, Self::Connect(ConnectFault::Full(_)))
+    /// Whether it is no failure of the target's: it carries what it may, or was not asked.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Unsigned | Self::Connect(ConnectFault::Full(_)))
     }
 
     /// Whether the connection was cut before an answer came.
@@ -56,6 +67,7 @@ impl SendFault {
             Self::Connect(fault) => connect_kind(fault),
             Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
             Self::TooLate => UpstreamFault::ResponseTimeout,
+            Self::Unsigned => UpstreamFault::Credential,
             Self::Exchange(_) | Self::Ambiguous | Self::Unsendable => UpstreamFault::Protocol,
         }
     }

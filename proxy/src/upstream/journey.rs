@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use super::answer_body::AnswerBody;
 use super::balance::Places;
@@ -11,6 +10,7 @@ use super::exchange::exchange;
 use super::fault::SendFault;
 use super::request_body::{RequestBody, Sent};
 use super::retry::Template;
+use super::shown::Signing;
 use super::target::Place;
 use super::throttle::Permit;
 use super::{Errand, Upstream};
@@ -23,6 +23,8 @@ pub(super) const TARGETS_TRIED_MAX: usize = 3;
 pub(super) struct Journey<'a> {
     upstream: &'a Upstream,
     errand: &'a Errand<'a>,
+    /// What signs each try, where requests are signed.
+    signing: Option<Signing>,
     /// Gone once it was sent.
     request: Option<Request<RequestBody>>,
     /// What it can be made of again, where it may be.
@@ -40,16 +42,14 @@ impl<'a> Journey<'a> {
     pub(super) fn new(
         upstream: &'a Upstream,
         errand: &'a Errand<'a>,
-        request: Request<Incoming>,
+        (request, sent): (Request<RequestBody>, Sent),
         permit: Option<&'a mut Permit>,
     ) -> Self {
-        let (head, body) = request.into_parts();
-        let received = Arc::clone(&errand.received);
-        let (body, sent) = RequestBody::new(body, received, upstream.limits.idle);
         Self {
             upstream,
             errand,
-            request: Some(Request::from_parts(head, body)),
+            signing: upstream.signing(errand),
+            request: Some(request),
             template: None,
             sent,
             tried: Places::default(),
@@ -82,7 +82,7 @@ impl<'a> Journey<'a> {
                     self.tell(Permit::ignore);
                     return Err(Refusal::BodyBroken);
                 }
-                Err(fault) if fault.is_full() => {
+                Err(fault) if fault.is_ours() => {
                     self.tell(Permit::ignore);
                     return Err(self.upstream.complain(&fault).into());
                 }
@@ -134,7 +134,11 @@ impl<'a> Journey<'a> {
             }
             tokio::time::sleep(limits.response).await;
         };
-        let answer = exchange(place, &mut self.request, self.errand.target);
+        let answer = exchange(
+            place,
+            &mut self.request,
+            (self.errand.target, self.signing.as_ref()),
+        );
         tokio::select! {
             answer = answer => answer.map(|answer| answer.map(|body| body.idle_for(limits.idle))),
             () = too_late => Err(SendFault::TooLate),

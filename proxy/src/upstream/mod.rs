@@ -9,9 +9,11 @@ mod connection;
 mod connections;
 mod exchange;
 mod fault;
+mod findings;
 mod health;
 mod journey;
 mod pool;
+mod preparation;
 mod request_body;
 mod retry;
 mod security;
@@ -19,6 +21,7 @@ mod shown;
 mod switch;
 mod target;
 mod throttle;
+mod trust;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,17 +44,19 @@ pub use answer_body::AnswerBody;
 use balance::{Balancer, Places};
 use connect::root_cause;
 use fault::SendFault;
+pub use findings::Findings;
 use health::{Change, Standings};
 use journey::Journey;
 use retry::{Budget, RetryRules};
 pub(crate) use security::Security;
-pub use security::SystemTrust;
+pub use shown::AwsIdentity;
 use shown::Shown;
 pub(crate) use shown::{SecretFile, basic, secret};
 pub use switch::Switched;
 pub use target::Flight;
 use target::Place;
 use throttle::{Permit, Throttle};
+pub use trust::{Means, SystemTrust};
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the log tells why an upstream gives no answer.
@@ -89,7 +94,8 @@ struct Limits {
 }
 
 /// What a request is about, beside itself.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it holds a token")]
 pub struct Errand<'a> {
     /// What it asks for.
     pub target: &'a Target,
@@ -97,6 +103,8 @@ pub struct Errand<'a> {
     pub caller: &'a str,
     /// What lets it through.
     pub grant: &'a Grant<'a>,
+    /// The token that it was let through by, where that is an issuer's and is exchanged for another.
+    pub subject: Option<&'a str>,
     /// When it came.
     pub now: jiff::Timestamp,
     /// Where to note what is seen of its body.
@@ -121,21 +129,17 @@ pub struct TargetState<'a> {
 impl Upstream {
     /// An upstream without connections yet. What its throttle has learned is taken from `previous`.
     #[must_use]
-    pub fn new(
-        rule: &Arc<UpstreamRule>,
-        previous: Option<&Arc<Self>>,
-        trust: &SystemTrust,
-    ) -> Arc<Self> {
+    pub fn new(rule: &Arc<UpstreamRule>, previous: Option<&Arc<Self>>, means: &Means) -> Arc<Self> {
         let upstream = &rule.upstream;
         let is_encrypted = upstream.targets.iter().any(TargetUrl::encrypted);
         let security = is_encrypted
-            .then(|| Security::new(upstream.tls.as_ref(), upstream.protocol, trust))
+            .then(|| Security::reading(upstream.tls.as_ref(), upstream.protocol, means))
             .map(Arc::new);
         let learned = previous.and_then(|previous| previous.throttle.as_ref());
         let declared = upstream.throttle.as_deref();
         let upstream = Arc::new(Self {
             places: places(upstream, security.as_ref()),
-            shown: Shown::new(rule, trust).map(Box::new),
+            shown: Shown::new(rule, means).map(Box::new),
             rule: Arc::clone(rule),
             security,
             balancer: Balancer::new(upstream),
@@ -205,6 +209,7 @@ impl Upstream {
         errand: &Errand<'_>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         self.dress(&mut request, errand).await?;
+        let request = self.prepare(request, errand).await?;
         let journey = Journey::new(self, errand, request, permit.as_mut());
         let Some(limit) = self.limits.request else {
             let answer = journey.run().await?;
@@ -219,26 +224,20 @@ impl Upstream {
         Ok(answer.map(|body| body.hold(permit).until(deadline)))
     }
 
-    /// Writes into a request what the upstream is told and shown.
-    async fn dress(
-        &self,
-        request: &mut Request<Incoming>,
-        errand: &Errand<'_>,
-    ) -> Result<(), UpstreamFault> {
-        match &self.shown {
-            None => Ok(()),
-            // Most have none, and it is large.
-            Some(shown) => {
-                let dressing = shown.dress(request.headers_mut(), errand.grant, errand.now);
-                Box::pin(dressing).await
-            }
-        }
-    }
-
     /// The public keys that verify what it is told (RFC 7517).
     pub fn jwks(&self) -> impl Iterator<Item = serde_json::Value> {
         let keys = self.shown.as_ref().map(|shown| shown.jwks());
         keys.into_iter().flatten()
+    }
+
+    /// Notes what is wrong with what it needs, and what of that ends.
+    pub fn report(&self, findings: &mut Findings) {
+        if let Some(security) = &self.security {
+            security.report(findings);
+        }
+        if let Some(shown) = &self.shown {
+            shown.report(findings);
+        }
     }
 
     fn choose(&self, errand: &Errand<'_>, tried: Places) -> Option<usize> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
@@ -20,12 +21,19 @@ use crate::record::Received;
 /// client's word for the proxy's.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    /// `None`: there is nothing to send.
-    incoming: Option<Incoming>,
+    content: Content,
     idle: Idle,
     received: Arc<Received>,
     /// Its end is the message.
     unsent: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// What the client sends.
+    Incoming(Incoming),
+    /// All of it; empty once it was sent.
+    Whole(Bytes),
 }
 
 /// Waits until a body has passed.
@@ -41,7 +49,7 @@ impl RequestBody {
         let is_empty = incoming.is_end_stream();
         let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
-            incoming: Some(incoming),
+            content: Content::Incoming(incoming),
             idle: Idle::new(idle_max),
             received,
             unsent,
@@ -53,8 +61,12 @@ impl RequestBody {
 impl RequestBody {
     /// A body without a byte.
     pub(super) fn empty() -> Self {
+        Self::of(Bytes::new())
+    }
+
+    fn of(whole: Bytes) -> Self {
         Self {
-            incoming: None,
+            content: Content::Whole(whole),
             idle: Idle::new(IDLE_MAX),
             received: Arc::default(),
             unsent: None,
@@ -62,7 +74,47 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// Reads all of it, of at most so many bytes.
+    pub(super) async fn collect_whole(self, bytes_max: usize) -> Result<Self, WholeFault> {
+        let received = Arc::clone(&self.received);
+        let bytes_most = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+        if self.size_hint().lower() > bytes_most {
+            return Err(WholeFault::TooLong);
+        }
+        match Limited::new(self, bytes_max).collect().await {
+            Ok(whole) => Ok(Self::of(whole.to_bytes())),
+            Err(_) if received.is_stalled() => Err(WholeFault::Stalled),
+            Err(_) if received.is_broken() => Err(WholeFault::Broken),
+            Err(_) => Err(WholeFault::TooLong),
+        }
+    }
+
+    /// All of it, if it was read.
+    pub(super) fn whole(&self) -> Option<&Bytes> {
+        match &self.content {
+            Content::Whole(whole) => Some(whole),
+            Content::Incoming(incoming) => incoming.is_end_stream().then_some(&EMPTY),
+        }
+    }
+}
+
+static EMPTY: Bytes = Bytes::new();
+
+/// Why not all of a body could be read.
+#[derive(Debug)]
+pub(super) enum WholeFault {
+    Stalled,
+    Broken,
+    TooLong,
+}
+
 impl Sent {
+    /// There is nothing to wait for.
+    pub(super) fn already() -> Self {
+        Self(None)
+    }
+
     /// Also more than once.
     pub(super) async fn wait(&mut self) {
         // Nothing ever comes: the other half is dropped when the body has passed.
@@ -82,8 +134,13 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let body = &mut *self;
-        let Some(incoming) = &mut body.incoming else {
-            return Poll::Ready(None);
+        let incoming = match &mut body.content {
+            Content::Incoming(incoming) => incoming,
+            Content::Whole(whole) if whole.is_empty() => return Poll::Ready(None),
+            Content::Whole(whole) => {
+                let frame = Frame::data(std::mem::take(whole));
+                return Poll::Ready(Some(Ok(frame)));
+            }
         };
         let frame = loop {
             let progress = Pin::new(&mut *incoming).poll_frame(context);
@@ -110,11 +167,18 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        match &self.content {
+            Content::Incoming(incoming) => incoming.is_end_stream(),
+            Content::Whole(whole) => whole.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let incoming = self.incoming.as_ref();
-        incoming.map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.content {
+            Content::Incoming(incoming) => incoming.size_hint(),
+            Content::Whole(whole) => {
+                SizeHint::with_exact(u64::try_from(whole.len()).unwrap_or(u64::MAX))
+            }
+        }
     }
 }

@@ -1,53 +1,25 @@
 //! How upstreams and the proxy prove who they are.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use rustls::ClientConfig;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore};
 use tollgate_store::document::{Protocol, UpstreamTls};
 use tollgate_store::{Authorities, MaterialReference};
 use zeroize::Zeroizing;
 
-use crate::tls;
+use super::Means;
+use super::findings::Findings;
+use super::trust::SystemTrust;
+use crate::tls::{self, End, EndKind, Stamp, Vault};
 
 const HTTP_11: &[u8] = b"http/1.1";
 const HTTP_2: &[u8] = b"h2";
-/// The most that a file with certificates may hold.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// The authorities that the system trusts. They are read once: the files are many.
-#[derive(Debug, Clone)]
-pub struct SystemTrust(Arc<RootCertStore>);
-
-impl SystemTrust {
-    /// Reads them; without any, only upstreams with authorities of their own can be reached by TLS.
-    #[must_use]
-    pub fn load() -> Self {
-        let loaded = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(loaded.certs);
-        if roots.is_empty() {
-            let error = loaded.errors.first().map(ToString::to_string);
-            tracing::warn!(
-                error,
-                "the system trusts no certificate authority: https targets can't be reached without \
-                 a ca of their own; install its ca-certificates"
-            );
-        }
-        Self(Arc::new(roots))
-    }
-
-    /// What TLS takes with a server that one of them signed for, without a protocol agreed on.
-    #[must_use]
-    pub fn client(&self) -> Arc<ClientConfig> {
-        let builder = ClientConfig::builder().with_root_certificates(Arc::clone(&self.0));
-        Arc::new(builder.with_no_client_auth())
-    }
-}
+/// The most that a place with certificates may hold.
+const BYTES_MAX: u64 = 1024 * 1024;
 
 /// Why there is no TLS with an upstream: what is wrong with a file, or with what stands in the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +35,7 @@ pub(crate) struct Security {
     tls: UpstreamTls,
     protocol: Option<Protocol>,
     trust: SystemTrust,
+    vault: Vault,
     configs: ArcSwapOption<Configs>,
     files: Mutex<Files>,
 }
@@ -74,6 +47,8 @@ pub(crate) struct Configs {
     pub(crate) any: Arc<ClientConfig>,
     /// For HTTP/1.1 only, which alone can be upgraded.
     pub(crate) http11: Arc<ClientConfig>,
+    /// The end of the proxy's own certificate, where it shows one.
+    not_after: Option<Timestamp>,
 }
 
 /// How the files looked when they were last read.
@@ -83,14 +58,20 @@ struct Files {
     fault: Option<MaterialFault>,
 }
 
-type Stamp = (SystemTime, u64);
-
 impl Security {
     /// Reads what there is to read. What can't be is told, and tried again by [`Security::refresh`].
-    pub(super) fn new(
+    pub(super) fn reading(
         tls: Option<&UpstreamTls>,
         protocol: Option<Protocol>,
-        trust: &SystemTrust,
+        means: &Means,
+    ) -> Self {
+        Self::reading_by(tls, protocol, (&means.trust, &means.vault))
+    }
+
+    fn reading_by(
+        tls: Option<&UpstreamTls>,
+        protocol: Option<Protocol>,
+        (trust, vault): (&SystemTrust, &Vault),
     ) -> Self {
         let nothing = UpstreamTls {
             ca: None,
@@ -101,11 +82,31 @@ impl Security {
             tls: tls.cloned().unwrap_or(nothing),
             protocol,
             trust: trust.clone(),
+            vault: vault.clone(),
             configs: ArcSwapOption::empty(),
             files: Mutex::default(),
         };
         security.read(security.stamps());
         security
+    }
+
+    /// Notes what is wrong, and when the proxy's own certificate ends.
+    pub(super) fn report(&self, findings: &mut Findings) {
+        if let Some(fault) = &self.files().fault {
+            let (place, reason) = (fault.place.clone(), fault.reason.clone());
+            findings.faults.insert(place, reason);
+        }
+        for place in self.references() {
+            if let Some(fault) = self.vault.fault(place) {
+                findings.faults.insert(place.to_string(), fault.to_string());
+            }
+        }
+        let configs = self.configs.load();
+        let at = configs.as_ref().and_then(|configs| configs.not_after);
+        if let (Some(at), Some(place)) = (at, &self.tls.certificate) {
+            let kind = EndKind::ClientCertificate;
+            findings.ends.insert(place.clone(), End { kind, at });
+        }
     }
 
     /// The same of a server that is no upstream: whom `ca` signs for, or else whom the system trusts.
@@ -115,14 +116,15 @@ impl Security {
             server_name: None,
             certificate: None,
         };
-        Self::new(Some(&tls), Some(Protocol::Http11), trust)
+        let material = (trust, &Vault::default());
+        Self::reading_by(Some(&tls), Some(Protocol::Http11), material)
     }
 
     /// What to make a connection with.
     pub(crate) fn configs(&self) -> Result<Arc<Configs>, MaterialFault> {
         let configs = self.configs.load_full();
         configs.ok_or_else(|| {
-            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            let files = self.files();
             files.fault.clone().unwrap_or_else(|| MaterialFault {
                 place: "tls".to_owned(),
                 reason: "was not read yet".to_owned(),
@@ -142,7 +144,7 @@ impl Security {
             return false;
         }
         let stamps = self.stamps();
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files();
         let is_same = files.stamps == stamps;
         drop(files);
         !is_same && self.read(stamps)
@@ -150,7 +152,7 @@ impl Security {
 
     fn read(&self, stamps: Vec<Option<Stamp>>) -> bool {
         let outcome = self.load();
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files();
         files.stamps = stamps;
         match outcome {
             Ok(configs) => {
@@ -173,21 +175,23 @@ impl Security {
     fn load(&self) -> Result<Configs, MaterialFault> {
         let builder = ClientConfig::builder();
         let builder = match &self.tls.ca {
-            None => builder.with_root_certificates(Arc::clone(&self.trust.0)),
+            None => builder.with_root_certificates(self.trust.roots()),
             Some(ca) => {
                 let (place, pem) = match ca.reference() {
-                    Some(reference) => (reference.as_str(), file(reference)?),
+                    Some(reference) => (reference.as_str(), self.pem(reference)?),
                     None => ("tls.ca", Zeroizing::new(ca.as_str().as_bytes().to_vec())),
                 };
                 let roots = tls::authorities(&pem).map_err(|error| fault(place, error))?;
                 builder.with_root_certificates(roots)
             }
         };
+        let mut not_after = None;
         let mut config = match &self.tls.certificate {
             None => builder.with_no_client_auth(),
             Some(reference) => {
-                let own = tls::Certificate::read(&file(reference)?, builder.crypto_provider());
+                let own = tls::Certificate::read(&self.pem(reference)?, builder.crypto_provider());
                 let own = own.map_err(|error| fault(reference.as_str(), error))?;
+                not_after = Some(own.not_after);
                 let own = SingleCertAndKey::from(CertifiedKey::clone(&own.key));
                 builder.with_client_cert_resolver(Arc::new(own))
             }
@@ -200,7 +204,11 @@ impl Security {
             None => vec![HTTP_2.to_vec(), HTTP_11.to_vec()],
         };
         let any = Arc::new(config);
-        Ok(Configs { any, http11 })
+        Ok(Configs {
+            any,
+            http11,
+            not_after,
+        })
     }
 
     fn references(&self) -> impl Iterator<Item = &MaterialReference> {
@@ -211,20 +219,18 @@ impl Security {
     fn stamps(&self) -> Vec<Option<Stamp>> {
         let stamps = self
             .references()
-            .map(|reference| stamp(reference.file().ok()?));
+            .map(|reference| self.vault.stamp(reference));
         stamps.collect()
     }
-}
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
+    fn pem(&self, reference: &MaterialReference) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
+        let pem = self.vault.read(reference, BYTES_MAX);
+        pem.map_err(|error| fault(reference.as_str(), error))
+    }
 
-fn file(reference: &MaterialReference) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
-    let place = reference.as_str();
-    let path = reference.file().map_err(|message| fault(place, message))?;
-    tls::read_file(path, FILE_BYTES_MAX).map_err(|error| fault(place, error))
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn fault(place: &str, reason: impl fmt::Display) -> MaterialFault {
@@ -235,73 +241,4 @@ fn fault(place: &str, reason: impl fmt::Display) -> MaterialFault {
 }
 
 #[cfg(test)]
-mod tests {
-    use rcgen::CertifiedKey;
-    use serde_json::json;
-
-    use super::*;
-
-    fn pair() -> CertifiedKey<rcgen::KeyPair> {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        rcgen::generate_simple_self_signed(["proxy.test".to_owned()]).unwrap()
-    }
-
-    fn security(tls: serde_json::Value) -> Security {
-        let tls: UpstreamTls = serde_json::from_value(tls).unwrap();
-        let trust = SystemTrust(Arc::new(RootCertStore::empty()));
-        Security::new(Some(&tls), None, &trust)
-    }
-
-    #[test]
-    fn authorities_may_stand_in_the_document() {
-        let security = security(json!({"ca": pair().cert.pem()}));
-
-        assert!(security.configs().is_ok());
-    }
-
-    #[test]
-    fn a_certificate_that_is_no_certificate_is_told_with_its_place() {
-        let _ = pair();
-        let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        let fault = security(json!({"ca": bad})).configs().unwrap_err();
-
-        assert!(fault.to_string().starts_with("tls.ca: "), "{fault}");
-    }
-
-    #[test]
-    fn a_file_that_breaks_leaves_what_was_read_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.pem");
-        let reference = format!("file:{}", path.display());
-        let _ = pair();
-        let security = security(json!({"certificate": reference}));
-        let missing = security.configs().unwrap_err().to_string();
-        assert!(missing.starts_with(&reference), "{missing}");
-
-        let pair = pair();
-        let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
-        std::fs::write(&path, pem).unwrap();
-        assert!(security.refresh());
-        assert!(!security.refresh(), "nothing changed");
-        assert!(security.configs().is_ok());
-
-        std::fs::write(&path, "not PEM").unwrap();
-        assert!(!security.refresh());
-        assert!(security.configs().is_ok());
-    }
-
-    #[test]
-    fn a_key_that_does_not_fit_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.pem");
-        let pem = pair().cert.pem() + &pair().signing_key.serialize_pem();
-        std::fs::write(&path, pem).unwrap();
-        let reference = format!("file:{}", path.display());
-
-        assert!(
-            security(json!({"certificate": reference}))
-                .configs()
-                .is_err()
-        );
-    }
-}
+mod tests;

@@ -69,13 +69,19 @@ impl Upstream {
     ) -> Result<Switched, Refusal> {
         // It has no body.
         let mut unsent = Some(request.map(|_| RequestBody::empty()));
+        let signing = self.signing(errand);
         let mut tried = Places::default();
         loop {
             let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
             tried.insert(number);
             let place = self.places.get(number).ok_or(Refusal::Internal)?;
             let flight = Place::depart(place);
-            let exchange = exchange_upgrade(flight, &mut unsent, errand.target, upgrade);
+            let exchange = exchange_upgrade(
+                flight,
+                &mut unsent,
+                (errand.target, signing.as_ref()),
+                upgrade,
+            );
             let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
             let fault = match outcome.unwrap_or(Err(SendFault::TooLate)) {
                 Ok(switched) => {
@@ -84,7 +90,7 @@ impl Upstream {
                 }
                 Err(fault) => fault,
             };
-            if fault.is_full() {
+            if fault.is_ours() {
                 return Err(self.complain(&fault).into());
             }
             self.note_failure(number, &fault);

@@ -138,7 +138,16 @@ impl Listening {
     }
 
     fn tell_materials(&mut self, watch: &Watch, review: Review, now: Now) {
-        let Review { faults, ends, .. } = review;
+        let Review {
+            faults, mut ends, ..
+        } = review;
+        let generation = watch.gateway.generation.load();
+        let findings = generation.as_ref().map(|generation| generation.findings());
+        // Upstreams tell of theirs by themselves.
+        let found = findings.unwrap_or_default();
+        for (place, end) in found.ends {
+            ends.entry(place).or_insert(end);
+        }
         let unusable: BTreeMap<_, _> = faults
             .into_iter()
             .map(|(place, fault)| (place.to_string(), fault.to_string()))
@@ -159,13 +168,15 @@ impl Listening {
         }
         self.alarm.sound(&ends, now.wall);
         let metrics = &watch.gateway.ledger.metrics;
-        metrics.materials_failed.set(signed(unusable.len()));
+        let mut all = found.faults;
+        all.extend(unusable.clone());
+        metrics.materials_failed.set(signed(all.len()));
         // Whoever reads in between would find none.
         if self.ends != ends {
             metrics.ends(&ends);
             self.ends = ends;
         }
-        watch.status.standing().materials.clone_from(&unusable);
+        watch.status.standing().materials = all;
         self.unusable = unusable;
     }
 }

@@ -51,7 +51,7 @@ allowed: scope \"everything\" lets key \"acme\" send GET api.test/v1/orders/7, r
 ├─ ok routes:
 │  └─ ok route \"all\": (any method) (any host) /v1/** fits
 ├─ ok quotas:
-│  └─ ok quota \"free\": 10 requests in 60 seconds, of each principal
+│  └─ ok quota \"free\": 10 requests in 60 seconds, of each principal, counted by each process
 └─ ok upstream: \"backend\"
    └─ target http://127.0.0.1:9
 "

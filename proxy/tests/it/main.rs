@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod ailing_targets;
 mod anonymous;
 mod answers;
 mod balance;
@@ -13,6 +14,7 @@ mod client_certificates;
 mod commands;
 mod connections;
 mod corpora;
+mod counters;
 mod decisions;
 mod explain;
 mod floods;
@@ -30,14 +32,17 @@ mod reasons;
 mod replacement;
 mod retries;
 mod shown;
+mod sigv4;
 mod soak;
 mod streaming;
 mod support;
 mod throttle;
 mod tls;
 mod tls_listeners;
+mod token_exchange;
 mod unix_sockets;
 mod upgrades;
+mod upstream_secrets;
 mod upstreams;
 mod watching;
 mod wire;

@@ -136,6 +136,26 @@ async fn a_signed_token_tells_who_asks_and_its_key_is_published() {
     assert_eq!(status, 200);
     assert_eq!(jwks["keys"][0]["kid"], head["kid"]);
     assert!(jwks["keys"][0].get("d").is_none(), "it is the public key");
+    // Another request of the same caller's needs no other one.
+    let again = scene.client.get("/v1/orders").await;
+    assert_eq!(again.echoed("x-caller"), [token.as_str()]);
+
+    // Whoever asks finds the same keys where clients connect, once that is declared.
+    let path = "/.well-known/jwks.json";
+    let stranger = Client::new(&scene.proxy);
+    assert_eq!(stranger.get(path).await.status, 401);
+    let listen = json!({"listen": [{"address": "127.0.0.1:0"}], "jwks_path": path});
+    scene.store.put(Kind::Proxy, "edge", listen).await;
+    until("the keys are public", async || {
+        stranger.get(path).await.status == 200
+    })
+    .await;
+    let page = stranger.get(path).await;
+    assert_eq!(
+        page.header("content-type"),
+        Some("application/jwk-set+json")
+    );
+    assert_eq!(serde_json::from_str::<Value>(&page.text()).unwrap(), jwks);
 
     // Rotated without a restart.
     let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();

@@ -6,6 +6,7 @@
 
 mod check;
 mod claim;
+mod counters;
 mod envelope;
 mod introspection;
 mod issuer;
@@ -28,12 +29,14 @@ mod upstream;
 mod upstream_credential;
 mod upstream_identity;
 mod upstream_retries;
+mod upstream_sigv4;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use check::{METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 pub use claim::{Claim, KEY_QUOTAS_MAX, KEY_ROLES_MAX, KEY_SCOPES_MAX};
+pub use counters::Counters;
 pub use envelope::{DocumentId, Entry, Revision, SCHEMA};
 pub use introspection::{ClientAuthentication, INTROSPECTION_CALLS_MAX, Introspection};
 pub use issuer::{
@@ -58,8 +61,8 @@ pub use principal::{
 };
 pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
 pub use quota::{
-    Across, BURST_MAX, CONCURRENT_MAX, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, Override, Quota,
-    REQUESTS_MAX, Window,
+    Across, BURST_MAX, CONCURRENT_MAX, Each, LIMITS_MAX, Limit, OVERRIDES_MAX, OnCounterFailure,
+    Override, Quota, REQUESTS_MAX, Window,
 };
 pub use reference::Reference;
 pub use resource_metadata::{AUTHORIZATION_SERVERS_MAX, ResourceMetadata, SCOPES_SUPPORTED_MAX};
@@ -77,10 +80,11 @@ pub use upstream::{
 };
 
 pub use upstream_credential::{
-    BasicCredential, ClientCredentials, HeaderCredential, OAUTH_SCOPES_MAX, UpstreamCredential,
+    BasicCredential, HeaderCredential, OAUTH_SCOPES_MAX, OAuthClient, UpstreamCredential,
 };
 pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
 pub use upstream_retries::{ATTEMPTS_MAX, RETRY_CAUSES_MAX, Retries, RetryCause};
+pub use upstream_sigv4::{AwsPayload, AwsSigV4, SIGNED_BODY_BYTES, SIGNED_BODY_BYTES_MAX};
 
 use crate::{Name, Problem};
 

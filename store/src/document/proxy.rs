@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number};
-use super::{Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
-use crate::{Cidr, Description, Problem, ServerName};
+use super::{Counters, Declaration, Kind, Listen, ResourceMetadata, Spec, listen};
+use crate::{Cidr, Description, PagePath, Problem, ServerName};
 
 /// The most addresses that one proxy listens on.
 pub const LISTEN_MAX: usize = 16;
@@ -30,12 +30,18 @@ pub struct Proxy {
     /// How many processes serve it: each enforces its share of what quotas allow the fleet. One where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<Fleet>,
+    /// Where all processes count together; each counts by itself where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<Box<Counters>>,
     /// What clients are told of their quotas: [`RateLimitHeaders::Standard`] where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit_headers: Option<RateLimitHeaders>,
     /// What it says of itself to clients of OAuth 2.0 (RFC 9728); nothing where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_metadata: Option<ResourceMetadata>,
+    /// Where clients find the public keys that verify what upstreams are told; nowhere where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_path: Option<PagePath>,
 }
 
 /// How many processes serve a deployment: a number, a name that DNS has an address of each for, or both.
@@ -87,10 +93,26 @@ impl Declaration for Proxy {
             TRUSTED_PROXIES_MAX,
         )?;
         self.fleet.as_ref().map_or(Ok(()), Fleet::check)?;
+        let counters = self.counters.as_deref().map_or(Ok(()), Counters::check);
+        counters.map_err(|problem| problem.under("counters"))?;
         let metadata = self.resource_metadata.as_ref();
         let metadata = metadata.map_or(Ok(()), ResourceMetadata::check);
         metadata.map_err(|problem| problem.under("resource_metadata"))?;
+        self.check_pages()?;
         listen::check(&self.listen)
+    }
+}
+
+impl Proxy {
+    /// Whether each page has a path of its own.
+    fn check_pages(&self) -> Result<(), Problem> {
+        let metadata = self.resource_metadata.as_ref().map(ResourceMetadata::path);
+        let jwks = self.jwks_path.as_ref().map(PagePath::as_str);
+        if jwks.is_some() && jwks == metadata.as_deref() {
+            let message = "the metadata of the resource is there: take another path";
+            return Err(Problem::field("jwks_path", message));
+        }
+        Ok(())
     }
 }
 

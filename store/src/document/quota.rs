@@ -32,6 +32,9 @@ pub struct Quota {
     /// Over how many processes the limits hold.
     #[serde(default)]
     pub across: Across,
+    /// What becomes of requests while the fleet's counters can't be asked: [`OnCounterFailure::Share`] where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_counter_failure: Option<OnCounterFailure>,
     /// Where days, weeks and months of the calendar begin: UTC where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<TimeZone>,
@@ -79,6 +82,19 @@ pub enum Across {
     Process,
 }
 
+/// What becomes of requests that a quota counts over a fleet while its counters can't be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCounterFailure {
+    /// Each process enforces its share, as without counters.
+    #[default]
+    Share,
+    /// They are let through.
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
 impl Declaration for Quota {
     const KIND: Kind = Kind::Quota;
 
@@ -94,6 +110,7 @@ impl Declaration for Quota {
             let message = "they need each = \"principal\" or \"key\": what several principals share has one limit";
             return Err(Problem::field("overrides", message));
         }
+        self.check_on_counter_failure()?;
         if self.time_zone.is_some() && !self.all_limits().any(Limit::is_by_calendar) {
             let message = "no limit is per \"day\", \"week\" or \"month\": leave it out";
             return Err(Problem::field("time_zone", message));
@@ -103,6 +120,20 @@ impl Declaration for Quota {
 }
 
 impl Quota {
+    fn check_on_counter_failure(&self) -> Result<(), Problem> {
+        if self.on_counter_failure.is_none() {
+            return Ok(());
+        }
+        let message = if self.across == Across::Process {
+            "it needs across = \"fleet\": what each process counts by itself can't fail"
+        } else if self.all_limits().all(|limit| limit.concurrent.is_some()) {
+            "requests under way are counted by each process, which can't fail: leave it out"
+        } else {
+            return Ok(());
+        };
+        Err(Problem::field("on_counter_failure", message))
+    }
+
     fn all_limits(&self) -> impl Iterator<Item = &Limit> {
         let overrides = self.overrides.iter().flat_map(BTreeMap::values);
         let exceptions = overrides.flat_map(|exception| &exception.limits);

@@ -25,7 +25,16 @@ pub struct ResourceMetadata {
     pub scopes: Option<BTreeSet<Name>>,
 }
 
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
 impl ResourceMetadata {
+    /// Where it is told: the resource's own path follows the well-known one (RFC 9728, section 3.1).
+    #[must_use]
+    pub fn path(&self) -> String {
+        let path = self.resource.path_and_query().trim_end_matches('/');
+        format!("{WELL_KNOWN}{path}")
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         if self.resource.has_query() {
             let message = "a resource has no query here: end it before the \"?\"";

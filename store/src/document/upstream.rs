@@ -6,10 +6,12 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_number};
-use super::{Declaration, Kind, Retries, Spec, Throttle, UpstreamCredential, UpstreamIdentity};
+use super::{
+    AwsPayload, Declaration, Kind, Retries, Spec, Throttle, UpstreamCredential, UpstreamIdentity,
+};
 use crate::{
-    Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, ServerName,
-    TargetUrl, Timeout,
+    Authorities, CheckInterval, CheckPath, Description, MaterialReference, Problem, SecretPlace,
+    ServerName, TargetUrl, Timeout,
 };
 
 /// The most targets of one upstream.
@@ -172,14 +174,13 @@ impl Declaration for Upstream {
                 "no target is spoken to by TLS: write \"https://\" in targets, or leave it out";
             return Err(Problem::field("tls", message));
         }
-        let tls = self.tls.as_ref().map_or(Ok(()), UpstreamTls::check);
-        tls.map_err(|problem| problem.under("tls"))?;
         let identity = self.identity.as_deref();
         let identity = identity.map_or(Ok(()), UpstreamIdentity::check);
         identity.map_err(|problem| problem.under("identity"))?;
         let credential = self.credential.as_deref();
         let credential = credential.map_or(Ok(()), UpstreamCredential::check);
         credential.map_err(|problem| problem.under("credential"))?;
+        self.check_payload()?;
         self.check_headers()?;
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
         health.map_err(|problem| problem.under("health"))?;
@@ -191,6 +192,18 @@ impl Declaration for Upstream {
 }
 
 impl Upstream {
+    /// Where everything is that a proxy reads for it: certificates, keys and secrets.
+    pub fn places(&self) -> impl Iterator<Item = &MaterialReference> {
+        let tls = self.tls.iter().flat_map(|tls| {
+            let ca = tls.ca.as_ref().and_then(Authorities::reference);
+            ca.into_iter().chain(&tls.certificate)
+        });
+        let jwt = self.identity.iter().filter_map(|told| told.jwt.as_ref());
+        let credential = self.credential.iter().filter_map(|shown| shown.secret());
+        let secrets = jwt.map(|jwt| &jwt.key).chain(credential);
+        tls.chain(secrets.map(SecretPlace::reference))
+    }
+
     /// What a target weighs.
     #[must_use]
     pub fn weight(&self, target: &TargetUrl) -> u32 {
@@ -221,6 +234,19 @@ impl Upstream {
         Ok(())
     }
 
+    /// Whether what is not signed is at least hidden.
+    fn check_payload(&self) -> Result<(), Problem> {
+        let signature = self.credential.as_ref();
+        let signature = signature.and_then(|credential| credential.aws_sigv4.as_ref());
+        let is_unsigned = signature.is_some_and(|it| it.payload == Some(AwsPayload::Unsigned));
+        if is_unsigned && !self.targets.iter().all(TargetUrl::encrypted) {
+            let message = "bodies that are not signed need TLS: write \"https://\" in all targets, or sign them";
+            let problem = Problem::field("payload", message).under("aws_sigv4");
+            return Err(problem.under("credential"));
+        }
+        Ok(())
+    }
+
     /// Whether each header says one thing.
     fn check_headers(&self) -> Result<(), Problem> {
         let shown = self
@@ -245,17 +271,6 @@ impl Upstream {
                 );
                 return Err(Problem::field(field, message).under("identity"));
             }
-        }
-        Ok(())
-    }
-}
-
-impl UpstreamTls {
-    fn check(&self) -> Result<(), Problem> {
-        let ca = self.ca.as_ref().and_then(Authorities::reference);
-        for (field, reference) in [("ca", ca), ("certificate", self.certificate.as_ref())] {
-            let file = reference.map(MaterialReference::file).transpose();
-            file.map_err(|message| Problem::field(field, message))?;
         }
         Ok(())
     }

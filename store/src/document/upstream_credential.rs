@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::AwsSigV4;
 use super::check::check_set;
 use crate::{FieldName, Identifier, Problem, SecretPlace, ServiceUrl};
 
 /// The most scopes that a proxy asks an authorization server for.
 pub const OAUTH_SCOPES_MAX: usize = 32;
 
-/// What a proxy shows an upstream: one of these. The secret itself is in a file of each proxy, and in no document.
+/// What a proxy shows an upstream: one of these. The secret itself is in a file of each proxy or in AWS
+/// Secrets Manager, and in no document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamCredential {
@@ -22,7 +24,13 @@ pub struct UpstreamCredential {
     pub basic: Option<BasicCredential>,
     /// A token that the proxy asks an authorization server for (RFC 6749, section 4.4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth2_client_credentials: Option<ClientCredentials>,
+    pub oauth2_client_credentials: Option<OAuthClient>,
+    /// A token that the proxy gets from an authorization server for the caller's own (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_exchange: Option<OAuthClient>,
+    /// A signature of each request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_sigv4: Option<AwsSigV4>,
 }
 
 /// A header with a secret value.
@@ -31,7 +39,7 @@ pub struct UpstreamCredential {
 pub struct HeaderCredential {
     /// Which.
     pub name: FieldName,
-    /// The file with all of its value, like `Bearer …`.
+    /// The place of all of its value, like `Bearer …`.
     pub value: SecretPlace,
 }
 
@@ -41,19 +49,19 @@ pub struct HeaderCredential {
 pub struct BasicCredential {
     /// The name, which has no colon.
     pub username: Identifier,
-    /// The file with the password.
+    /// The place of the password.
     pub password: SecretPlace,
 }
 
 /// Who the proxy is to an authorization server, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ClientCredentials {
+pub struct OAuthClient {
     /// Where tokens are handed out.
     pub token_url: ServiceUrl,
     /// Who the proxy is there.
     pub client_id: Identifier,
-    /// The file with the secret that goes with it.
+    /// The place of the secret that goes with it.
     pub client_secret: SecretPlace,
     /// The scopes to ask for, 1 to 32; what the server gives by itself where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,25 +72,51 @@ pub struct ClientCredentials {
 }
 
 impl UpstreamCredential {
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        let (header, basic) = (self.header.as_ref(), self.basic.as_ref());
+    /// Where its secret is, where it has one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&SecretPlace> {
+        let header = self.header.as_ref().map(|header| &header.value);
+        let basic = self.basic.as_ref().map(|basic| &basic.password);
         let client = self.oauth2_client_credentials.as_ref();
-        match (header, basic, client) {
-            (Some(_), None, None) => Ok(()),
-            (None, Some(basic), None) => {
-                if basic.username.as_str().contains(':') {
-                    let problem = Problem::field("username", "must not hold a colon");
-                    return Err(problem.under("basic"));
-                }
-                Ok(())
-            }
-            (None, None, Some(client)) => {
-                let scopes = check_set("scopes", client.scopes.as_ref(), OAUTH_SCOPES_MAX);
-                scopes.map_err(|problem| problem.under("oauth2_client_credentials"))
-            }
-            _ => Err(Problem::whole(
-                "must be exactly one of header, basic and oauth2_client_credentials",
-            )),
+        let client = client.or(self.token_exchange.as_ref());
+        let client = client.map(|client| &client.client_secret);
+        header.or(basic).or(client)
+    }
+
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let Self {
+            header,
+            basic,
+            oauth2_client_credentials,
+            token_exchange,
+            aws_sigv4,
+        } = self;
+        let clients = [
+            ("oauth2_client_credentials", oauth2_client_credentials),
+            ("token_exchange", token_exchange),
+        ];
+        let is_given = [header.is_some(), basic.is_some(), aws_sigv4.is_some()];
+        let is_given = is_given
+            .into_iter()
+            .chain(clients.map(|(_, client)| client.is_some()));
+        if is_given.filter(|is_given| *is_given).count() != 1 {
+            return Err(Problem::whole(
+                "must be exactly one of header, basic, oauth2_client_credentials, token_exchange and aws_sigv4",
+            ));
         }
+        if basic
+            .iter()
+            .any(|basic| basic.username.as_str().contains(':'))
+        {
+            let problem = Problem::field("username", "must not hold a colon");
+            return Err(problem.under("basic"));
+        }
+        for (field, client) in clients {
+            let scopes = client.as_ref().and_then(|client| client.scopes.as_ref());
+            let scopes = check_set("scopes", scopes, OAUTH_SCOPES_MAX);
+            scopes.map_err(|problem| problem.under(field))?;
+        }
+        let signature = aws_sigv4.as_ref().map_or(Ok(()), AwsSigV4::check);
+        signature.map_err(|problem| problem.under("aws_sigv4"))
     }
 }

@@ -1,7 +1,10 @@
 //! What an upstream is told of who asks, and shown of the proxy itself.
 
-use tollgate_store::document::OAUTH_SCOPES_MAX;
-use tollgate_store::{FieldName, Identifier, SecretPlace, ServiceUrl};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
+use tollgate_store::document::{AwsPayload, OAUTH_SCOPES_MAX, SIGNED_BODY_BYTES_MAX};
+use tollgate_store::{AwsWord, FieldName, Identifier, SecretPlace, ServiceUrl};
 
 use super::timeout;
 use crate::schema::{Attribute, Shape};
@@ -15,9 +18,10 @@ pub(super) fn attributes() -> [Attribute; 3] {
                 ),
                 Attribute::optional("credential", Shape::single(credential()))
                     .describe(
-                        "What each proxy shows it, in place of what clients send: one of these. Secrets are files on \
-                         each proxy, `file:` and an absolute path, read again within seconds once they change; \
-                         replace them by a rename. Without one, requests are answered 502. Health checks show none.",
+                        "What each proxy shows it, in place of what clients send: one of these. Secrets are read by \
+                         each proxy: files, `file:` and an absolute path, or secrets of AWS Secrets Manager, by their \
+                         ARN. They are read again within seconds once they change; replace files by a rename. Without \
+                         one, requests are answered 502. Health checks show none.",
                     ),
                 Attribute::optional("forward_credential", Type::Bool)
                     .describe(
@@ -40,8 +44,9 @@ fn identity() -> [Attribute; 5] {
             .describe("What the upstream is called (`aud`), like `orders`."),
         timeout("ttl").describe("How long it is good, `10s` to `5m`. 1 min where left out."),
         file("key").describe(
-            "The file on each proxy with the private key, as PEM (PKCS#8): of P-256, which signs by ES256, or of \
-             Ed25519, which signs by EdDSA. `file:` and an absolute path, like `file:/etc/tollgate/edge-jwt.pem`.",
+            "Where each proxy reads the private key, as PEM (PKCS#8): of P-256, which signs by ES256, or of Ed25519, \
+             which signs by EdDSA. `file:` and an absolute path, like `file:/etc/tollgate/edge-jwt.pem`, or the ARN of \
+             a secret.",
         ),
     ];
     [
@@ -54,26 +59,80 @@ fn identity() -> [Attribute; 5] {
             "The header for the scopes that the caller holds, with spaces between them; at most 4 KiB of them.",
         ),
         Attribute::optional("jwt", Shape::single(jwt)).describe(
-            "The same as proof: a JWT that the proxy signs for each request, with `sub`, `principal`, `key`, `key_id` \
-             and `scope`. The public keys are at `/jwks` of the admin listener, the one before the last included.",
+            "The same as proof: a JWT that the proxy signs, with `sub`, `principal`, `key`, `key_id` and `scope`; a \
+             caller's requests carry the same one for up to half of its life. The public keys are at `/jwks` of the \
+             admin listener, and at `jwks_path` of a `tollgate_proxy`, the one before the last included.",
         ),
     ]
 }
 
-fn credential() -> [Attribute; 3] {
+fn credential() -> [Attribute; 5] {
     let header = [
         Attribute::required("name", Type::String)
             .check(FieldName::parse)
             .describe("Which, in lower case, like `x-upstream-key` or `authorization`."),
-        file("value").describe("The file with all of its value, on one line, like `Bearer …`."),
+        file("value").describe("Where all of its value is, on one line, like `Bearer …`."),
     ];
     let basic = [
         Attribute::required("username", Type::String)
             .check(Identifier::parse)
             .describe("The name, without a colon."),
-        file("password").describe("The file with the password, on one line."),
+        file("password").describe("Where the password is, on one line."),
     ];
-    let client = [
+    [
+        Attribute::optional("header", Shape::single(header))
+            .describe("A header with a secret value."),
+        Attribute::optional("basic", Shape::single(basic))
+            .describe("A name and a password, as `Authorization: Basic`."),
+        Attribute::optional("oauth2_client_credentials", Shape::single(client())).describe(
+            "A token of an authorization server, as `Authorization: Bearer`: fetched by the first request that needs \
+             it (within 5 s, once for all), anew after 80 % of its life, and used to its end while the server fails.",
+        ),
+        Attribute::optional("token_exchange", Shape::single(client())).describe(
+            "A token that an authorization server hands out for the caller's own (RFC 8693), as `Authorization: Bearer`: \
+             of callers with an access token of a `tollgate_issuer`, while others are answered 502. It is kept for the \
+             caller's next requests, at most to the end of the caller's own token.",
+        ),
+        Attribute::optional("aws_sigv4", Shape::single(aws_sigv4())).describe(
+            "A signature of each request (AWS Signature Version 4), by the credentials that each proxy finds in AWS's \
+             usual way: its environment, its task's or its instance's role. It covers the host, `Content-Type` and what \
+             begins with `x-amz-`.",
+        ),
+    ]
+}
+
+fn aws_sigv4() -> [Attribute; 4] {
+    [
+        Attribute::required("service", Type::String)
+            .check(AwsWord::parse)
+            .describe("The service's name in signatures, like `execute-api`, `lambda`, `es` or `s3`."),
+        Attribute::required("region", Type::String)
+            .check(AwsWord::parse)
+            .describe("Where the service is, like `eu-west-1`."),
+        Attribute::optional("payload", Type::String)
+            .check(parse_payload)
+            .describe(
+                "Whether bodies are signed. `signed`: they are, and so each is held whole before its request is sent. \
+                 `unsigned`: they pass as they come, which S3 takes, and only over TLS. `signed` where left out.",
+            ),
+        Attribute::optional("body_bytes_max", Type::Number)
+            .bounds(1..=SIGNED_BODY_BYTES_MAX)
+            .describe(
+                "The most bytes of a body that is signed, up to 16,777,216 (16 MiB); a request with more is answered \
+                 413. 1,048,576 (1 MiB) where left out.",
+            ),
+    ]
+}
+
+fn parse_payload(text: &str) -> Result<AwsPayload, String> {
+    let deserializer: StrDeserializer<'_, Error> = text.into_deserializer();
+    AwsPayload::deserialize(deserializer)
+        .map_err(|_| format!("{text:?} is neither \"signed\" nor \"unsigned\""))
+}
+
+/// Who the proxy is to an authorization server, and what it asks for.
+fn client() -> [Attribute; 5] {
+    [
         Attribute::required("token_url", Type::String)
             .check(ServiceUrl::parse)
             .describe(
@@ -83,7 +142,7 @@ fn credential() -> [Attribute; 3] {
         Attribute::required("client_id", Type::String)
             .check(Identifier::parse)
             .describe("Who the proxy is there."),
-        file("client_secret").describe("The file with the secret that goes with it, on one line."),
+        file("client_secret").describe("Where the secret that goes with it is, on one line."),
         Attribute::optional("scopes", Type::set_of_strings())
             .check(Identifier::parse)
             .at_most(OAUTH_SCOPES_MAX)
@@ -93,16 +152,6 @@ fn credential() -> [Attribute; 3] {
         Attribute::optional("audience", Type::String)
             .check(Identifier::parse)
             .describe("Whom the token is for, where the server must be told."),
-    ];
-    [
-        Attribute::optional("header", Shape::single(header))
-            .describe("A header with a secret value."),
-        Attribute::optional("basic", Shape::single(basic))
-            .describe("A name and a password, as `Authorization: Basic`."),
-        Attribute::optional("oauth2_client_credentials", Shape::single(client)).describe(
-            "A token of an authorization server, as `Authorization: Bearer`: fetched by the first request that needs \
-             it (within 5 s, once for all), anew after 80 % of its life, and used to its end while the server fails.",
-        ),
     ]
 }
 

@@ -93,6 +93,8 @@ fn quotas() -> (Sample, Vec<(&'static str, Json)>) {
         ("time_zone", json!("Berlin")),
         limits(json!({"requests": 1, "per": "1m"})),
         ("across", json!("all")),
+        ("across", json!("process")),
+        ("on_counter_failure", json!("wait")),
         ("overrides", json!({})),
         (
             "overrides",
@@ -231,7 +233,7 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
         ("tls", json!({"ca": "-----BEGIN PUBLIC KEY-----\nMIIB"})),
         (
             "tls",
-            json!({"certificate": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:edge-AbCdEf"}),
+            json!({"certificate": "arn:aws:acm:eu-west-1:123456789012:certificate/1"}),
         ),
         (
             "tls",
@@ -291,6 +293,26 @@ fn shown() -> Vec<(&'static str, Json)> {
                 "token_url": "https://a:hush@login.internal", "client_id": "a", "client_secret": "file:/k",
             }}),
         ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "http://login.internal/token", "client_id": "", "client_secret": "hush", "scopes": [],
+            }}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {"service": "Execute API", "region": "", "payload": "none", "body_bytes_max": 0}}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {"service": "s3", "region": "eu-west-1", "payload": "unsigned"}}),
+        ),
+        (
+            "credential",
+            json!({"aws_sigv4": {
+                "service": "s3", "region": "eu-west-1", "payload": "unsigned", "body_bytes_max": 1,
+            }}),
+        ),
         ("forward_credential", json!(true)),
     ]
 }
@@ -309,6 +331,37 @@ fn metadata() -> [(&'static str, Json); 3] {
         (
             "resource_metadata",
             json!({"resource": "https://a", "authorization_servers": ["https://a#b"], "scopes": ["a b"]}),
+        ),
+    ]
+}
+
+/// Of where a fleet counts.
+fn counters() -> Vec<(&'static str, Json)> {
+    vec![
+        ("counters", json!({"url": "counters.internal:6379"})),
+        (
+            "counters",
+            json!({"url": "rediss://edge:word@counters.internal"}),
+        ),
+        (
+            "counters",
+            json!({"url": "redis://counters.internal", "password": "file:/etc/tollgate/word"}),
+        ),
+        (
+            "counters",
+            json!({"url": "redis://counters.internal", "ca": "file:/etc/tollgate/ca.pem"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "username": "edge"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "password": "hush", "username": "edge"}),
+        ),
+        (
+            "counters",
+            json!({"url": "rediss://counters.internal", "timeout": "2s", "prefix": "{a}"}),
         ),
     ]
 }
@@ -333,6 +386,9 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
         ("fleet", json!({"size": 1_001})),
         ("fleet", json!({"dns": "edge.internal:8080"})),
         ("rate_limit_headers", json!("all")),
+        ("jwks_path", json!("keys")),
+        ("jwks_path", json!("/keys/**")),
+        ("jwks_path", json!("/.well-known/oauth-protected-resource")),
         (
             "listen",
             json!([{"address": "0.0.0.0:80", "proxy_protocol": ["10.0.0.1/8"]}]),
@@ -381,7 +437,7 @@ fn proxies() -> (Sample, Vec<(&'static str, Json)>) {
             tls(&json!({"certificates": ["file:/a.pem"], "client_crl": "file:/crl.pem"})),
         ),
     ];
-    let all = mistakes.into_iter().chain(metadata());
+    let all = mistakes.into_iter().chain(metadata()).chain(counters());
     (samples::proxy(), all.collect())
 }
 

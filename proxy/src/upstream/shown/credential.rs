@@ -10,9 +10,12 @@ use tollgate_store::document::UpstreamCredential;
 use tollgate_store::{Name, Secret};
 use zeroize::Zeroizing;
 
+use super::exchange::Exchange;
 use super::file::SecretFile;
 use super::oauth::OAuth;
-use crate::upstream::SystemTrust;
+use super::sigv4::{self, SigV4};
+use crate::refusal::UpstreamFault;
+use crate::upstream::{Findings, Means};
 
 /// What the proxy shows an upstream.
 #[derive(Debug)]
@@ -23,6 +26,10 @@ pub(super) enum Credential {
     Basic(String, SecretFile<Secret>),
     /// A token of an authorization server.
     OAuth(Arc<OAuth>),
+    /// A token of an authorization server, for the caller's own.
+    Exchange(Arc<Exchange>),
+    /// A signature, which is made once the target is known.
+    Signature(Arc<SigV4>),
 }
 
 impl Credential {
@@ -30,38 +37,95 @@ impl Credential {
     pub(super) fn new(
         declared: &UpstreamCredential,
         upstream: &Name,
-        trust: &SystemTrust,
+        means: &Means,
     ) -> Option<Self> {
         if let Some(header) = &declared.header {
             let name = HeaderName::try_from(header.name.as_str()).ok()?;
-            return Some(Self::Header(name, SecretFile::new(&header.value, value)));
+            return Some(Self::Header(
+                name,
+                SecretFile::new(&header.value, value, &means.vault),
+            ));
         }
         if let Some(basic) = &declared.basic {
-            let password = SecretFile::new(&basic.password, secret);
+            let password = SecretFile::new(&basic.password, secret, &means.vault);
             return Some(Self::Basic(basic.username.to_string(), password));
         }
-        let client = declared.oauth2_client_credentials.as_ref()?;
-        Some(Self::OAuth(Arc::new(OAuth::new(client, upstream, trust))))
+        if let Some(client) = &declared.oauth2_client_credentials {
+            let oauth = OAuth::new(client, upstream, means);
+            return Some(Self::OAuth(Arc::new(oauth)));
+        }
+        if let Some(client) = &declared.token_exchange {
+            let exchange = Exchange::new(client, upstream, means);
+            return Some(Self::Exchange(Arc::new(exchange)));
+        }
+        let signature = declared.aws_sigv4.as_ref()?;
+        let signer = SigV4::new(signature, &means.aws);
+        Some(Self::Signature(Arc::new(signer)))
     }
 
     /// The header that it stands in.
     pub(super) fn name(&self) -> &HeaderName {
         match self {
             Self::Header(name, _) => name,
-            Self::Basic(..) | Self::OAuth(_) => &AUTHORIZATION,
+            Self::Basic(..) | Self::OAuth(_) | Self::Exchange(_) | Self::Signature(_) => {
+                &AUTHORIZATION
+            }
         }
     }
 
-    /// What to show; `None` where there is nothing.
-    pub(super) async fn value(&self) -> Option<HeaderValue> {
+    /// All headers that it stands in.
+    pub(super) fn names(&self) -> Vec<HeaderName> {
         match self {
+            Self::Signature(_) => sigv4::NAMES.to_vec(),
+            _ => vec![self.name().clone()],
+        }
+    }
+
+    /// What to show; `None` where nothing stands in a header yet.
+    pub(super) async fn value(
+        &self,
+        subject: Option<&str>,
+        now: jiff::Timestamp,
+    ) -> Result<Option<HeaderValue>, UpstreamFault> {
+        let value = match self {
             Self::Header(_, file) => file.value().map(|value| HeaderValue::clone(&value)),
-            Self::Basic(username, password) => basic(username, password.value()?.expose()),
+            Self::Basic(username, password) => password
+                .value()
+                .and_then(|password| basic(username, password.expose())),
             // Seldom waited for, and large then.
             Self::OAuth(oauth) => match oauth.ready() {
                 Some(value) => Some(value),
                 None => Box::pin(oauth.fetched()).await,
             },
+            Self::Exchange(exchange) => {
+                let subject = subject.ok_or(UpstreamFault::TokenExchange)?;
+                let value = exchange.value(subject, now).await;
+                return value.ok_or(UpstreamFault::TokenExchange).map(Some);
+            }
+            Self::Signature(signer) if signer.is_ready().await => return Ok(None),
+            Self::Signature(_) => None,
+        };
+        value.ok_or(UpstreamFault::Credential).map(Some)
+    }
+
+    /// Fetches anew what nears its end.
+    pub(super) async fn renew(&self) {
+        match self {
+            Self::OAuth(oauth) => oauth.renew().await,
+            Self::Signature(signer) => signer.renew().await,
+            // Each caller's by its own requests.
+            Self::Header(..) | Self::Basic(..) | Self::Exchange(_) => {}
+        }
+    }
+
+    /// Notes what is wrong with its secret.
+    pub(super) fn report(&self, findings: &mut Findings) {
+        match self {
+            Self::Header(_, file) => file.report(findings),
+            Self::Basic(_, file) => file.report(findings),
+            Self::OAuth(oauth) => oauth.report(findings),
+            Self::Exchange(exchange) => exchange.report(findings),
+            Self::Signature(_) => {}
         }
     }
 
@@ -71,6 +135,8 @@ impl Credential {
             Self::Header(_, file) => drop(file.refresh()),
             Self::Basic(_, file) => drop(file.refresh()),
             Self::OAuth(oauth) => oauth.refresh(),
+            Self::Exchange(exchange) => exchange.refresh(),
+            Self::Signature(_) => {}
         }
     }
 }

@@ -1,38 +1,43 @@
-//! Secrets in files, which are read again once they change.
+//! Secrets in files or in Secrets Manager, which are read again once they change.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use tollgate_store::SecretPlace;
 
-use crate::tls;
+use crate::tls::{Stamp, Vault};
+use crate::upstream::findings::Findings;
 
-/// The most that a file with a secret may hold.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// The most that a secret may hold.
+const BYTES_MAX: u64 = 64 * 1024;
 
-/// What a file holds, as `read` makes it of its bytes.
+/// What stands in a place, as `read` makes it of its bytes.
 #[derive(Debug)]
 pub(crate) struct SecretFile<T> {
-    path: PathBuf,
+    place: SecretPlace,
+    vault: Vault,
     read: fn(&[u8]) -> Result<T, String>,
     value: ArcSwapOption<T>,
     last: Mutex<Option<Look>>,
 }
 
-/// How a file looked, and what was wrong with it.
+/// How a place looked, and what was wrong with it.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
     fault: Option<String>,
 }
 
 impl<T> SecretFile<T> {
-    /// Reads a file. One that can't be used is told, and tried again by [`SecretFile::refresh`].
-    pub(crate) fn new(place: &SecretPlace, read: fn(&[u8]) -> Result<T, String>) -> Self {
+    /// Reads a secret. One that can't be used is told, and tried again by [`SecretFile::refresh`].
+    pub(crate) fn new(
+        place: &SecretPlace,
+        read: fn(&[u8]) -> Result<T, String>,
+        vault: &Vault,
+    ) -> Self {
         let file = Self {
-            path: place.path().to_owned(),
+            place: place.clone(),
+            vault: vault.clone(),
             read,
             value: ArcSwapOption::empty(),
             last: Mutex::default(),
@@ -41,21 +46,23 @@ impl<T> SecretFile<T> {
         file
     }
 
-    /// What the file held when it could last be used.
+    /// What the secret was when it could last be used.
     pub(crate) fn value(&self) -> Option<Arc<T>> {
         self.value.load_full()
     }
 
-    /// Reads the file again if it changed; whether there is another value. What can't be used leaves what was read
+    /// Reads the secret again if it changed; whether there is another value. What can't be used leaves what was read
     /// before, and is told once.
     pub(crate) fn refresh(&self) -> bool {
-        let stamp = stamp(&self.path);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let reference = self.place.reference();
+        let stamp = self.vault.stamp(reference);
+        let mut last = self.last();
         let is_same = last.as_ref().is_some_and(|last| last.stamp == stamp);
         if is_same && stamp.is_some() {
             return false;
         }
-        let bytes = tls::read_file(&self.path, FILE_BYTES_MAX).map_err(|fault| fault.to_string());
+        let bytes = self.vault.read(reference, BYTES_MAX);
+        let bytes = bytes.map_err(|fault| fault.to_string());
         let value = bytes.and_then(|bytes| (self.read)(&bytes));
         let fault = value.as_ref().err().cloned();
         let is_new = value.is_ok();
@@ -65,19 +72,28 @@ impl<T> SecretFile<T> {
         let look = Some(Look { stamp, fault });
         if *last != look {
             if let Some(fault) = look.as_ref().and_then(|look| look.fault.as_ref()) {
-                let (path, is_served) = (self.path.display(), self.value.load().is_some());
-                tracing::error!(%path, fault, is_served, "a secret that is shown to others can't be used: what was read \
-                     before is used on, if anything was");
+                let (place, is_served) = (&self.place, self.value.load().is_some());
+                tracing::error!(%place, fault, is_served, "a secret that is shown to others can't be used: what was read before \
+                     is used on, if anything was");
             }
             *last = look;
         }
         is_new
     }
-}
 
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+    /// Notes what is wrong with it.
+    pub(super) fn report(&self, findings: &mut Findings) {
+        let last = self.last();
+        let unread = self.vault.fault(self.place.reference());
+        let unusable = last.as_ref().and_then(|last| last.fault.clone());
+        if let Some(fault) = unread.map(|fault| fault.to_string()).or(unusable) {
+            findings.faults.insert(self.place.to_string(), fault);
+        }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Look>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
@@ -93,8 +109,8 @@ mod tests {
     fn a_secret_is_read_again_and_one_that_breaks_leaves_the_last() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let reference = SecretPlace::parse(&format!("file:{}", path.display())).unwrap();
-        let file = SecretFile::new(&reference, text);
+        let place = SecretPlace::parse(&format!("file:{}", path.display())).unwrap();
+        let file = SecretFile::new(&place, text, &Vault::default());
         assert_eq!(file.value(), None);
 
         std::fs::write(&path, "one").unwrap();
@@ -105,6 +121,12 @@ mod tests {
         std::fs::write(&path, [0xff; 5]).unwrap();
         assert!(!file.refresh());
         assert_eq!(*file.value().unwrap(), "one");
+        let mut findings = Findings::default();
+        file.report(&mut findings);
+        assert_eq!(
+            findings.faults.values().collect::<Vec<_>>(),
+            ["it is no text"]
+        );
 
         std::fs::remove_file(&path).unwrap();
         assert!(!file.refresh());

@@ -1,24 +1,33 @@
 //! What an upstream is told of who asks, and shown of the proxy itself. Most upstreams declare nothing of it.
 
+mod aws_identity;
+mod bearer;
 mod credential;
+mod exchange;
 mod file;
 mod identity;
 mod jwt;
 mod oauth;
+mod signed;
+mod sigv4;
+
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
 use tollgate_gate::{Grant, UpstreamRule};
 use tollgate_store::document::UpstreamIdentity;
 
-use super::SystemTrust;
+use super::{Findings, Means};
 use crate::refusal::UpstreamFault;
+pub use aws_identity::AwsIdentity;
 pub(crate) use credential::{basic, secret};
 pub(crate) use file::SecretFile;
 
 use credential::Credential;
 use identity::{Caller, IdentityHeaders};
 use jwt::Signer;
+pub(super) use sigv4::{SigV4, Signing, Unsigned};
 
 /// What an upstream is told and shown.
 #[derive(Debug)]
@@ -32,7 +41,7 @@ pub(super) struct Shown {
 
 impl Shown {
     /// `None` where nothing is declared.
-    pub(super) fn new(rule: &UpstreamRule, trust: &SystemTrust) -> Option<Self> {
+    pub(super) fn new(rule: &UpstreamRule, means: &Means) -> Option<Self> {
         let declared = &rule.upstream;
         if declared.identity.is_none() && declared.credential.is_none() {
             return None;
@@ -40,14 +49,14 @@ impl Shown {
         let told = declared.identity.as_deref();
         let jwt = told.and_then(|told| told.jwt.as_ref());
         let credential = declared.credential.as_deref();
-        let credential = credential.and_then(|it| Credential::new(it, &rule.name, trust));
+        let credential = credential.and_then(|it| Credential::new(it, &rule.name, means));
         let fields = told.into_iter().flat_map(UpstreamIdentity::names);
         let names = fields.filter_map(|(_, name)| HeaderName::try_from(name.as_str()).ok());
-        let shown = credential.as_ref().map(Credential::name).cloned();
+        let shown = credential.iter().flat_map(Credential::names);
         Some(Self {
             names: names.chain(shown).collect(),
             identity: told.map(IdentityHeaders::new),
-            signer: jwt.and_then(Signer::new),
+            signer: jwt.and_then(|jwt| Signer::new(jwt, &means.vault)),
             credential,
         })
     }
@@ -56,7 +65,7 @@ impl Shown {
     pub(super) async fn dress(
         &self,
         headers: &mut HeaderMap,
-        grant: &Grant<'_>,
+        (grant, subject): (&Grant<'_>, Option<&str>),
         now: jiff::Timestamp,
     ) -> Result<(), UpstreamFault> {
         self.strip(headers);
@@ -64,14 +73,15 @@ impl Shown {
             let caller = Caller::of(grant);
             identity.write(&caller, headers);
             if let Some(signer) = &self.signer {
-                let token = signer.sign(&caller, now).ok_or(UpstreamFault::Identity)?;
+                let token = signer.token(&caller, now).ok_or(UpstreamFault::Identity)?;
                 headers.insert(&signer.header, token);
             }
         }
         if let Some(credential) = &self.credential {
-            let value = credential.value().await;
-            let value = value.ok_or(UpstreamFault::Credential)?;
-            headers.insert(credential.name(), value);
+            let value = credential.value(subject, now).await?;
+            if let Some(value) = value {
+                headers.insert(credential.name(), value);
+            }
         }
         Ok(())
     }
@@ -102,10 +112,28 @@ impl Shown {
         }
     }
 
+    /// Notes what is wrong with its secrets.
+    pub(super) fn report(&self, findings: &mut Findings) {
+        if let Some(signer) = &self.signer {
+            signer.report(findings);
+        }
+        if let Some(credential) = &self.credential {
+            credential.report(findings);
+        }
+    }
+
     /// Fetches anew what nears its end.
     pub(super) async fn renew(&self) {
-        if let Some(Credential::OAuth(oauth)) = &self.credential {
-            oauth.renew().await;
+        if let Some(credential) = &self.credential {
+            credential.renew().await;
+        }
+    }
+
+    /// What signs requests, where they are signed.
+    pub(super) fn signer(&self) -> Option<&Arc<SigV4>> {
+        match &self.credential {
+            Some(Credential::Signature(signer)) => Some(signer),
+            _ => None,
         }
     }
 

@@ -24,7 +24,9 @@ impl Alarm {
     pub(super) fn sound(&mut self, ends: &BTreeMap<MaterialReference, End>, now: Timestamp) {
         for (place, end) in self.due(ends, now) {
             let (place, what, at) = (place.as_str(), end.kind.as_str(), end.at);
-            if end.at <= now {
+            if end.at <= now && end.kind == EndKind::ClientCertificate {
+                tracing::error!(place, what, %at, "it has ended: upstreams refuse the proxy until it is replaced");
+            } else if end.at <= now {
                 tracing::error!(place, what, %at, "it has ended: clients don't connect until it is replaced");
             } else {
                 tracing::warn!(place, what, %at, "it ends soon: replace it");
@@ -42,7 +44,7 @@ impl Alarm {
         let mut due = Vec::new();
         for (place, end) in ends {
             let ahead = match end.kind {
-                EndKind::Certificate => AHEAD,
+                EndKind::Certificate | EndKind::ClientCertificate => AHEAD,
                 EndKind::RevocationList => SignedDuration::ZERO,
             };
             let is_soon = end.at.duration_since(now) <= ahead;

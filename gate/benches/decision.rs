@@ -11,7 +11,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::json;
 use tollgate_gate::{Admission, Meter, Now, Refusal, Snapshot, Target};
-use tollgate_store::document::{Document, DocumentKey, Entry, Key, KeyVersion, Kind};
+use tollgate_store::document::{Document, DocumentKey, Entry, Key, KeyVersion, Kind, Spec};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace, Secret, Timestamp};
 
@@ -141,6 +141,114 @@ fn key(index: usize) -> (Entry, Client) {
     )
 }
 
+/// Where the paths of scopes lead.
+#[derive(Clone, Copy, PartialEq)]
+enum Paths {
+    /// Each scope has one of its own.
+    Own,
+    /// All have the same, and so does the request.
+    Shared,
+}
+
+/// The most scopes that a principal can hold: 32 roles of 100.
+const HELD_MAX: usize = 3_200;
+const ROLE_SCOPES: usize = 100;
+
+/// One principal that holds as many of `scopes` as it can, from the last on, and asks for those it holds or, where
+/// `is_refused`, for one that it does not.
+fn roles(scopes: usize, paths: Paths, is_refused: bool) -> World {
+    let mut entries = rules();
+    let width = scopes.to_string().len();
+    let scope = |index: usize| format!("pattern-{index:0width$}");
+    let path = |index: usize| match paths {
+        Paths::Own => format!("/v2/pattern-{index}/**"),
+        Paths::Shared => "/v2/shared/**".to_owned(),
+    };
+    for index in 0..scopes {
+        let grants = json!({"grants": [{"methods": ["GET"], "path": path(index)}]});
+        entries.push(entry(Kind::Scope, &scope(index), grants));
+    }
+    entries.push(entry(
+        Kind::Scope,
+        "elsewhere",
+        json!({"grants": [{"path": "/v2/elsewhere/**"}]}),
+    ));
+    entries.push(entry(
+        Kind::Route,
+        "patterns",
+        json!({"proxy": "edge", "path": "/v2/**", "upstream": "orders"}),
+    ));
+    let first = scopes.saturating_sub(HELD_MAX);
+    let held: Vec<_> = (first..scopes).collect();
+    let mut names = Vec::new();
+    for (number, chunk) in held.chunks(ROLE_SCOPES).enumerate() {
+        let scopes: Vec<_> = chunk.iter().map(|index| scope(*index)).collect();
+        let name = format!("role-{number}");
+        entries.push(entry(Kind::Role, &name, json!({"scopes": scopes})));
+        names.push(name);
+    }
+    let principal = json!({"roles": names, "quotas": ["free"]});
+    entries.push(entry(Kind::Principal, "acme", principal));
+    let clients = held.iter().take(1_000).enumerate().map(|(number, index)| {
+        let (key, mut client) = principals_key(number);
+        entries.push(key);
+        client.path = match (paths, is_refused) {
+            (_, true) => "/v2/elsewhere/1".to_owned(),
+            (Paths::Own, _) => format!("/v2/pattern-{index}/1"),
+            (Paths::Shared, _) => "/v2/shared/1".to_owned(),
+        };
+        client
+    });
+    let clients = clients.collect();
+    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"));
+    assert!(rejected.is_empty(), "{rejected:?}");
+    World {
+        snapshot,
+        meter: Meter::default(),
+        clients,
+    }
+}
+
+/// A key that acts as `acme`.
+fn principals_key(number: usize) -> (Entry, Client) {
+    let (entry, client) = key(number);
+    let Ok(document) = entry.document else {
+        unreachable!("it was just made")
+    };
+    let Spec::Key(mut key) = document.spec().clone() else {
+        unreachable!("it is a key")
+    };
+    key.principal = Some(name("acme"));
+    (key.scopes, key.quotas) = (None, None);
+    let document = Document::new(document.name().clone(), key).unwrap();
+    (as_entry(document), client)
+}
+
+fn patterns(criterion: &mut Criterion) {
+    for (scopes, title) in [(10, "10 scopes"), (10_000, "10,000 scopes")] {
+        for (paths, what) in [
+            (Paths::Own, "a path of its own each"),
+            (Paths::Shared, "one path of all"),
+        ] {
+            let world = roles(scopes, paths, false);
+            measure(
+                criterion,
+                &format!("admitted, {title}, {what}"),
+                &world,
+                None,
+            );
+        }
+        let world = roles(scopes, Paths::Shared, true);
+        let expected = Some("scope_insufficient");
+        measure(
+            criterion,
+            &format!("out of scope, {title}"),
+            &world,
+            expected,
+        );
+    }
+}
+
 fn world(keys: usize) -> World {
     let mut entries = rules();
     let mut clients = Vec::new();
@@ -227,5 +335,5 @@ fn million(criterion: &mut Criterion) {
     with_keys(criterion, 1_000_000, "1,000,000 keys");
 }
 
-criterion_group!(benches, thousand, million);
+criterion_group!(benches, thousand, patterns, million);
 criterion_main!(benches);

@@ -17,8 +17,9 @@ use std::time::Duration;
 
 pub use authorize::Grant;
 pub use identify::{
-    GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
-    NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest, TokenFault, TokenMemory, token_of,
+    ClientCertificate, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber,
+    IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
+    TokenFault, TokenMemory, token_of,
 };
 pub use meter::{
     Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollgate_store::KeyId;
+use tollgate_store::document::CredentialKind;
 
 use crate::PATH_BYTES_MAX;
 use crate::identify::{IssuerNumber, TokenFault};
@@ -41,6 +42,14 @@ pub enum Refusal {
     OutOfScope {
         /// Who asks.
         caller: CallerKind,
+    },
+    /// The route that carries the request does not take that kind of credential.
+    #[error("route {route:?} takes no {}", kind.as_str())]
+    CredentialKind {
+        /// The route.
+        route: String,
+        /// The kind that was sent.
+        kind: CredentialKind,
     },
     /// The request is in scope, but no route of this proxy carries it.
     #[error("no route of this proxy carries the request, though the caller's scopes allow it")]
@@ -89,6 +98,7 @@ impl Refusal {
             Self::TokenUnasked { .. } => "introspection_missing",
             Self::ProofsFull => "proofs_full",
             Self::OutOfScope { .. } => "scope_insufficient",
+            Self::CredentialKind { .. } => "credential_kind",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
             Self::CountersUnreachable => "counters_unreachable",
@@ -105,6 +115,10 @@ pub enum CallerKind {
     Key(KeyId),
     /// A token of an issuer.
     Token,
+    /// A client's certificate.
+    Certificate,
+    /// Nothing.
+    Nothing,
 }
 
 impl fmt::Display for CallerKind {
@@ -112,6 +126,8 @@ impl fmt::Display for CallerKind {
         match self {
             Self::Key(id) => write!(formatter, "key {id}"),
             Self::Token => formatter.write_str("the token"),
+            Self::Certificate => formatter.write_str("the certificate"),
+            Self::Nothing => formatter.write_str("nobody"),
         }
     }
 }
@@ -213,6 +229,23 @@ pub enum CredentialFault {
         #[source]
         fault: TokenFault,
     },
+    /// There is nothing but a client's certificate, which is no principal's.
+    #[error("the client's certificate is no principal's")]
+    CertificateUnknown,
+    /// What the client's certificate says is more than one principal's.
+    #[error("the client's certificate is more than one principal's")]
+    CertificateAmbiguous,
+    /// The principal whose certificate it is is switched off.
+    #[error("the principal of the client's certificate is disabled")]
+    CertificatePrincipalDisabled,
+    /// The principal's credentials may not be used from there.
+    #[error("the principal may not ask from {}", address_text(*.address))]
+    PrincipalAddress {
+        /// The key, where one was shown.
+        key: Option<KeyId>,
+        /// The client's address, if it is known.
+        address: Option<IpAddr>,
+    },
     /// No key has its id.
     #[error("no key has the id {key}")]
     Unknown {
@@ -288,10 +321,15 @@ impl CredentialFault {
             Self::Several => "credentials_several",
             Self::Malformed => "credential_malformed",
             Self::Token { fault, .. } => fault.code(),
+            Self::CertificateUnknown => "certificate_unknown",
+            Self::CertificateAmbiguous => "certificate_ambiguous",
+            Self::PrincipalAddress { .. } => "principal_address",
             Self::Unknown { .. } => "credential_unknown",
             Self::Wrong { .. } => "credential_wrong",
             Self::Disabled { .. } => "credential_disabled",
-            Self::PrincipalDisabled { .. } => "principal_disabled",
+            Self::PrincipalDisabled { .. } | Self::CertificatePrincipalDisabled => {
+                "principal_disabled"
+            }
             Self::NotYetValid { .. } => "credential_not_yet_valid",
             Self::Expired { .. } => "credential_expired",
             Self::TokenExpired { .. } => "credential_token_expired",
@@ -303,7 +341,14 @@ impl CredentialFault {
     #[must_use]
     pub fn key(self) -> Option<KeyId> {
         match self {
-            Self::Missing | Self::Several | Self::Malformed | Self::Token { .. } => None,
+            Self::Missing
+            | Self::Several
+            | Self::Malformed
+            | Self::CertificateUnknown
+            | Self::CertificateAmbiguous
+            | Self::CertificatePrincipalDisabled
+            | Self::Token { .. } => None,
+            Self::PrincipalAddress { key, .. } => key,
             Self::Unknown { key }
             | Self::Wrong { key }
             | Self::Disabled { key }

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tollgate_gate::ClientCertificate;
+
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
@@ -19,4 +21,14 @@ pub struct Tls {
     pub version: &'static str,
     /// SHA-256 of the client's certificate in hexadecimal digits, where it has shown one that is good.
     pub certificate: Option<Arc<str>>,
+    /// What that certificate says of its holder.
+    pub client: Option<Arc<ClientCertificate>>,
+}
+
+impl Caller {
+    /// What the client's certificate says, where it has shown one that is good.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
+        self.tls.as_ref()?.client.as_deref()
+    }
 }

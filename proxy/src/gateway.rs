@@ -1,5 +1,6 @@
 //! A request's way from its head to its answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -131,7 +132,7 @@ impl Gateway {
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
             let credential = headers::credentials(request.headers());
-            self.check(upgrade, credential, &target, peer.client)
+            self.check(upgrade, credential, &target, (peer.client, caller))
         });
         let voucher = Voucher {
             peer,
@@ -147,7 +148,7 @@ impl Gateway {
         request.headers_mut().extend(own);
         let asked = Asked {
             target: &target,
-            caller: principal.label(),
+            caller: &label(&principal, peer),
             grant: &grant,
             subject: subject.as_ref().map(Secret::expose),
             now: now.wall,
@@ -197,6 +198,7 @@ impl Gateway {
         Presented {
             headers,
             address: peer.client,
+            certificate: caller.certificate(),
             keys: &*self.issuers,
             memory: Some(&self.memory),
             sent: Some(Sent {
@@ -239,8 +241,9 @@ impl Gateway {
         upgrade: &Upgrade,
         credential: HeaderMap,
         target: &Target,
-        client: Option<IpAddr>,
+        (client, caller): (Option<IpAddr>, &Caller),
     ) -> Check {
+        let certificate = caller.tls.as_ref().and_then(|tls| tls.client.clone());
         let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
         let (issuers, memory) = (Arc::clone(&self.issuers), Arc::clone(&self.memory));
         let unanswered = AtomicU32::new(0);
@@ -254,6 +257,7 @@ impl Gateway {
             let presented = Presented {
                 headers: &credential,
                 address: client,
+                certificate: certificate.as_deref(),
                 keys: &*issuers,
                 memory: Some(&memory),
                 // What the connection began with was shown then.
@@ -280,6 +284,14 @@ impl Gateway {
                 Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
         })
+    }
+}
+
+/// Whom a request is balanced by: who proves nothing is told by its address.
+fn label<'a>(principal: &'a Principal<'_>, peer: &Peer) -> Cow<'a, str> {
+    match (principal.credential(), peer.client) {
+        (None, Some(address)) => address.to_string().into(),
+        _ => principal.label().into(),
     }
 }
 

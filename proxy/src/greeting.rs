@@ -16,9 +16,10 @@ use crate::addresses::Visit;
 use crate::caller::{Caller, Tls};
 use crate::connection::{self, Handler, Protocol, Stream};
 use crate::cut::Cut;
+use crate::hexadecimal::hexadecimal;
 use crate::listeners::{Door, Welcome};
 use crate::proxy_protocol::{self, Source, Step};
-use crate::tls::Trust;
+use crate::tls::{Trust, client_certificate};
 
 /// The longest that the header of the PROXY protocol may take.
 const HEADER_MAX: Duration = Duration::from_secs(5);
@@ -180,6 +181,7 @@ fn tls(session: &ServerConnection) -> Tls {
         version,
         certificate: certificate
             .map(|certificate| hexadecimal(&Sha256::digest(certificate)).into()),
+        client: certificate.and_then(client_certificate::read).map(Arc::new),
     }
 }
 
@@ -189,22 +191,5 @@ fn protocol(session: &ServerConnection) -> Protocol {
         Some(b"h2") => Protocol::Http2,
         Some(_) => Protocol::Http1,
         None => Protocol::Either,
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_digest_has_two_digits_a_byte() {
-        assert_eq!(hexadecimal(&[0x00, 0x0f, 0xa0, 0xff]), "000fa0ff");
     }
 }

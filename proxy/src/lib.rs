@@ -22,6 +22,7 @@ mod gateway;
 pub mod generation;
 pub mod greeting;
 pub mod headers;
+mod hexadecimal;
 mod idle;
 pub mod issuers;
 pub mod listeners;

@@ -1,14 +1,16 @@
 //! Who is at the other end of a connection, and whom they speak for.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+mod hops;
 
-use http::{HeaderMap, HeaderName};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use http::HeaderMap;
 use tollgate_store::Cidr;
 
 use crate::caller::Caller;
 
-pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) use hops::X_FORWARDED_FOR;
 
 /// The other end of a connection, for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +26,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Reads `X-Forwarded-For` from the right, as far as the addresses are trusted ones: whatever stands further left
-    /// could have been written by anybody.
+    /// Reads `X-Forwarded-For` and `Forwarded` (RFC 7239) from the right, as far as the addresses are trusted ones:
+    /// whatever stands further left could have been written by anybody. Where both are there and name two clients, the
+    /// client is unknown: a proxy that writes one of them may pass on the other as it came from a stranger.
     #[must_use]
     pub fn new(caller: &Caller, headers: &HeaderMap, trusted: Option<&BTreeSet<Cidr>>) -> Self {
         let address = caller.address.map(|address| address.to_canonical());
@@ -34,17 +37,16 @@ impl Peer {
             blocks.any(|block| block.contains(address))
         };
         let is_trusted = address.is_some_and(trusts);
-        let mut client = address;
-        if is_trusted {
-            for hop in hops(headers) {
-                // What is no address was not written by a proxy that can be trusted.
-                let Some(hop) = hop else { break };
-                client = Some(hop);
-                if !trusts(hop) {
-                    break;
-                }
+        let by = |hops: Vec<Option<IpAddr>>| client(address, hops, trusts);
+        let client = if is_trusted {
+            match (hops::x_forwarded_for(headers), hops::forwarded(headers)) {
+                (None, None) => address,
+                (Some(hops), None) | (None, Some(hops)) => by(hops),
+                (Some(one), Some(other)) => by(one).filter(|found| by(other) == Some(*found)),
             }
-        }
+        } else {
+            address
+        };
         Self {
             address,
             is_encrypted: caller.tls.is_some(),
@@ -54,25 +56,22 @@ impl Peer {
     }
 }
 
-/// The addresses of `X-Forwarded-For` from the right; `None` for what is none.
-fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
-    let values = headers.get_all(X_FORWARDED_FOR).iter().rev();
-    values.flat_map(|value| {
-        let text = value.to_str().unwrap_or("not text");
-        text.rsplit(',').map(|hop| hop_address(hop.trim()))
-    })
-}
-
-/// An address; some proxies add the port or brackets.
-fn hop_address(text: &str) -> Option<IpAddr> {
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'));
-    bare.unwrap_or(text)
-        .parse()
-        .ok()
-        .or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
-        .map(|address| address.to_canonical())
+/// The first hop from the right that is not trusted, or the last before what is no address, which no proxy that can be
+/// trusted wrote.
+fn client(
+    peer: Option<IpAddr>,
+    hops: Vec<Option<IpAddr>>,
+    trusts: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
+    let mut client = peer;
+    for hop in hops {
+        let Some(hop) = hop else { break };
+        client = Some(hop);
+        if !trusts(hop) {
+            break;
+        }
+    }
+    client
 }
 
 #[cfg(test)]
@@ -129,5 +128,28 @@ mod tests {
     #[test]
     fn an_ipv4_peer_on_an_ipv6_socket_is_an_ipv4_peer() {
         assert_eq!(client("::ffff:10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+    }
+
+    fn by_both(x_forwarded_for: &str, forwarded: &str) -> Option<String> {
+        let trusted = [Cidr::parse("10.0.0.0/8").unwrap()].into();
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, x_forwarded_for.parse().unwrap());
+        headers.append("forwarded", forwarded.parse().unwrap());
+        let caller = Caller {
+            address: "10.0.0.1".parse().ok(),
+            tls: None,
+        };
+        let client = Peer::new(&caller, &headers, Some(&trusted)).client;
+        client.map(|client| client.to_string())
+    }
+
+    #[test]
+    fn two_headers_that_name_one_client_are_taken_and_two_clients_are_none() {
+        let agreed = by_both("203.0.113.9, 198.51.100.7", "for=198.51.100.7");
+        assert_eq!(agreed.as_deref(), Some("198.51.100.7"));
+        // The stranger's own Forwarded passes through a proxy that only writes X-Forwarded-For, or the other way round.
+        assert_eq!(by_both("198.51.100.7", "for=10.9.9.9"), None);
+        assert_eq!(by_both("10.9.9.9", "for=198.51.100.7"), None);
+        assert_eq!(by_both("198.51.100.7", "for=unknown"), None);
     }
 }

@@ -85,62 +85,22 @@ pub fn status(refusal: &Refusal) -> StatusCode {
 }
 
 fn kind(refusal: &Refusal) -> Kind {
-    use tollgate_gate::Refusal as Decision;
-
     let (status, code, title) = match refusal {
-        Refusal::Decision(Decision::Malformed(Malformed::MethodRefused)) => (
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-        ),
-        Refusal::Decision(Decision::Malformed(Malformed::PathTooLong)) => {
-            (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
-        }
+        Refusal::Decision(decision) => decision_kind(decision),
+        Refusal::ScopeMissing { .. } => INSUFFICIENT_SCOPE,
         Refusal::Malformed(Fault::HeadTooLarge) => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head-too-large",
             "Request header fields too large",
         ),
-        Refusal::Decision(Decision::Malformed(_)) | Refusal::Malformed(_) | Refusal::BodyBroken => {
-            (
-                StatusCode::BAD_REQUEST,
-                "malformed-request",
-                "Malformed request",
-            )
-        }
+        Refusal::Malformed(_) | Refusal::BodyBroken => MALFORMED_REQUEST,
         Refusal::BodyStalled => (
             StatusCode::REQUEST_TIMEOUT,
             "request-timeout",
             "Request timeout",
         ),
+        Refusal::NotReady | Refusal::Introspection(_) => NOT_READY,
         Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
-        Refusal::Decision(Decision::Unauthenticated(_)) => (
-            StatusCode::UNAUTHORIZED,
-            "unauthenticated",
-            "Unauthenticated",
-        ),
-        Refusal::Decision(Decision::NoRoute) => (StatusCode::NOT_FOUND, "no-route", "Not found"),
-        Refusal::Decision(Decision::OverQuota(_)) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "quota-exceeded",
-            "Quota exceeded",
-        ),
-        Refusal::Decision(Decision::Overloaded | Decision::ProofsFull) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
-        }
-        Refusal::NotReady
-        | Refusal::Decision(
-            Decision::IssuerUnready { .. }
-            | Decision::TokenUnasked { .. }
-            | Decision::CountersUnreachable,
-        )
-        | Refusal::Introspection(_) => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
-        // Also whatever the engine may one day refuse beyond.
-        Refusal::Decision(_) | Refusal::ScopeMissing { .. } => (
-            StatusCode::FORBIDDEN,
-            "insufficient-scope",
-            "Insufficient scope",
-        ),
         Refusal::Throttled => upstream_kind(UpstreamFault::Connections),
         Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (
@@ -153,6 +113,60 @@ fn kind(refusal: &Refusal) -> Kind {
         status,
         code,
         title,
+    }
+}
+
+type Words = (StatusCode, &'static str, &'static str);
+
+const MALFORMED_REQUEST: Words = (
+    StatusCode::BAD_REQUEST,
+    "malformed-request",
+    "Malformed request",
+);
+const NOT_READY: Words = (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready");
+const INSUFFICIENT_SCOPE: Words = (
+    StatusCode::FORBIDDEN,
+    "insufficient-scope",
+    "Insufficient scope",
+);
+
+fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
+    use tollgate_gate::Refusal as Decision;
+
+    match decision {
+        Decision::Malformed(Malformed::MethodRefused) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+        ),
+        Decision::Malformed(Malformed::PathTooLong) => {
+            (StatusCode::URI_TOO_LONG, "path-too-long", "Path too long")
+        }
+        Decision::Malformed(_) => MALFORMED_REQUEST,
+        Decision::Unauthenticated(_) => (
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "Unauthenticated",
+        ),
+        Decision::CredentialKind { .. } => (
+            StatusCode::FORBIDDEN,
+            "credential-not-taken",
+            "Credential not taken",
+        ),
+        Decision::NoRoute => (StatusCode::NOT_FOUND, "no-route", "Not found"),
+        Decision::OverQuota(_) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "quota-exceeded",
+            "Quota exceeded",
+        ),
+        Decision::Overloaded | Decision::ProofsFull => {
+            (StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded")
+        }
+        Decision::IssuerUnready { .. }
+        | Decision::TokenUnasked { .. }
+        | Decision::CountersUnreachable => NOT_READY,
+        // Also whatever the engine may one day refuse beyond.
+        _ => INSUFFICIENT_SCOPE,
     }
 }
 
@@ -186,13 +200,18 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
     use tollgate_gate::Refusal as Decision;
 
     match refusal {
-        Refusal::Decision(Decision::Unauthenticated(CredentialFault::Missing)) => {
-            "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into()
-        }
+        Refusal::Decision(Decision::Unauthenticated(
+            CredentialFault::Missing | CredentialFault::CertificateUnknown,
+        )) => "send a token as \"Authorization: Bearer\" or \"X-API-Key\"".into(),
         Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
         Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
         }
+        Refusal::Decision(Decision::CredentialKind { kind, .. }) => format!(
+            "what answers here takes no {}: use another kind of credential",
+            kind.as_str()
+        )
+        .into(),
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
         Refusal::Decision(Decision::OverQuota(over)) => {
             let (quota, measure) = (&over.policy.quota, &over.policy.measure);
@@ -225,7 +244,7 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
             let error = match fault {
-                CredentialFault::Missing => None,
+                CredentialFault::Missing | CredentialFault::CertificateUnknown => None,
                 _ => Some("invalid_token"),
             };
             headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
@@ -405,6 +424,12 @@ mod tests {
             CredentialFault::Expired { key, at },
             CredentialFault::TokenExpired { key, at },
             CredentialFault::Address { key, address },
+            CredentialFault::PrincipalAddress {
+                key: Some(key),
+                address,
+            },
+            CredentialFault::CertificateAmbiguous,
+            CredentialFault::CertificatePrincipalDisabled,
         ] {
             let other = answer(decision(fault));
             assert_eq!(other.body(), first.body(), "{fault}");
@@ -457,6 +482,13 @@ mod tests {
             (Fault::HostSeveral.into(), 400),
             (Refusal::BodyBroken, 400),
             (Refusal::BodyStalled, 408),
+            (
+                decision(tollgate_gate::Refusal::CredentialKind {
+                    route: "orders".to_owned(),
+                    kind: tollgate_store::document::CredentialKind::Key,
+                }),
+                403,
+            ),
             (tollgate_gate::Refusal::NoRoute.into(), 404),
             (tollgate_gate::Refusal::Overloaded.into(), 503),
             (tollgate_gate::Refusal::CountersUnreachable.into(), 503),

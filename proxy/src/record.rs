@@ -183,6 +183,7 @@ impl Record {
         if let Some(Tls {
             version,
             certificate,
+            client: _,
         }) = tls
         {
             self.facts.tls = Some(version);
@@ -208,11 +209,14 @@ impl Record {
             self.facts.issuer = Some(issuer.clone());
             self.facts.subject = Some(credential::redacted(subject).to_owned());
         }
+        if let Some(subject) = principal.certificate() {
+            self.facts.subject = Some(credential::redacted(subject.field().1).to_owned());
+        }
     }
 
     /// Notes what allows it and where it goes.
     pub fn grant(&mut self, grant: &Grant<'_>) {
-        self.facts.scope = Some(grant.scope().clone());
+        self.facts.scope = grant.scope().cloned();
         self.facts.route = Some(grant.route().clone());
         self.facts.upstream = Some(grant.upstream().name.clone());
     }

@@ -7,6 +7,7 @@
 mod authorities;
 mod aws_word;
 pub mod backend;
+mod certificate;
 mod counter_url;
 pub mod document;
 mod duration;
@@ -32,6 +33,10 @@ mod upgrade;
 
 pub use authorities::Authorities;
 pub use aws_word::AwsWord;
+pub use certificate::{
+    CERTIFICATE_NAME_BYTES_MAX, CERTIFICATE_URI_BYTES_MAX, CertificateHost, CertificateName,
+    CertificateUri, PublicKeySha256,
+};
 pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
     AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,

@@ -159,7 +159,14 @@ resource "tollgate_principal" "it" {
   priority    = "critical"
   roles       = [tollgate_role.it.name]
   quotas      = [tollgate_quota.it.name]
-  subjects    = [{ issuer = tollgate_issuer.it.name, claim = "client_id", value = "acme" }]
+  subjects = [
+    { issuer = tollgate_issuer.it.name, claim = "client_id", value = "acme" },
+    { san_uri = "spiffe://example.com/acme" },
+    { san_dns = "acme.internal" },
+    { subject = "CN=acme,O=Example" },
+    { public_key_sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+  ]
+  allowed_cidrs = ["10.0.0.0/8", "127.0.0.1"]
   metadata    = { owner = "acme" }
 }
 "#,
@@ -369,6 +376,9 @@ resource "tollgate_route" "it" {
   upgrades    = ["websocket"]
   cost        = 5
   priority    = "batch"
+  anonymous        = true
+  anonymous_quotas = [tollgate_quota.it.name]
+  credentials      = ["key", "token", "certificate"]
 }
 "#,
         changed: r#"

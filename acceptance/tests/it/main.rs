@@ -20,6 +20,7 @@ mod decisions;
 mod edge;
 mod everything;
 mod exchanged;
+mod identities;
 mod intact;
 #[cfg(target_os = "linux")]
 mod interrupted;

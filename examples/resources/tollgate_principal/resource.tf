@@ -27,3 +27,11 @@ resource "tollgate_principal" "acme" {
     create_before_destroy = true
   }
 }
+
+# Known by its certificate (a SPIFFE ID) where it sends no token, and let in from its own network only.
+resource "tollgate_principal" "importer" {
+  name          = "importer"
+  roles         = [tollgate_role.partner.name]
+  subjects      = [{ san_uri = "spiffe://example.com/importer" }]
+  allowed_cidrs = ["10.20.0.0/16"]
+}

@@ -44,3 +44,29 @@ resource "tollgate_route" "order_reports" {
   upstream = tollgate_upstream.orders.name
   priority = "batch"
 }
+
+resource "tollgate_quota" "strangers" {
+  name   = "strangers"
+  limits = [{ requests = 60, per = "1m" }]
+  each   = "address"
+}
+
+# Open to everybody, also without a credential; each address has 60 requests a minute.
+resource "tollgate_route" "catalogue" {
+  name             = "catalogue"
+  proxy            = tollgate_proxy.edge.name
+  methods          = ["GET", "HEAD"]
+  path             = "/v1/catalogue/**"
+  upstream         = tollgate_upstream.orders.name
+  anonymous        = true
+  anonymous_quotas = [tollgate_quota.strangers.name]
+}
+
+# Keys do not do here, whatever their scopes.
+resource "tollgate_route" "settlements" {
+  name        = "settlements"
+  proxy       = tollgate_proxy.edge.name
+  path        = "/v1/settlements/**"
+  upstream    = tollgate_upstream.orders.name
+  credentials = ["certificate", "token"]
+}

@@ -3,132 +3,83 @@
 mod needed;
 mod path_trie;
 mod request_table;
+mod routes;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use tollgate_store::Name;
 use tollgate_store::document::{self, Priority};
-use tollgate_store::{Name, UpgradeProtocol};
 
-use crate::identify::{QuotaRule, ScopeRule};
+use crate::identify::{HeldScopes, QuotaRule, ScopeRule, ScopeSet};
 use crate::{Principal, Refusal, Snapshot, Target, UpstreamRule};
 use path_trie::PathTrie;
 use request_table::RequestTable;
+pub(crate) use routes::{Door, Doors, RouteRule, Routes};
 
 /// What every scope of a snapshot allows.
 ///
-/// All grants share one trie, so that a request costs the same however many scopes there are that its key lacks.
+/// All grants share one trie, and those of one path, host and method one set of bits: a request costs the same however
+/// many scopes there are that its caller lacks.
 #[derive(Debug, Default)]
-pub(crate) struct Grants(PathTrie<HashMap<u32, RequestTable<()>>>);
+pub(crate) struct Grants(PathTrie<RequestTable<ScopeSet>>);
 
 impl Grants {
     pub(crate) fn insert(&mut self, scope: &ScopeRule, grant: &document::Grant) {
-        let table = self.0.value(&grant.path).entry(scope.number).or_default();
-        table.insert(grant.hosts.as_ref(), grant.methods.as_ref(), &());
+        let table = self.0.value(&grant.path);
+        let mut add = |slot: &mut Option<ScopeSet>| {
+            slot.get_or_insert_default().insert(scope.number);
+        };
+        table.alter(grant.hosts.as_ref(), grant.methods.as_ref(), &mut add);
     }
 
     /// The first of `scopes` that allows the request, by its most specific path.
     pub(crate) fn find<'s>(
         &self,
-        scopes: &'s [Arc<ScopeRule>],
+        scopes: &'s HeldScopes,
         target: &Target,
     ) -> Option<&'s ScopeRule> {
-        let find = |tables: &HashMap<u32, RequestTable<()>>| first(scopes, tables, target);
-        self.0.find(target.path(), find)
-    }
-}
-
-/// The first of `scopes` whose table holds the request. The fewer of the two are looked through: a principal may hold
-/// thousands of scopes, and a path may be in as many.
-fn first<'s>(
-    scopes: &'s [Arc<ScopeRule>],
-    tables: &HashMap<u32, RequestTable<()>>,
-    target: &Target,
-) -> Option<&'s ScopeRule> {
-    if scopes.len() <= tables.len() {
-        let fits = |scope: &&Arc<ScopeRule>| {
-            tables
-                .get(&scope.number)
-                .is_some_and(|table| table.find(target).is_some())
+        let first = |table: &RequestTable<ScopeSet>| {
+            let fitting = table.fitting(target);
+            let held = fitting.filter_map(|allowed| allowed.first_common(scopes.set()));
+            held.min()
         };
-        return scopes.iter().find(fits).map(Arc::as_ref);
-    }
-    let held = |number: &u32| {
-        scopes
-            .binary_search_by_key(number, |scope| scope.number)
-            .ok()
-    };
-    let fitting = tables
-        .iter()
-        .filter(|(_, table)| table.find(target).is_some())
-        .filter_map(|(number, _)| held(number));
-    scopes.get(fitting.min()?).map(Arc::as_ref)
-}
-
-/// A route of this proxy.
-#[derive(Debug)]
-pub(crate) struct RouteRule {
-    pub(crate) name: Name,
-    pub(crate) upstream: Arc<UpstreamRule>,
-    /// What its connections may turn into.
-    pub(crate) upgrades: BTreeSet<UpgradeProtocol>,
-    /// How many requests each of its requests counts for.
-    pub(crate) cost: u32,
-    /// How soon its requests are shed, unless their principal says so.
-    pub(crate) priority: Priority,
-}
-
-/// Every route of this proxy.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    trie: PathTrie<RequestTable<Arc<RouteRule>>>,
-    len: usize,
-}
-
-impl Routes {
-    /// Adds a route. Of two that are equally specific for a request, the one that was added first carries it.
-    pub(crate) fn insert(&mut self, route: &document::Route, rule: RouteRule) {
-        let table = self.trie.value(&route.path);
-        table.insert(
-            route.hosts.as_ref(),
-            route.methods.as_ref(),
-            &Arc::new(rule),
-        );
-        self.len += 1;
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The most specific route: by path, then by host, then by method.
-    fn find(&self, target: &Target) -> Option<&RouteRule> {
-        self.trie
-            .find(target.path(), |table| table.find(target))
-            .map(Arc::as_ref)
+        scopes.get(self.0.find(target.path(), first)?)
     }
 }
 
 impl Snapshot {
-    /// Finds the scope that allows a request and the route that carries it.
+    /// Finds the scope that allows a request and the route that carries it; a route that is open to everybody needs no
+    /// scope.
     ///
-    /// Scopes come first: who holds none that fits learns nothing of the routes.
+    /// Scopes come first: who holds none that fits learns nothing of the routes that are not open.
     pub fn authorize<'s>(
         &'s self,
         principal: &'s Principal<'s>,
         target: &Target,
     ) -> Result<Grant<'s>, Refusal> {
-        let scope = self
-            .grants
-            .find(&principal.access().scopes, target)
-            .ok_or_else(|| Refusal::OutOfScope {
-                caller: principal.kind(),
-            })?;
-        let route = self.routes.find(target).ok_or(Refusal::NoRoute)?;
+        let scope = self.grants.find(&principal.access().scopes, target);
+        let route = self.routes.find(target);
+        let is_open = || route.is_some_and(|route| self.routes.is_open(route, target));
+        if scope.is_none() && !is_open() {
+            return Err(match principal.nothing() {
+                Some(fault) => fault.into(),
+                None => Refusal::OutOfScope {
+                    caller: principal.kind(),
+                },
+            });
+        }
+        let route = route.ok_or(Refusal::NoRoute)?;
+        if let Some(kind) = principal.credential()
+            && !self.routes.takes(route, kind, target)
+        {
+            return Err(Refusal::CredentialKind {
+                route: route.name.to_string(),
+                kind,
+            });
+        }
         Ok(Grant {
             principal,
-            scope: &scope.name,
+            scope: scope.map(|scope| &scope.name),
             route,
         })
     }
@@ -138,7 +89,7 @@ impl Snapshot {
 #[derive(Debug)]
 pub struct Grant<'s> {
     principal: &'s Principal<'s>,
-    scope: &'s Name,
+    scope: Option<&'s Name>,
     route: &'s RouteRule,
 }
 
@@ -149,9 +100,9 @@ impl<'s> Grant<'s> {
         self.principal
     }
 
-    /// The scope that allows it.
+    /// The scope that allows it; `None` where none does, and the route is open to everybody.
     #[must_use]
-    pub fn scope(&self) -> &'s Name {
+    pub fn scope(&self) -> Option<&'s Name> {
         self.scope
     }
 
@@ -195,6 +146,9 @@ impl<'s> Grant<'s> {
 
     /// The quotas that count it.
     pub(crate) fn quotas(&self) -> &'s [Arc<QuotaRule>] {
-        &self.principal.access().quotas
+        match self.principal.nothing() {
+            Some(_) => &self.route.anonymous_quotas,
+            None => &self.principal.access().quotas,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Values by path pattern, found by path.
 
+use std::borrow::Cow;
+
 use hashbrown::HashMap;
 use tollgate_store::{PathPattern, Segment};
 
@@ -32,10 +34,22 @@ impl<V> PathTrie<V> {
     where
         V: Default,
     {
+        self.value_of(pattern, |literal| Cow::Borrowed(literal))
+    }
+
+    /// The same of the pattern whose literals are what `spell` makes of them.
+    pub(super) fn value_of(
+        &mut self,
+        pattern: &PathPattern,
+        spell: impl Fn(&str) -> Cow<'_, str>,
+    ) -> &mut V
+    where
+        V: Default,
+    {
         let mut node = self;
         for segment in pattern.segments() {
             node = match segment {
-                Segment::Literal(text) => node.literals.entry_ref(text.as_str()).or_default(),
+                Segment::Literal(text) => node.literals.entry_ref(&*spell(text)).or_default(),
                 Segment::One => node.one.get_or_insert_default(),
                 Segment::Rest => return node.rest.get_or_insert_default(),
             };

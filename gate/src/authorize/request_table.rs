@@ -45,16 +45,30 @@ impl<T> Default for MethodTable<T> {
     }
 }
 
-impl<T: Clone> RequestTable<T> {
+impl<T> RequestTable<T> {
     /// Files `value` under each host and method; `None` stands for every one. What stands there already stays.
     pub(super) fn insert(
         &mut self,
         hosts: Option<&BTreeSet<HostPattern>>,
         methods: Option<&BTreeSet<Method>>,
         value: &T,
+    ) where
+        T: Clone,
+    {
+        self.alter(hosts, methods, &mut |slot| {
+            slot.get_or_insert_with(|| value.clone());
+        });
+    }
+
+    /// Lets `alter` have what stands under each host and method; `None` stands for every one.
+    pub(super) fn alter(
+        &mut self,
+        hosts: Option<&BTreeSet<HostPattern>>,
+        methods: Option<&BTreeSet<Method>>,
+        alter: &mut impl FnMut(&mut Option<T>),
     ) {
         let Some(hosts) = hosts else {
-            self.every.insert(methods, value);
+            self.every.alter(methods, alter);
             return;
         };
         for host in hosts {
@@ -62,21 +76,30 @@ impl<T: Clone> RequestTable<T> {
                 Some(suffix) => self.wildcard.entry_ref(suffix).or_default(),
                 None => self.exact.entry(exact(host)).or_default(),
             };
-            table.insert(methods, value);
+            table.alter(methods, alter);
         }
     }
 
     /// The most specific value for the request's host and method.
     pub(super) fn find(&self, target: &Target) -> Option<&T> {
+        self.fitting(target).next()
+    }
+
+    /// Every value for the request's host and method, the most specific first: six at most.
+    pub(super) fn fitting(&self, target: &Target) -> impl Iterator<Item = &T> {
         let host = target.host();
         let method = target.method().as_str();
         // A star stands for one label, so that only one wildcard can fit.
         let suffix = host.find('.').and_then(|dot| host.get(dot..));
-        let exact = self.exact.get(host);
-        exact
-            .and_then(|table| table.find(method))
-            .or_else(|| self.wildcard.get(suffix?)?.find(method))
-            .or_else(|| self.every.find(method))
+        let exact = || (!self.exact.is_empty()).then(|| self.exact.get(host))?;
+        let wildcard = move || {
+            let suffix = suffix.filter(|_| !self.wildcard.is_empty())?;
+            self.wildcard.get(suffix)
+        };
+        let tables = [exact(), wildcard(), Some(&self.every)]
+            .into_iter()
+            .flatten();
+        tables.flat_map(move |table| table.fitting(method))
     }
 }
 
@@ -88,25 +111,29 @@ fn exact(host: &HostPattern) -> String {
     }
 }
 
-impl<T: Clone> MethodTable<T> {
-    fn insert(&mut self, methods: Option<&BTreeSet<Method>>, value: &T) {
+impl<T> MethodTable<T> {
+    fn alter(
+        &mut self,
+        methods: Option<&BTreeSet<Method>>,
+        alter: &mut impl FnMut(&mut Option<T>),
+    ) {
         let Some(methods) = methods else {
-            self.every.get_or_insert_with(|| value.clone());
+            alter(&mut self.every);
             return;
         };
         for method in methods {
-            if self.given(method.as_str()).is_none() {
-                self.given.push((method.to_string(), value.clone()));
-            }
+            let mut given = self.given.iter();
+            let place = given.position(|(given, _)| given == method.as_str());
+            let mut slot = place.map(|place| self.given.swap_remove(place).1);
+            alter(&mut slot);
+            self.given
+                .extend(slot.map(|value| (method.to_string(), value)));
         }
     }
 
-    fn find(&self, method: &str) -> Option<&T> {
-        self.given(method).or(self.every.as_ref())
-    }
-
-    fn given(&self, method: &str) -> Option<&T> {
+    fn fitting(&self, method: &str) -> impl Iterator<Item = &T> {
         let fits = |(given, _): &&(String, T)| given == method;
-        self.given.iter().find(fits).map(|(_, value)| value)
+        let given = self.given.iter().find(fits).map(|(_, value)| value);
+        given.into_iter().chain(&self.every)
     }
 }

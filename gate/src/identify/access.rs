@@ -1,19 +1,21 @@
 //! What callers may do, and as whom.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use tollgate_store::Name;
 use tollgate_store::document::{Across, Each, Limit, OnCounterFailure, Priority, Quota};
+use tollgate_store::{Cidr, Name};
 
+use super::scopes::HeldScopes;
 use crate::meter::{Counting, Measure, Policy, Weight, policies};
 
 /// What a key may do; keys with the same principal, scopes and quotas share one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Access {
     /// `None`: the key stands alone, as its own principal.
     pub(crate) principal: Option<Arc<PrincipalRule>>,
     /// In the order of their names, and so of their numbers.
-    pub(crate) scopes: Box<[Arc<ScopeRule>]>,
+    pub(crate) scopes: HeldScopes,
     pub(crate) quotas: Box<[Arc<QuotaRule>]>,
 }
 
@@ -23,8 +25,16 @@ pub(crate) struct PrincipalRule {
     /// Shared with every count of the principal.
     pub(crate) name: Arc<Name>,
     pub(crate) enabled: bool,
+    /// From where its credentials open anything; `None`: from everywhere.
+    pub(crate) allowed: Option<Box<[Cidr]>>,
     /// How soon its requests are shed; `None`: as their routes say.
     pub(crate) priority: Option<Priority>,
+}
+
+/// Whether an address is in any of those blocks. From nowhere is from none of them.
+pub(super) fn is_within(address: Option<IpAddr>, blocks: &[Cidr]) -> bool {
+    let holds = |block: &Cidr| address.is_some_and(|address| block.contains(address));
+    blocks.iter().any(holds)
 }
 
 /// A scope, by the number that its grants are filed under.

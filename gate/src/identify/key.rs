@@ -9,7 +9,7 @@ use tollgate_store::document::KeyVersion;
 use tollgate_store::token::{self, IMPORTED_CHARS_MAX, Verifier};
 use tollgate_store::{Cidr, KeyId, Timestamp};
 
-use super::access::Access;
+use super::access::{Access, is_within};
 use super::version::{Version, Versions};
 use crate::CredentialFault;
 
@@ -187,12 +187,81 @@ impl KeyRule {
         if let Some(at) = version.expires_at().filter(|at| now >= *at) {
             return Err(CredentialFault::TokenExpired { key, at });
         }
-        // From nowhere is from none of them.
-        let is_within = |cidr: &Cidr| address.is_some_and(|address| cidr.contains(address));
-        let is_allowed = |cidrs: &[Cidr]| cidrs.iter().any(is_within);
+        let is_allowed = |blocks: &[Cidr]| is_within(address, blocks);
         if !self.allowed.as_deref().is_none_or(is_allowed) {
             return Err(CredentialFault::Address { key, address });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_store::Environment;
+
+    use super::super::version::COMPARED;
+    use super::*;
+
+    const VERSION_AT: &str = "2026-01-01T00:00:00Z";
+
+    fn token(id: &str) -> tollgate_store::Secret {
+        token::generate(&Environment::default(), KeyId::parse(id).unwrap()).unwrap()
+    }
+
+    fn version(number: u32, token: &str) -> KeyVersion {
+        KeyVersion {
+            version: number,
+            sha256: Verifier::of(token),
+            created_at: Timestamp::parse(VERSION_AT).unwrap(),
+            expires_at: None,
+            imported: false,
+            pending: false,
+        }
+    }
+
+    fn keys(id: &str, tokens: &[&str]) -> Keys {
+        let versions: Vec<_> = (1..)
+            .zip(tokens)
+            .map(|(number, it)| version(number, it))
+            .collect();
+        let credential = Credential {
+            id: KeyId::parse(id).unwrap(),
+            is_in_set: false,
+            enabled: true,
+            not_before: None,
+            expires_at: None,
+            allowed_cidrs: None,
+            versions: &versions,
+        };
+        let rule = KeyRule::new("acme", &credential, Arc::default());
+        Keys::new(vec![rule], HashMap::new())
+    }
+
+    /// How many tokens are compared with one that is presented.
+    fn compared(keys: &Keys, presented: &str) -> usize {
+        let before = COMPARED.get();
+        let _ = keys.verify(presented);
+        COMPARED.get() - before
+    }
+
+    #[test]
+    fn an_unknown_key_a_wrong_secret_and_the_right_one_are_compared_alike() {
+        let good = token("abcdefghijkl");
+        let keys = keys("abcdefghijkl", &[good.expose()]);
+        let (wrong, unknown) = (token("abcdefghijkl"), token("zzzzzzzzzzzz"));
+
+        assert_eq!(compared(&keys, good.expose()), 1);
+        assert_eq!(compared(&keys, wrong.expose()), 1);
+        assert_eq!(compared(&keys, unknown.expose()), 1);
+    }
+
+    #[test]
+    fn every_token_of_a_key_is_compared_whichever_fits() {
+        let (old, new) = (token("abcdefghijkl"), token("abcdefghijkl"));
+        let keys = keys("abcdefghijkl", &[old.expose(), new.expose()]);
+
+        for presented in [old.expose(), new.expose(), token("abcdefghijkl").expose()] {
+            assert_eq!(compared(&keys, presented), 2);
+        }
     }
 }

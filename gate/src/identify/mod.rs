@@ -1,9 +1,11 @@
 //! Who asks. Each way to tell has its own file.
 
 mod access;
+mod certificate;
 mod header;
 mod key;
 mod principal;
+mod scopes;
 mod token;
 mod version;
 
@@ -13,9 +15,12 @@ use http::HeaderMap;
 use tollgate_store::Name;
 
 pub(crate) use access::{Access, PrincipalRule, QuotaRule, ScopeRule};
+pub use certificate::ClientCertificate;
+pub(crate) use certificate::{CertificateRule, Certificates};
 pub(crate) use key::{Credential, KeyRule, Keys};
 pub use principal::Principal;
 pub(crate) use principal::Proof;
+pub(crate) use scopes::{HeldScopes, ScopeSet};
 pub use token::{
     GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
     NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory,
@@ -33,6 +38,8 @@ pub struct Presented<'r> {
     pub headers: &'r HeaderMap,
     /// The client's address, if it is known.
     pub address: Option<IpAddr>,
+    /// The certificate that the client has shown, if it has and TLS found it good.
+    pub certificate: Option<&'r ClientCertificate>,
     /// The keys that issuers publish, and what they said of tokens.
     pub keys: &'r dyn IssuerKeys,
     /// What is remembered of tokens; with `None`, each is verified anew, and a proof of possession counts again.
@@ -59,6 +66,7 @@ impl Snapshot {
         let presented = Presented {
             headers,
             address: address.into(),
+            certificate: None,
             keys: &NoKeys,
             memory: None,
             sent: None,
@@ -82,7 +90,9 @@ impl Snapshot {
         self.issuers.named_by(token)
     }
 
-    /// Finds out who asks: by a key's token in `Authorization: Bearer` or `X-API-Key`, or by an issuer's in the former.
+    /// Finds out who asks: by a key's token in `Authorization: Bearer` or `X-API-Key`, by an issuer's in the former or,
+    /// where there is neither, by the client's certificate. Who proves nothing is anonymous where a route is open to
+    /// everybody; who proves something badly is not.
     ///
     /// Every fault must look the same to the caller. Those of keys also cost the same, once a token has the right shape.
     pub fn identify_presented<'s>(
@@ -90,7 +100,21 @@ impl Snapshot {
         presented: &Presented<'_>,
         now: Now,
     ) -> Result<Principal<'s>, Refusal> {
-        let (token, place) = header::token(presented.headers)?;
+        let principal = match header::token(presented.headers) {
+            Ok((token, place)) => self.bearer_of(token, place, (presented, now))?,
+            Err(CredentialFault::Missing) => self.without_token(presented.certificate)?,
+            Err(fault) => return Err(fault.into()),
+        };
+        principal.check_place(presented.address)?;
+        Ok(principal)
+    }
+
+    fn bearer_of<'s>(
+        &'s self,
+        token: &str,
+        place: Place,
+        (presented, now): (&Presented<'_>, Now),
+    ) -> Result<Principal<'s>, Refusal> {
         let scheme = match place {
             Place::Bearer => Some(Scheme::Bearer),
             Place::Dpop => Some(Scheme::Dpop),
@@ -114,6 +138,24 @@ impl Snapshot {
                 }
                 _ => Err(fault.into()),
             },
+        }
+    }
+
+    fn without_token(
+        &self,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<Principal<'_>, CredentialFault> {
+        let found = certificate.map_or(Err(CredentialFault::Missing), |certificate| {
+            self.certificates.find(certificate)
+        });
+        match found {
+            Ok(rule) => Ok(Principal::of_certificate(rule)),
+            Err(fault @ (CredentialFault::Missing | CredentialFault::CertificateUnknown))
+                if self.routes.are_any_open() =>
+            {
+                Ok(Principal::anonymous(&self.nobody, fault))
+            }
+            Err(fault) => Err(fault),
         }
     }
 }

@@ -2,14 +2,19 @@
 
 use std::net::IpAddr;
 
+use tollgate_store::document::{CertificateSubject, CredentialKind};
 use tollgate_store::{KeyId, Name};
 
-use super::access::Access;
+use super::access::{Access, is_within};
+use super::certificate::CertificateRule;
 use super::key::KeyRule;
 use super::token::Bearer;
-use crate::{CallerKind, Now, Refusal};
+use crate::{CallerKind, CredentialFault, Now, Refusal};
 
-/// Who asks: proof that a credential was presented and was good at that moment.
+/// What whoever proves nothing is called.
+const ANONYMOUS: &str = "anonymous";
+
+/// Who asks: proof that a credential was presented and was good at that moment, or that there was none.
 #[derive(Debug)]
 pub struct Principal<'s> {
     proof: Proof<'s>,
@@ -22,6 +27,10 @@ pub(crate) enum Proof<'s> {
     Key(&'s KeyRule),
     /// A token of an issuer.
     Bearer(Box<Bearer<'s>>),
+    /// A client's certificate.
+    Certificate(&'s CertificateRule),
+    /// Nothing, and why that is not enough where a route is not open to everybody.
+    Nothing(&'s Access, CredentialFault),
 }
 
 impl<'s> Principal<'s> {
@@ -39,6 +48,33 @@ impl<'s> Principal<'s> {
         }
     }
 
+    /// Whoever has shown that certificate.
+    pub(super) fn of_certificate(rule: &'s CertificateRule) -> Self {
+        Self {
+            proof: Proof::Certificate(rule),
+        }
+    }
+
+    /// Whoever proves nothing; `access` must be none.
+    pub(super) fn anonymous(access: &'s Access, fault: CredentialFault) -> Self {
+        Self {
+            proof: Proof::Nothing(access, fault),
+        }
+    }
+
+    /// Whether its principal may ask from there.
+    pub(super) fn check_place(&self, address: Option<IpAddr>) -> Result<(), CredentialFault> {
+        let principal = self.access().principal.as_ref();
+        let allowed = principal.and_then(|principal| principal.allowed.as_deref());
+        if allowed.is_none_or(|blocks| is_within(address, blocks)) {
+            return Ok(());
+        }
+        Err(CredentialFault::PrincipalAddress {
+            key: self.key_id(),
+            address,
+        })
+    }
+
     /// Whoever bears a good token of that key, of which none is at hand: the one that opens for longest is assumed.
     pub(crate) fn assumed(
         key: &'s KeyRule,
@@ -46,7 +82,9 @@ impl<'s> Principal<'s> {
         now: Now,
     ) -> Result<Self, Refusal> {
         key.check(key.longest(), address, now.wall)?;
-        Ok(Self::of_key(key))
+        let principal = Self::of_key(key);
+        principal.check_place(address)?;
+        Ok(principal)
     }
 
     /// The public id of the key, where a key proved it.
@@ -54,7 +92,7 @@ impl<'s> Principal<'s> {
     pub fn key_id(&self) -> Option<KeyId> {
         match self.proof {
             Proof::Key(key) => Some(key.id()),
-            Proof::Bearer(_) => None,
+            _ => None,
         }
     }
 
@@ -63,7 +101,7 @@ impl<'s> Principal<'s> {
     pub fn key_name(&self) -> Option<&str> {
         match self.proof {
             Proof::Key(key) => Some(key.name()),
-            Proof::Bearer(_) => None,
+            _ => None,
         }
     }
 
@@ -71,8 +109,36 @@ impl<'s> Principal<'s> {
     #[must_use]
     pub fn issuer(&self) -> Option<(&Name, &str)> {
         match &self.proof {
-            Proof::Key(_) => None,
             Proof::Bearer(bearer) => Some((bearer.issuer(), bearer.subject())),
+            _ => None,
+        }
+    }
+
+    /// What the client's certificate says that made it the principal's, where that proved it.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&CertificateSubject> {
+        match &self.proof {
+            Proof::Certificate(rule) => Some(&rule.subject),
+            _ => None,
+        }
+    }
+
+    /// What kind of credential proved it; `None`: none.
+    #[must_use]
+    pub fn credential(&self) -> Option<CredentialKind> {
+        match &self.proof {
+            Proof::Key(_) => Some(CredentialKind::Key),
+            Proof::Bearer(_) => Some(CredentialKind::Token),
+            Proof::Certificate(_) => Some(CredentialKind::Certificate),
+            Proof::Nothing(..) => None,
+        }
+    }
+
+    /// Why whoever proves nothing is refused where a route is not open to everybody; `None` of who proves something.
+    pub(crate) fn nothing(&self) -> Option<CredentialFault> {
+        match self.proof {
+            Proof::Nothing(_, fault) => Some(fault),
+            _ => None,
         }
     }
 
@@ -90,6 +156,8 @@ impl<'s> Principal<'s> {
             (Some(name), _) => name.as_str(),
             (None, Proof::Key(key)) => key.name(),
             (None, Proof::Bearer(bearer)) => bearer.counted_as(),
+            (None, Proof::Certificate(rule)) => rule.subject.field().1,
+            (None, Proof::Nothing(..)) => ANONYMOUS,
         }
     }
 
@@ -98,6 +166,8 @@ impl<'s> Principal<'s> {
         match self.proof {
             Proof::Key(key) => CallerKind::Key(key.id()),
             Proof::Bearer(_) => CallerKind::Token,
+            Proof::Certificate(_) => CallerKind::Certificate,
+            Proof::Nothing(..) => CallerKind::Nothing,
         }
     }
 
@@ -106,6 +176,8 @@ impl<'s> Principal<'s> {
         match &self.proof {
             Proof::Key(key) => key.access(),
             Proof::Bearer(bearer) => bearer.access(),
+            Proof::Certificate(rule) => &rule.access,
+            Proof::Nothing(access, _) => access,
         }
     }
 

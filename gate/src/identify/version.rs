@@ -3,6 +3,12 @@
 use tollgate_store::document::KeyVersion;
 use tollgate_store::token::Verifier;
 
+#[cfg(test)]
+thread_local! {
+    /// How many tokens were compared in this thread.
+    pub(super) static COMPARED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// One token of a key.
 #[derive(Debug)]
 pub(super) struct Version {
@@ -48,7 +54,11 @@ impl Versions {
 
     /// The newest one that fits. Every one is compared, whichever fits.
     pub(super) fn fit(&self, presented: &Verifier) -> Option<&Version> {
-        let fitting = |version: &Version| version.sha256.matches(presented);
+        let fitting = |version: &Version| {
+            #[cfg(test)]
+            COMPARED.set(COMPARED.get() + 1);
+            version.sha256.matches(presented)
+        };
         let newest = fitting(&self.newest).then_some(&self.newest);
         self.older.iter().fold(newest, |found, version| {
             let fits = fitting(version);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
-use tollgate_store::document::Each;
+use tollgate_store::document::{CertificateSubject, Each};
 use tollgate_store::{KeyId, Name};
 
 use super::admission::{Admission, Standing};
@@ -41,6 +41,8 @@ enum Subject<'a> {
     Principal(Cow<'a, Arc<Name>>),
     /// Whom an issuer's tokens are about, where that is no principal's subject.
     Bearer(Cow<'a, Arc<str>>),
+    /// What a client's certificate says.
+    Certificate(Cow<'a, Arc<CertificateSubject>>),
     /// All who have none share one.
     Address(Option<IpAddr>),
     Route(Cow<'a, Name>),
@@ -50,8 +52,8 @@ enum Subject<'a> {
 impl<'a> Counted<'a> {
     pub(super) fn new(rule: &'a QuotaRule, grant: &Grant<'a>, address: Option<IpAddr>) -> Self {
         let subject = match rule.each {
-            Each::Principal => Subject::principal(grant.principal()),
-            Each::Key => Subject::credential(grant.principal()),
+            Each::Principal => Subject::principal(grant.principal(), address),
+            Each::Key => Subject::credential(grant.principal(), address),
             Each::Address => Subject::Address(address.map(subscriber)),
             Each::Route => Subject::Route(Cow::Borrowed(grant.route())),
             Each::Proxy => Subject::Proxy,
@@ -76,7 +78,9 @@ impl<'a> Counted<'a> {
     pub(super) fn place(&self, grant: &Grant<'_>) -> (String, String) {
         let subject = self.subject.to_string();
         let tag = match &self.subject {
-            Subject::Key(_) => Subject::principal(grant.principal()).to_string(),
+            Subject::Key(_) | Subject::Certificate(_) => {
+                Subject::principal(grant.principal(), None).to_string()
+            }
             _ => subject.clone(),
         };
         (tag, format!("{}|{subject}", self.quota))
@@ -89,6 +93,9 @@ impl<'a> Counted<'a> {
                 Subject::Key(id) => Subject::Key(*id),
                 Subject::Principal(name) => Subject::Principal(Cow::Owned(Arc::clone(name))),
                 Subject::Bearer(subject) => Subject::Bearer(Cow::Owned(Arc::clone(subject))),
+                Subject::Certificate(subject) => {
+                    Subject::Certificate(Cow::Owned(Arc::clone(subject)))
+                }
                 Subject::Address(address) => Subject::Address(*address),
                 Subject::Route(name) => Subject::Route(Cow::Owned(Name::clone(name))),
                 Subject::Proxy => Subject::Proxy,
@@ -98,18 +105,20 @@ impl<'a> Counted<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn principal(principal: &'a Principal<'a>) -> Self {
+    fn principal(principal: &'a Principal<'a>, address: Option<IpAddr>) -> Self {
         match &principal.access().principal {
             Some(rule) => Self::Principal(Cow::Borrowed(&rule.name)),
-            None => Self::credential(principal),
+            None => Self::credential(principal, address),
         }
     }
 
-    /// What proved who asks.
-    fn credential(principal: &'a Principal<'a>) -> Self {
+    /// What proved who asks; where nothing did, the address.
+    fn credential(principal: &'a Principal<'a>, address: Option<IpAddr>) -> Self {
         match principal.proof() {
             Proof::Key(key) => Self::Key(key.id()),
             Proof::Bearer(bearer) => Self::Bearer(Cow::Borrowed(bearer.counted_as())),
+            Proof::Certificate(rule) => Self::Certificate(Cow::Borrowed(&rule.subject)),
+            Proof::Nothing(..) => Self::Address(address.map(subscriber)),
         }
     }
 }
@@ -123,9 +132,12 @@ impl fmt::Display for Subject<'_> {
             Self::Bearer(subject) => {
                 // Others' words, of any length, and perhaps somebody's address.
                 formatter.write_str("b|")?;
-                let digest = digest::digest(&digest::SHA256, subject.as_bytes());
-                let mut short = digest.as_ref().iter().take(BEARER_BYTES);
-                short.try_for_each(|byte| write!(formatter, "{byte:02x}"))
+                write_digest(formatter, subject)
+            }
+            Self::Certificate(subject) => {
+                let (field, value) = subject.field();
+                write!(formatter, "c|{field}|")?;
+                write_digest(formatter, value)
             }
             Self::Address(Some(address)) => write!(formatter, "a|{address}"),
             Self::Address(None) => formatter.write_str("a|"),
@@ -133,6 +145,13 @@ impl fmt::Display for Subject<'_> {
             Self::Proxy => formatter.write_str("d|"),
         }
     }
+}
+
+/// The beginning of a text's digest.
+fn write_digest(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let mut short = digest.as_ref().iter().take(BEARER_BYTES);
+    short.try_for_each(|byte| write!(formatter, "{byte:02x}"))
 }
 
 /// Who an address stands for: itself, or the /64 that it is in, which one subscriber has at least.

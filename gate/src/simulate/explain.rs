@@ -8,7 +8,7 @@ use tollgate_store::{HostPattern, Method, Name, PathPattern};
 
 use super::{Decision, Question, Stage, reason, target};
 use crate::authorize::Grants;
-use crate::identify::ScopeRule;
+use crate::identify::{HeldScopes, ScopeRule};
 use crate::meter::policies;
 use crate::{Rejected, Snapshot, Target};
 
@@ -269,7 +269,8 @@ impl<'d> Pattern<'d> {
         };
         let mut grants = Grants::default();
         grants.insert(&scope, &grant);
-        grants.find(&[scope], target).is_some()
+        let held = HeldScopes::from(vec![scope]);
+        grants.find(&held, target).is_some()
     }
 
     /// What it is, whether it fits, and what of it does not.

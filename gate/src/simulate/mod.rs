@@ -12,8 +12,8 @@ use tollgate_store::{KeyId, Name, Secret};
 
 use crate::identify::{Access, KeyRule};
 use crate::{
-    Admission, CredentialFault, GivenKeys, Grant, IssuerKeys, Malformed, Meter, NoKeys, Now,
-    OverQuota, Presented, Principal, Refusal, Rejected, Snapshot, Target,
+    Admission, ClientCertificate, CredentialFault, GivenKeys, Grant, IssuerKeys, Malformed, Meter,
+    NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Snapshot, Target,
 };
 
 pub use explain::{Documents, Explanation, Finding};
@@ -52,6 +52,8 @@ pub enum Caller<'q> {
     Principal(&'q Name),
     /// Who bears that token, which must be good itself.
     Token(&'q Secret),
+    /// Who shows that certificate, and bears no token.
+    Certificate(&'q ClientCertificate),
     /// The same of a token that those keys of its issuer verify.
     SignedToken(&'q Secret, &'q GivenKeys),
     /// Who bears a token of that issuer with those claims, a JSON object.
@@ -73,7 +75,7 @@ pub struct Decision {
     pub key: Option<String>,
     /// The principal that the caller would act as.
     pub principal: Option<String>,
-    /// The scope that allows it.
+    /// The scope that allows it; none where the route is open to everybody.
     pub scope: Option<String>,
     /// The route that carries it.
     pub route: Option<String>,
@@ -138,7 +140,7 @@ impl Stage {
         match stop {
             Stop::Refused(Refusal::Malformed(_)) => Self::Request,
             Stop::Refused(Refusal::OutOfScope { .. }) => Self::Scope,
-            Stop::Refused(Refusal::NoRoute) => Self::Route,
+            Stop::Refused(Refusal::NoRoute | Refusal::CredentialKind { .. }) => Self::Route,
             Stop::Refused(
                 Refusal::OverQuota(_) | Refusal::Overloaded | Refusal::CountersUnreachable,
             ) => Self::Quota,
@@ -216,9 +218,9 @@ impl Snapshot {
         };
         let key_of_principal;
         let key = match question.caller {
-            // Who bears nothing is told so by the step that reads what one bears.
-            Caller::Nobody => {
-                return Ok(self.identify(&HeaderMap::new(), address, now).map(drop)?);
+            Caller::Nobody | Caller::Certificate(_) => {
+                let principal = self.without_a_token(question, now, progress)?;
+                return self.walk_on(&principal, &target, (question, now), progress);
             }
             Caller::Token(token) => {
                 let sent = (token, &NoKeys as &dyn IssuerKeys);
@@ -248,6 +250,30 @@ impl Snapshot {
         self.walk_on(&principal, &target, (question, now), progress)
     }
 
+    /// Who bears no token, but may show a certificate.
+    fn without_a_token(
+        &self,
+        question: &Question<'_>,
+        now: Now,
+        progress: &mut Progress,
+    ) -> Result<Principal<'_>, Refusal> {
+        let certificate = match question.caller {
+            Caller::Certificate(certificate) => Some(certificate),
+            _ => None,
+        };
+        let presented = Presented {
+            headers: &HeaderMap::new(),
+            address: Some(question.address),
+            certificate,
+            keys: &NoKeys,
+            memory: None,
+            sent: None,
+        };
+        let principal = self.identify_presented(&presented, now)?;
+        progress.caller("", principal.access());
+        Ok(principal)
+    }
+
     /// Who bears that token.
     fn bearer(
         &self,
@@ -262,6 +288,7 @@ impl Snapshot {
         let presented = Presented {
             headers: &headers,
             address: Some(address),
+            certificate: None,
             keys,
             memory: None,
             sent: None,
@@ -296,6 +323,9 @@ impl Snapshot {
         let grant = self.authorize(principal, target)?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
+        // Of who proves nothing, the route says what counts it.
+        let quotas = grant.quotas().iter();
+        progress.quotas = quotas.map(|quota| quota.name.to_string()).collect();
         let meter = Meter::default();
         meter.share_among(self.fleet_size());
         let asked = (question.address, now);

@@ -1,11 +1,11 @@
 //! Decisions as sentences, for a person who wonders.
 
 use tollgate_store::Name;
-use tollgate_store::document::{Kind, PartName};
+use tollgate_store::document::{CertificateSubject, Kind, PartName};
 
 use super::{Caller, Progress, Question, Stop};
 use crate::refusal::address_text;
-use crate::{CredentialFault, OverQuota, Refusal, Rejected};
+use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected};
 
 /// The most scopes that a sentence names.
 const SCOPES_NAMED_MAX: usize = 10;
@@ -21,6 +21,12 @@ pub(super) fn allowed(question: &Question<'_>, progress: &Progress) -> String {
         [quota] => format!("quota {quota:?} counts it and has room"),
         quotas => format!("quotas {} count it and have room", listed(quotas)),
     };
+    if progress.scope.is_none() {
+        return format!(
+            "route {route} is open to everybody, also to {who}, and carries {request} to upstream {upstream}, and \
+             {counted}"
+        );
+    }
     format!(
         "scope {scope} lets {who} send {request}, route {route} carries it to upstream {upstream}, and {counted}"
     )
@@ -54,6 +60,12 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
     match refusal {
         Refusal::Malformed(malformed) => format!("the request is malformed: {malformed}"),
         Refusal::Unauthenticated(fault) => unauthenticated(question, progress, *fault),
+        Refusal::CredentialKind { .. } => {
+            format!(
+                "scope {} would do, but {refusal}",
+                quoted(progress.scope.as_ref())
+            )
+        }
         Refusal::OutOfScope { .. } => {
             let request = request(question);
             match progress.held.as_slice() {
@@ -88,6 +100,17 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
             let principal = quoted(progress.principal.as_ref());
             format!("principal {principal} is disabled, and with it every key that acts as it")
         }
+        CredentialFault::PrincipalAddress { address, .. } => {
+            let principal = quoted(progress.principal.as_ref());
+            let address = address_text(address);
+            format!("principal {principal} may not ask from {address}, by whatever credential")
+        }
+        CredentialFault::CertificateUnknown | CredentialFault::CertificateAmbiguous => {
+            let Caller::Certificate(certificate) = question.caller else {
+                return fault.to_string();
+            };
+            format!("{fault}: it says {}", says(certificate))
+        }
         CredentialFault::NotYetValid { at, .. } => {
             format!("{who} opens nothing before {at}, and it would be {now}")
         }
@@ -102,6 +125,16 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
         }
         other => other.to_string(),
     }
+}
+
+/// What a certificate says of its holder.
+fn says(certificate: &ClientCertificate) -> String {
+    let fields = certificate.subjects().iter().map(CertificateSubject::field);
+    let said: Vec<_> = fields
+        .take(SCOPES_NAMED_MAX)
+        .map(|(field, value)| format!("{field} {value:?}"))
+        .collect();
+    said.join(", ")
 }
 
 fn over_quota(question: &Question<'_>, who: &str, over: &OverQuota) -> String {
@@ -159,7 +192,7 @@ pub(super) fn who(progress: &Progress) -> String {
         (Some(key), Some(principal)) => format!("key {key:?} of principal {principal:?}"),
         (Some(key), None) => format!("key {key:?}"),
         (None, Some(principal)) => format!("principal {principal:?}"),
-        (None, None) => "nobody".to_owned(),
+        (None, None) => "whoever bears nothing".to_owned(),
     }
 }
 

@@ -9,13 +9,16 @@ use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
 use crate::authorize::{Grants, Routes};
-use crate::identify::{Access, IssuerNumber, IssuerRule, Issuers, Keys};
+use crate::identify::{Access, Certificates, IssuerNumber, IssuerRule, Issuers, Keys};
 
 /// Everything that decides requests: rules, never state.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) keys: Keys,
     pub(crate) issuers: Issuers,
+    pub(crate) certificates: Certificates,
+    /// What whoever proves nothing may do wherever it asks: nothing.
+    pub(crate) nobody: Access,
     pub(crate) grants: Grants,
     pub(crate) routes: Routes,
     /// The names of all scopes, by their numbers.

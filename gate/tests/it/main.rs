@@ -10,7 +10,9 @@
     reason = "documents are written where they are passed"
 )]
 
+mod anonymous;
 mod authorize;
+mod certificates;
 mod documents;
 mod identify;
 mod imported;

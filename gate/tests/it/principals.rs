@@ -267,11 +267,16 @@ fn many_scopes_and_few_find_the_first_by_name() {
         let snapshot = build(&entries);
 
         assert_eq!(
-            caller.get(&snapshot, path).unwrap().scope().as_str(),
+            caller
+                .get(&snapshot, path)
+                .unwrap()
+                .scope()
+                .unwrap()
+                .as_str(),
             expected
         );
         let lonely = caller.get(&snapshot, "/lonely").unwrap();
-        assert_eq!(lonely.scope().as_str(), "lonely");
+        assert_eq!(lonely.scope().unwrap().as_str(), "lonely");
         assert!(caller.get(&snapshot, "/elsewhere").is_err());
     }
 }

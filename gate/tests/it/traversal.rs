@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode;
 use proptest::prelude::*;
 use serde_json::json;
@@ -26,6 +26,19 @@ impl World {
         Self { snapshot, acme }
     }
 
+    /// Everybody may use `/public/**` without `/public/admin/**`.
+    fn open() -> Self {
+        let mut entries = open_world();
+        let spec =
+            json!({"proxy": "edge", "path": "/public/**", "upstream": "orders", "anonymous": true});
+        entries.push(entry("route", "open", spec));
+        entries.push(route("closed", "/public/admin/**"));
+        Self {
+            snapshot: build(&entries),
+            acme: Caller::new("acme"),
+        }
+    }
+
     /// What is forwarded for `path`; `None` where it is refused.
     fn forwarded(&self, path: &[u8]) -> Option<String> {
         let uri = Uri::try_from(path).ok()?;
@@ -36,8 +49,32 @@ impl World {
     }
 
     fn stays_inside(&self, path: &[u8]) -> bool {
-        self.forwarded(path)
-            .is_none_or(|forwarded| is_inside(&careless_reading(&forwarded)))
+        let is_inside = |forwarded: String| {
+            let mut readings = READINGS.iter();
+            readings.all(|reading| is_inside(&reading(&forwarded)))
+        };
+        self.forwarded(path).is_none_or(is_inside)
+    }
+
+    /// Whether no upstream takes what a stranger may ask for for what only the known may.
+    fn keeps_closed(&self, path: &str) -> bool {
+        let Ok(uri) = Uri::try_from(path) else {
+            return true;
+        };
+        let Ok(target) = Target::parse(&Method::GET, Some("a"), &uri) else {
+            return true;
+        };
+        let nobody = self.snapshot.identify(&HeaderMap::new(), ADDRESS, at(0));
+        let nobody = nobody.unwrap();
+        if self.snapshot.authorize(&nobody, &target).is_err() {
+            return true;
+        }
+        let mut readings = READINGS.iter();
+        readings.all(|reading| {
+            let segments = reading(target.path());
+            let folded: Vec<_> = segments.iter().map(|it| it.to_ascii_lowercase()).collect();
+            matches!(&*folded, [public, rest @ ..] if public == "public" && rest.first().is_none_or(|it| it != "admin"))
+        })
     }
 }
 
@@ -45,25 +82,82 @@ fn is_inside(segments: &[String]) -> bool {
     matches!(segments, [version, orders, ..] if version == "v1" && orders == "orders")
 }
 
+/// How an upstream reads a path: what segments are left.
+type Reading = fn(&str) -> Vec<String>;
+
+/// Decoded once with dots resolved and slashes merged; with parameters cut off before that, or after it; with backslashes,
+/// case and what stands at the end of a name folded; and with whatever anybody ever did.
+const READINGS: [Reading; 5] = [
+    plain_reading,
+    parameters_first,
+    parameters_last,
+    folded_reading,
+    careless_reading,
+];
+
+fn decoded(text: &str) -> String {
+    let bytes = percent_decode(text.as_bytes());
+    bytes.map(char::from).collect()
+}
+
+fn resolved<'s>(segments: impl Iterator<Item = &'s str>) -> Vec<String> {
+    let mut left: Vec<String> = Vec::new();
+    for segment in segments {
+        match segment {
+            "" | "." => {}
+            ".." => drop(left.pop()),
+            name => left.push(name.to_owned()),
+        }
+    }
+    left
+}
+
+fn without_parameters(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default()
+}
+
+fn plain_reading(path: &str) -> Vec<String> {
+    resolved(decoded(path).split('/'))
+}
+
+fn parameters_first(path: &str) -> Vec<String> {
+    let names: Vec<_> = path.split('/').map(without_parameters).collect();
+    resolved(decoded(&names.join("/")).split('/'))
+}
+
+fn parameters_last(path: &str) -> Vec<String> {
+    resolved(decoded(path).split('/').map(without_parameters))
+}
+
+fn folded_reading(path: &str) -> Vec<String> {
+    let text = decoded(path).to_ascii_lowercase();
+    let until_nul = text.split('\0').next().unwrap_or_default();
+    let trimmed = |segment: &'_ str| -> String {
+        let name = without_parameters(segment);
+        // A dot segment is one, whatever is cut off from names.
+        let short = name.trim_end_matches(['.', ' ']);
+        if short.is_empty() {
+            name.to_owned()
+        } else {
+            short.to_owned()
+        }
+    };
+    let names: Vec<_> = until_nul.split(['/', '\\']).map(trimmed).collect();
+    resolved(names.iter().map(String::as_str))
+}
+
 /// The segments that are left when everything is decoded twice, overlong forms are taken for what they mean,
 /// backslashes are slashes, parameters are cut off, and dots are resolved.
 fn careless_reading(path: &str) -> Vec<String> {
     let once: Vec<u8> = percent_decode(path.as_bytes()).collect();
-    let twice = percent_decode(&once).collect::<Vec<u8>>();
-    let text: String = twice.iter().map(|byte| char::from(*byte)).collect();
-    let text = text
+    let twice: String = percent_decode(&once).map(char::from).collect();
+    let text = twice
         .replace("\u{c0}\u{ae}", ".")
         .replace("\u{c0}\u{af}", "/");
-    let mut segments: Vec<String> = Vec::new();
-    for segment in text.split(['/', '\\']) {
-        let name = segment.split([';', '\0']).next().unwrap_or_default();
-        match name.trim() {
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            name => segments.push(name.to_owned()),
-        }
-    }
-    segments
+    let names = text
+        .split(['/', '\\'])
+        .map(|segment| segment.split([';', '\0']).next().unwrap_or_default());
+    resolved(names.map(str::trim))
 }
 
 #[test]
@@ -76,6 +170,38 @@ fn the_careless_reading_is_careless_enough_to_leave_when_it_can() {
         "/v1/orders/%c0%ae%c0%ae%c0%afx",
     ] {
         assert!(!is_inside(&careless_reading(path)), "{path}");
+    }
+}
+
+#[test]
+fn what_a_loose_upstream_takes_for_a_closed_path_is_closed() {
+    let world = World::open();
+    let nobody = world.snapshot.identify(&HeaderMap::new(), ADDRESS, at(0));
+    let nobody = nobody.unwrap();
+    let is_open = |path: &str| {
+        let target = target("GET", "a", path).unwrap();
+        world.snapshot.authorize(&nobody, &target).is_ok()
+    };
+    for path in [
+        "/public",
+        "/public/a",
+        "/public/administration",
+        "/public/a/admin",
+    ] {
+        assert!(is_open(path), "{path}");
+    }
+    for path in [
+        "/public/admin",
+        "/public/admin/x",
+        "/public/Admin",
+        "/public/admin;a=b",
+        "/public/admin;a/x",
+        "/public/admin.",
+        "/public/admin..",
+        "/public/admin%20",
+        "/public/%61dmin",
+    ] {
+        assert!(!is_open(path), "{path}");
     }
 }
 
@@ -164,6 +290,12 @@ fn trick() -> impl Strategy<Value = &'static str> {
         "%ef%bc%8e",
         "~",
         "admin",
+        "Admin",
+        "public",
+        "admin.",
+        "admin;x",
+        "admin%20",
+        "%61dmin",
     ])
 }
 
@@ -178,6 +310,16 @@ proptest! {
         let world = World::new();
         let path = format!("{start}{}", tricks.concat());
         prop_assert!(world.stays_inside(path.as_bytes()), "{}", path);
+    }
+
+    #[test]
+    fn no_mixture_of_tricks_opens_what_a_narrower_route_closes(
+        start in prop::sample::select(vec!["/public", "/public/", "/PUBLIC/", "/"]),
+        tricks in prop::collection::vec(trick(), 0..10),
+    ) {
+        let world = World::open();
+        let path = format!("{start}{}", tricks.concat());
+        prop_assert!(world.keeps_closed(&path), "{}", path);
     }
 
     #[test]

@@ -9,14 +9,20 @@ use http::Uri;
 use serde::Deserialize;
 use serde_json::json;
 use tollgate_gate::SIMULATED_REQUESTS_MAX;
-use tollgate_gate::{Caller, Decision as Decided, Question as Asked, Rejected, Snapshot, Target};
-use tollgate_store::document::{Entry, Kind};
-use tollgate_store::{KeyId, Method, Name, Timestamp};
+use tollgate_gate::{
+    Caller, ClientCertificate, Decision as Decided, Question as Asked, Rejected, Snapshot, Target,
+};
+use tollgate_store::document::{CertificateSubject, Entry, Kind};
+use tollgate_store::{
+    CertificateHost, CertificateName, CertificateUri, KeyId, Method, Name, PublicKeySha256,
+    Timestamp,
+};
 
 use super::inventory;
 use crate::diagnostic::{Diagnostic, Path};
 use crate::resource::Fields;
-use crate::schema::{Attribute, Schema};
+use crate::resources::certificate_subject;
+use crate::schema::{Attribute, Schema, Shape};
 use crate::source::{Answer, Source, question};
 use crate::store::Store;
 use crate::value::{Type, Value};
@@ -25,7 +31,7 @@ use crate::{clock, lock};
 /// Of how many deployments' snapshots are kept: a configuration that asks about more has them made anew.
 const SNAPSHOTS_MAX: usize = 64;
 /// The ways to say who asks.
-const CALLERS: [&str; 4] = ["key", "key_id", "principal", "claims"];
+const CALLERS: [&str; 5] = ["key", "key_id", "principal", "claims", "certificate"];
 
 /// The simulation of a request.
 #[derive(Debug, Default)]
@@ -49,11 +55,21 @@ struct Question {
     key: Option<String>,
     key_id: Option<KeyId>,
     principal: Option<Name>,
+    certificate: Option<Certificate>,
     issuer: Option<Name>,
     claims: Option<String>,
     address: IpAddr,
     at: Option<Timestamp>,
     requests: u32,
+}
+
+/// What the certificate says that the client shows.
+#[derive(Deserialize)]
+struct Certificate {
+    san_uri: Option<CertificateUri>,
+    san_dns: Option<CertificateHost>,
+    subject: Option<CertificateName>,
+    public_key_sha256: Option<PublicKeySha256>,
 }
 
 #[async_trait]
@@ -91,7 +107,7 @@ impl Source for Decision {
         };
         let message = format!(
             "Both {first} and {second} are given, but a request comes from one caller: give one of key, key_id, \
-             principal and claims, or none of them for a caller without a credential"
+             principal, claims and certificate, or none of them for a caller without a credential"
         );
         vec![Diagnostic::invalid(Path::attribute(second), &message)]
     }
@@ -102,15 +118,16 @@ impl Source for Decision {
         let warnings = question.misnamed(&entries, &store.backend.place());
         let made = lock(&self.snapshots).of(entries, &question.proxy);
         let (snapshot, rejected) = &*made;
+        let certificate = question.certificate.as_ref().map(Certificate::shown);
         Ok(Answer {
-            attributes: told(snapshot.simulate(&question.asked(), rejected)),
+            attributes: told(snapshot.simulate(&question.asked(certificate.as_ref()), rejected)),
             warnings,
         })
     }
 }
 
 /// The request.
-fn request() -> [Attribute; 12] {
+fn request() -> [Attribute; 13] {
     let text = |name| Attribute::optional(name, Type::String);
     [
         Attribute::required("proxy", Type::String)
@@ -127,7 +144,7 @@ fn request() -> [Attribute; 12] {
             .describe("The path, like `/v1/orders/1`. A query may follow."),
         text("key").check(check_key).describe(
             "The name of the key whose token it bears; of a key of a key set, `SET/NAME`. At most one of `key`, \
-             `key_id`, `principal` and `claims`; without them it bears no credential.",
+             `key_id`, `principal`, `claims` and `certificate`; without them it bears no credential.",
         ),
         text("key_id")
             .check(KeyId::parse)
@@ -135,6 +152,9 @@ fn request() -> [Attribute; 12] {
         text("principal")
             .check(Name::parse)
             .describe("The principal that it is made as, by a key that narrows nothing."),
+        Attribute::optional("certificate", Shape::single(certificate_subject())).describe(
+            "What the certificate says that the client shows, where it bears no token. It is taken to be a good one.",
+        ),
         text("issuer")
             .check(Name::parse)
             .describe("The `tollgate_issuer` whose token it bears, with `claims`."),
@@ -146,7 +166,7 @@ fn request() -> [Attribute; 12] {
         text("address")
             .check(parse_address)
             .default("127.0.0.1")
-            .describe("The client's address, which keys and quotas may look at."),
+            .describe("The client's address, which keys, principals and quotas may look at."),
         text("at").check(Timestamp::parse).describe(
             "When it is made, in RFC 3339 with an offset, like `2027-01-01T00:00:00Z`. Now where left out.",
         ),
@@ -173,7 +193,9 @@ fn decision() -> [Attribute; 12] {
             "The key that it would be taken to come from; of a key of a key set, `SET/NAME`.",
         ),
         text("principal_name").describe("The principal that it would be made as."),
-        text("scope").describe("The scope that allows it."),
+        text("scope").describe(
+            "The scope that allows it; null where none does and the route is open to everybody.",
+        ),
         text("route").describe("The route that carries it."),
         text("upstream").describe("The upstream that would answer it."),
         Attribute::computed("quotas", Type::list_of_strings())
@@ -228,7 +250,7 @@ impl Question {
         })
     }
 
-    fn asked(&self) -> Asked<'_> {
+    fn asked<'a>(&'a self, certificate: Option<&'a ClientCertificate>) -> Asked<'a> {
         if let (Some(issuer), Some(claims)) = (&self.issuer, &self.claims) {
             return self.asked_by(Caller::Claims(issuer, claims));
         }
@@ -236,7 +258,7 @@ impl Question {
             (Some(key), _, _) => Caller::KeyName(key),
             (None, Some(id), _) => Caller::KeyId(id),
             (None, None, Some(principal)) => Caller::Principal(principal),
-            (None, None, None) => Caller::Nobody,
+            (None, None, None) => certificate.map_or(Caller::Nobody, Caller::Certificate),
         })
     }
 
@@ -250,6 +272,20 @@ impl Question {
             at: self.at.as_ref().map_or_else(clock::now, Timestamp::at),
             requests: self.requests,
         }
+    }
+}
+
+impl Certificate {
+    fn shown(&self) -> ClientCertificate {
+        let said = [
+            self.san_uri.clone().map(CertificateSubject::Uri),
+            self.san_dns.clone().map(CertificateSubject::Host),
+            self.subject.clone().map(CertificateSubject::Name),
+            self.public_key_sha256
+                .clone()
+                .map(CertificateSubject::PublicKey),
+        ];
+        ClientCertificate::new(said.into_iter().flatten())
     }
 }
 

@@ -17,6 +17,7 @@ mod upstream;
 use std::collections::BTreeMap;
 
 pub(crate) use key::place_attributes;
+pub(crate) use principal::certificate_subject;
 use tollgate_store::document::{MATCHERS_MAX, METADATA_CHARS_MAX, METADATA_ENTRIES_MAX};
 use tollgate_store::{Description, HostPattern, Method, Name};
 

@@ -1,10 +1,10 @@
 //! `tollgate_route`.
 
-use tollgate_store::document::{COST_MAX, Kind, UPGRADES_MAX};
+use tollgate_store::document::{COST_MAX, CredentialKind, Kind, ROUTE_QUOTAS_MAX, UPGRADES_MAX};
 use tollgate_store::{Name, PathPattern, UpgradeProtocol};
 
 use super::throttle::priority;
-use super::{description, hosts, methods, name};
+use super::{description, hosts, methods, name, names};
 use crate::resource::Resource;
 use crate::schema::{Attribute, Schema};
 use crate::value::Type;
@@ -57,6 +57,21 @@ impl Resource for Route {
                     "How soon its requests are shed where its upstream has a `throttle`, unless their principal says so: \
                      `critical` last, `batch` first, `default` (where left out) between them.",
                 ),
+                Attribute::optional("anonymous", Type::Bool).describe(
+                    "Whether everybody may send its requests, without a scope and without a credential. A bad \
+                     credential is refused here, too. Only who holds a scope may where left out.",
+                ),
+                names("anonymous_quotas", ROUTE_QUOTAS_MAX).describe(
+                    "The names of the quotas that count callers without a credential, 1 to 8: those of each \
+                     `principal` or `key` count them by their addresses. None where left out.",
+                ),
+                Attribute::optional("credentials", Type::set_of_strings())
+                    .check(CredentialKind::parse)
+                    .at_most(CredentialKind::ALL.len())
+                    .describe(
+                        "Which credentials it takes: any of `key`, `token` (of an issuer) and `certificate`. Every \
+                         kind where left out.",
+                    ),
             ],
         }
     }

@@ -226,7 +226,7 @@ async fn a_request_has_one_caller() {
         texts(&diagnostics),
         [
             "error @.principal\nInvalid principal\nBoth key and principal are given, but a request comes from one caller: \
-             give one of key, key_id, principal and claims, or none of them for a caller without a credential."
+             give one of key, key_id, principal, claims and certificate, or none of them for a caller without a credential."
         ]
     );
 }

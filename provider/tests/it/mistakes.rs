@@ -63,6 +63,8 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("can't send to a Unix socket")
                     || detail.contains("for Unix sockets")
                     || detail.contains("for client certificates")
+                    || detail.contains("give a subject of its own")
+                    || detail.contains("set anonymous, or leave")
                     || detail.contains("has no query")
                     || detail.contains("either there or here")
                     || detail.contains("is too long")

@@ -1,13 +1,17 @@
 //! `tollgate-proxy explain`: what a proxy would do with a request, and everything that decides it.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tollgate_gate::{
-    Caller, Documents, Explanation, Finding, GivenKeys, JsonWebKeys, Question, Snapshot,
+    Caller, ClientCertificate, Documents, Explanation, Finding, GivenKeys, JsonWebKeys, Question,
+    Snapshot,
 };
 use tollgate_store::{KeyId, Name, Secret, Timestamp};
 use zeroize::Zeroizing;
@@ -16,12 +20,15 @@ use super::{in_one_thread, serve, store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::tls::client_certificate;
 use crate::{credential, issuers, tls};
 
 /// The most that is read of standard input: no credential is longer.
 const TOKEN_BYTES_MAX: u64 = 8 * 1024;
 /// The most that a file with keys may hold.
 const JWKS_BYTES_MAX: u64 = 1024 * 1024;
+/// The most that is read of a certificate's file.
+const CERTIFICATE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What `explain` is told, as it is written.
 #[derive(Debug, clap::Args)]
@@ -67,6 +74,9 @@ struct CallerArguments {
     /// Whoever bears the token on standard input. It is not repeated anywhere.
     #[arg(long)]
     token_stdin: bool,
+    /// Whoever shows the certificate in that PEM file, which is taken to be a good one, and bears no token.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
 }
 
 /// The keys that verify the token, where it is an issuer's.
@@ -101,13 +111,17 @@ fn keys(
 pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
     let (host, path) = addressed(&arguments.url)?;
     let token = arguments.caller.token_stdin.then(read_token).transpose()?;
+    let certificate = arguments.caller.certificate.as_deref();
+    let certificate = certificate.map(read_certificate).transpose()?;
     let config = Config::try_from(serve::Arguments::from(arguments.store))?;
     let entries = in_one_thread(store::load(&config))??;
     let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
     let keys = keys(&snapshot, token.as_ref(), arguments.jwks.as_deref())?;
     let caller = match (&token, &keys) {
         (Some(token), Some(keys)) => Caller::SignedToken(token, keys),
-        _ => arguments.caller.caller(token.as_ref()),
+        _ => arguments
+            .caller
+            .caller(token.as_ref(), certificate.as_ref()),
     };
     let question = Question {
         method: &arguments.method,
@@ -138,12 +152,17 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
 }
 
 impl CallerArguments {
-    fn caller<'a>(&'a self, token: Option<&'a Secret>) -> Caller<'a> {
+    fn caller<'a>(
+        &'a self,
+        token: Option<&'a Secret>,
+        certificate: Option<&'a ClientCertificate>,
+    ) -> Caller<'a> {
         let token = token.map(Caller::Token);
         let id = self.key_id.map(Caller::KeyId);
         let name = self.key.as_deref().map(Caller::KeyName);
         let principal = self.principal.as_ref().map(Caller::Principal);
-        let caller = token.or(id).or(name).or(principal);
+        let certificate = certificate.map(Caller::Certificate);
+        let caller = token.or(id).or(name).or(principal).or(certificate);
         caller.unwrap_or(Caller::Nobody)
     }
 }
@@ -189,6 +208,23 @@ fn read_token() -> Result<Secret, Failure> {
         )),
         token => Ok(Secret::new(token.to_owned())),
     }
+}
+
+/// The first certificate of a PEM file.
+fn read_certificate(file: &Path) -> Result<ClientCertificate, Failure> {
+    let wrong = |why: &str| Failure::Configuration(format!("{} {why}", file.display()));
+    let opened = File::open(file).map_err(|error| wrong(&format!("can't be read: {error}")))?;
+    let mut pem = Vec::new();
+    let read = opened
+        .take(CERTIFICATE_BYTES_MAX)
+        .read_to_end(&mut pem)
+        .map_err(|error| wrong(&format!("can't be read: {error}")));
+    read?;
+    let certificate = CertificateDer::from_pem_slice(&pem)
+        .map_err(|_| wrong("holds no certificate: it must begin with one, as PEM"))?;
+    client_certificate::read(&certificate).ok_or_else(|| {
+        wrong("holds a certificate that a proxy refuses: it can't be read in one way only")
+    })
 }
 
 fn as_tree(explanation: &Explanation) -> String {

@@ -3,6 +3,7 @@
 //! Everything is read again with each poll. What can't be used never replaces what can; what was never good isn't
 //! served at all, and an address whose clients can't be verified is not listened on.
 
+pub(crate) mod client_certificate;
 mod material;
 mod resolver;
 mod server;

@@ -6,9 +6,8 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer;
+
+use super::client_certificate;
 
 /// What rustls takes, unless its names hold what could be read in two ways, like a NUL: whoever reads them later is
 /// spared it.
@@ -23,10 +22,9 @@ impl ClientCertVerifier for PlainNames {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.0.verify_client_cert(certificate, intermediates, now)?;
-        if are_plain(certificate) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::BadEncoding.into())
+        match client_certificate::read(certificate) {
+            Some(_) => Ok(verified),
+            None => Err(CertificateError::BadEncoding.into()),
         }
     }
 
@@ -65,24 +63,4 @@ impl ClientCertVerifier for PlainNames {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.supported_verify_schemes()
     }
-}
-
-/// Whether every alternative name is visible ASCII.
-fn are_plain(certificate: &CertificateDer<'_>) -> bool {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
-        return false;
-    };
-    let Ok(extension) = certificate.subject_alternative_name() else {
-        return false;
-    };
-    let mut names = extension
-        .iter()
-        .flat_map(|names| &names.value.general_names);
-    names.all(|name| match name {
-        GeneralName::DNSName(text) | GeneralName::RFC822Name(text) | GeneralName::URI(text) => {
-            text.bytes().all(|byte| byte.is_ascii_graphic())
-        }
-        GeneralName::Invalid(..) => false,
-        _ => true,
-    })
 }

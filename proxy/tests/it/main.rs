@@ -7,6 +7,7 @@
 )]
 
 mod ailing_targets;
+mod anonymous;
 mod answers;
 mod balance;
 mod client_certificates;

@@ -23,6 +23,7 @@ mod resource_metadata;
 mod role;
 mod route;
 mod scope;
+mod subject;
 mod throttle;
 mod upstream;
 mod upstream_credential;
@@ -55,8 +56,8 @@ pub use listen::{
 };
 pub use owner::{Origin, Owner};
 pub use principal::{
-    PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, PRINCIPAL_SUBJECTS_MAX, Principal, PrincipalKind,
-    Subject,
+    PRINCIPAL_CIDRS_MAX, PRINCIPAL_QUOTAS_MAX, PRINCIPAL_ROLES_MAX, PRINCIPAL_SUBJECTS_MAX,
+    Principal, PrincipalKind,
 };
 pub use proxy::{FLEET_SIZE_MAX, Fleet, LISTEN_MAX, Proxy, RateLimitHeaders, TRUSTED_PROXIES_MAX};
 pub use quota::{
@@ -66,8 +67,9 @@ pub use quota::{
 pub use reference::Reference;
 pub use resource_metadata::{AUTHORIZATION_SERVERS_MAX, ResourceMetadata, SCOPES_SUPPORTED_MAX};
 pub use role::{ROLE_SCOPES_MAX, Role};
-pub use route::{COST_MAX, Route, UPGRADES_MAX};
+pub use route::{COST_MAX, CredentialKind, ROUTE_QUOTAS_MAX, Route, UPGRADES_MAX};
 pub use scope::{GRANTS_MAX, Grant, MATCHERS_MAX, Scope};
+pub use subject::{CertificateSubject, Subject, TokenSubject};
 pub use throttle::{
     Priority, THROTTLE_LIMIT_BOUNDS, THROTTLE_LIMIT_MAX, THROTTLE_LIMIT_MIN, THROTTLE_PERCENTILE,
     THROTTLE_PERCENTILE_BOUNDS, Throttle,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::check::{check_count, check_metadata, check_set, enabled};
-use super::{Declaration, Kind, Priority, Spec};
-use crate::{ClaimName, ClaimValue, Description, Name, Problem};
+use super::{Declaration, Kind, Priority, Spec, Subject};
+use crate::{Cidr, Description, Name, Problem};
 
 /// The most roles of one principal.
 pub const PRINCIPAL_ROLES_MAX: usize = 32;
@@ -14,6 +14,8 @@ pub const PRINCIPAL_ROLES_MAX: usize = 32;
 pub const PRINCIPAL_QUOTAS_MAX: usize = 8;
 /// The most subjects of one principal.
 pub const PRINCIPAL_SUBJECTS_MAX: usize = 32;
+/// The most address blocks of one principal.
+pub const PRINCIPAL_CIDRS_MAX: usize = 32;
 
 /// A user or a system that may own many credentials, which share its quotas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,28 +37,20 @@ pub struct Principal {
     /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
-    /// Whom issuers' tokens are about that are this principal's: 1 to 32; none where left out.
+    /// By what callers without a key are this principal: issuers' tokens and clients' certificates, 1 to 32; none where
+    /// left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subjects: Option<Vec<Subject>>,
+    /// From where its credentials open anything: 1 to 32 blocks; everywhere where left out. A key's own blocks must
+    /// hold the address, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_cidrs: Option<BTreeSet<Cidr>>,
     /// Whether its credentials open anything.
     #[serde(default = "enabled")]
     pub enabled: bool,
     /// Notes of the author's, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
-}
-
-/// Whose tokens are a principal's: those of one issuer in which a claim says one thing.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Subject {
-    /// The issuer.
-    pub issuer: Name,
-    /// The claim: the issuer's own [`subject_claim`](super::Issuer::subject_claim) where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claim: Option<ClaimName>,
-    /// What it says.
-    pub value: ClaimValue,
 }
 
 /// What a principal is.
@@ -78,6 +72,11 @@ impl Declaration for Principal {
         check_set("quotas", self.quotas.as_ref(), PRINCIPAL_QUOTAS_MAX)?;
         let subjects = self.subjects.as_deref();
         check_count("subjects", subjects.map(<[_]>::len), PRINCIPAL_SUBJECTS_MAX)?;
+        check_set(
+            "allowed_cidrs",
+            self.allowed_cidrs.as_ref(),
+            PRINCIPAL_CIDRS_MAX,
+        )?;
         check_metadata(self.metadata.as_ref())
     }
 }

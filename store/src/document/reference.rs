@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Claim, Document, DocumentKey, KeySetPart, Kind, Spec};
+use super::{Claim, Document, DocumentKey, KeySetPart, Kind, Spec, Subject};
 use crate::{Name, Step};
 
 /// The place of a document where it names another.
@@ -25,13 +25,16 @@ impl Document {
                 let roles = each(&field("roles"), Kind::Role, principal.roles.as_ref());
                 let quotas = each(&field("quotas"), Kind::Quota, principal.quotas.as_ref());
                 let subjects = principal.subjects.iter().flatten().enumerate();
-                let issuers = subjects.map(|(place, subject)| {
+                let issuers = subjects.filter_map(|(place, subject)| {
+                    let Subject::Token(subject) = subject else {
+                        return None;
+                    };
                     let path = [
                         Step::Field("subjects".to_owned()),
                         Step::Index(place),
                         Step::Field("issuer".to_owned()),
                     ];
-                    one(&path, Kind::Issuer, &subject.issuer)
+                    Some(one(&path, Kind::Issuer, &subject.issuer))
                 });
                 roles.chain(quotas).chain(issuers).collect()
             }
@@ -49,10 +52,13 @@ impl Document {
             Spec::Key(key) => claimed(&[], &key.claim()),
             Spec::KeySet(set) => claimed(&[], &set.claim()),
             Spec::KeySetPart(part) => of_part(part),
-            Spec::Route(route) => vec![
-                one(&field("proxy"), Kind::Proxy, &route.proxy),
-                one(&field("upstream"), Kind::Upstream, &route.upstream),
-            ],
+            Spec::Route(route) => {
+                let proxy = one(&field("proxy"), Kind::Proxy, &route.proxy);
+                let upstream = one(&field("upstream"), Kind::Upstream, &route.upstream);
+                let quotas = route.anonymous_quotas.as_ref();
+                let quotas = each(&field("anonymous_quotas"), Kind::Quota, quotas);
+                [proxy, upstream].into_iter().chain(quotas).collect()
+            }
         }
     }
 }

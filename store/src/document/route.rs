@@ -14,6 +14,46 @@ pub const UPGRADES_MAX: usize = 8;
 /// The most requests that one may count for.
 pub const COST_MAX: u32 = 1_000;
 
+/// The most quotas that count a route's anonymous callers.
+pub const ROUTE_QUOTAS_MAX: usize = 8;
+
+/// By what a caller proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// The token of a key.
+    Key,
+    /// The token of an issuer.
+    Token,
+    /// A client's certificate.
+    Certificate,
+}
+
+impl CredentialKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Key, Self::Token, Self::Certificate];
+
+    /// Its name in documents.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+        }
+    }
+
+    /// The kind of that name; the error says which there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| {
+            format!(
+                "{text:?} is no kind of credential: it must be \"key\", \"token\" or \"certificate\""
+            )
+        })
+    }
+}
+
 /// Requests of one proxy that go to one upstream. Of several that fit a request, the most specific carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +83,15 @@ pub struct Route {
     /// [`Priority::Default`] where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,
+    /// Whether everybody may send them, also who proves nothing: nobody but who holds a scope where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<bool>,
+    /// The quotas that count callers who prove nothing, 1 to 8; none where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_quotas: Option<BTreeSet<Name>>,
+    /// By which credentials a caller that has one may be known: every kind where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<BTreeSet<CredentialKind>>,
 }
 
 impl Declaration for Route {
@@ -60,6 +109,18 @@ impl Declaration for Route {
             MATCHERS_MAX,
         )?;
         check_set("upgrades", self.upgrades.as_ref(), UPGRADES_MAX)?;
+        if self.anonymous_quotas.is_some() && self.anonymous != Some(true) {
+            let message =
+                "nobody sends its requests without a credential: set anonymous, or leave them out";
+            return Err(Problem::field("anonymous_quotas", message));
+        }
+        check_set(
+            "anonymous_quotas",
+            self.anonymous_quotas.as_ref(),
+            ROUTE_QUOTAS_MAX,
+        )?;
+        let kinds = CredentialKind::ALL.len();
+        check_set("credentials", self.credentials.as_ref(), kinds)?;
         self.cost
             .map_or(Ok(()), |cost| check_number("cost", cost, COST_MAX))
     }

@@ -91,6 +91,11 @@ impl<'e> Documents<'e> {
         format!("{key}, which {why}")
     }
 
+    /// Whether there is any document of that kind that is not good.
+    pub(super) fn is_any_bad(&self, kind: Kind) -> bool {
+        self.bad.iter().any(|id| id.kind == kind.as_str())
+    }
+
     /// Whether there is such a document, but none that is good.
     pub(super) fn is_bad(&self, kind: Kind, name: &str) -> bool {
         self.bad.contains(&id(kind, name))

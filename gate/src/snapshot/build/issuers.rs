@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use tollgate_store::document::{Claim, Issuer, Kind, Subject};
+use tollgate_store::document::{Claim, Issuer, Kind, Subject, TokenSubject};
 use tollgate_store::{Identifier, Name};
 
 use super::documents::Documents;
@@ -76,44 +75,8 @@ fn inline(issuer: &Issuer) -> Result<Option<Arc<JsonWebKeys>>, String> {
     Ok(keys.map(Arc::new))
 }
 
-/// Leaves out each principal with a subject that is another's too, or of an issuer that is missing: whose token it is
-/// would be a guess.
-pub(super) fn leave_out_subjects(documents: &mut Documents<'_>) {
-    let mut owners: HashMap<(&Name, &str, &str), &Name> = HashMap::new();
-    let mut bad: BTreeMap<&Name, String> = BTreeMap::new();
-    for (name, principal) in &documents.principals {
-        for subject in principal.subjects.iter().flatten() {
-            let Some(issuer) = documents.issuers.get(&subject.issuer) else {
-                let missing = documents.missing(Kind::Issuer, &subject.issuer);
-                bad.entry(name)
-                    .or_insert_with(|| format!("names {missing}"));
-                continue;
-            };
-            let claim = claim(issuer, subject);
-            let place = (&subject.issuer, claim, subject.value.as_str());
-            let owner = *owners.entry(place).or_insert(name);
-            if owner == *name {
-                continue;
-            }
-            for (one, other) in [(owner, *name), (*name, owner)] {
-                bad.entry(one).or_insert_with(|| {
-                    format!(
-                        "has the subject {:?} of issuer {:?}, which principal {:?} has too: it must be one principal's",
-                        subject.value.as_str(),
-                        subject.issuer.as_str(),
-                        other.as_str()
-                    )
-                });
-            }
-        }
-    }
-    for (name, says) in bad {
-        documents.principals.remove(name);
-        documents.leave_out(Kind::Principal, name.as_str(), &says);
-    }
-}
-
-fn claim<'d>(issuer: &'d Issuer, subject: &'d Subject) -> &'d str {
+/// The claim that tells of a subject.
+pub(super) fn claim<'d>(issuer: &'d Issuer, subject: &'d TokenSubject) -> &'d str {
     let claim = subject.claim.as_ref();
     claim.map_or_else(|| subject_claim(issuer), |claim| claim.as_str())
 }
@@ -191,7 +154,10 @@ fn subjects(
         let mut own = standing
             .subjects
             .iter()
-            .filter(|subject| subject.issuer == *name)
+            .filter_map(|subject| match subject {
+                Subject::Token(subject) if subject.issuer == *name => Some(subject),
+                _ => None,
+            })
             .peekable();
         if own.peek().is_none() {
             continue;

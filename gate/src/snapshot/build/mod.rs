@@ -1,11 +1,13 @@
 //! From documents to a snapshot.
 
+mod certificates;
 mod documents;
 mod issuers;
 mod key_sets;
 mod keys;
 mod routes;
 mod rules;
+mod subjects;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use tollgate_store::document::{Entry, Scope};
 
 use super::{Rejected, Snapshot};
 use crate::authorize::Grants;
-use crate::identify::ScopeRule;
+use crate::identify::{Access, ScopeRule};
 use documents::Documents;
 use rules::Rules;
 
@@ -29,14 +31,17 @@ impl Snapshot {
         let mut documents = Documents::sort(entries);
         let rules = Rules::new(&mut documents);
         let keys = keys::rules(&mut documents, &rules);
-        let (routes, upstreams) = routes::rules(&mut documents, proxy);
+        let (routes, upstreams) = routes::rules(&mut documents, &rules, proxy);
+        let principals = keys::principals(&documents, &rules);
         let snapshot = Self {
             keys,
             grants: grants(&documents.scopes, &rules.scopes),
             routes,
             issuers: issuers::rules(&documents, &rules),
+            certificates: certificates::rules(&rules, &principals),
+            nobody: Access::default(),
             scopes: rules.scopes.keys().copied().cloned().collect(),
-            principals: keys::principals(&documents, &rules),
+            principals,
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,
         };

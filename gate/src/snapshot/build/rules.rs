@@ -7,7 +7,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{Claim, Kind, Principal, Quota, Scope, Subject};
 
 use super::documents::Documents;
-use super::issuers;
+use super::{issuers, subjects};
 use crate::identify::{Access, PrincipalRule, QuotaRule, ScopeRule};
 
 /// Scopes by their numbers, which are in the order of their names.
@@ -27,7 +27,7 @@ pub(super) struct Rules<'e> {
 
 /// A principal, and what it may do.
 pub(super) struct Standing<'e> {
-    /// Whose tokens are its.
+    /// By what callers without a key are it.
     pub(super) subjects: &'e [Subject],
     rule: Arc<PrincipalRule>,
     scopes: Scopes,
@@ -53,7 +53,7 @@ impl<'e> Rules<'e> {
             }
         }
         issuers::leave_out(documents, &rules);
-        issuers::leave_out_subjects(documents);
+        subjects::leave_out(documents);
         for (name, principal) in std::mem::take(&mut documents.principals) {
             match rules.standing(name, principal, documents) {
                 Ok(standing) => drop(rules.principals.insert(name, standing)),
@@ -69,9 +69,11 @@ impl<'e> Rules<'e> {
         principal: &'e Principal,
         documents: &Documents<'_>,
     ) -> Result<Standing<'e>, String> {
+        let allowed = principal.allowed_cidrs.as_ref();
         let rule = PrincipalRule {
             name: Arc::new(name.clone()),
             enabled: principal.enabled,
+            allowed: allowed.map(|blocks| blocks.iter().cloned().collect()),
             priority: principal.priority,
         };
         Ok(Standing {
@@ -131,6 +133,16 @@ impl<'e> Rules<'e> {
     pub(super) fn scopes_of_role(&self, name: &Name) -> Vec<Arc<ScopeRule>> {
         let scopes = self.roles.get(name).into_iter();
         scopes.flat_map(Scopes::values).cloned().collect()
+    }
+
+    /// The named quotas; the error says what is missing: `names quota "x", which …`.
+    pub(super) fn all_quotas(
+        &self,
+        names: Option<&BTreeSet<Name>>,
+        documents: &Documents<'_>,
+    ) -> Result<Box<[Arc<QuotaRule>]>, String> {
+        let quotas = self.named_quotas(names, None, documents)?;
+        Ok(quotas.into_values().collect())
     }
 
     /// Those of the named quotas that there are.

@@ -98,6 +98,7 @@ impl Request {
         )
         .unwrap();
         let presented = Presented {
+            certificate: None,
             headers: &self.headers,
             address: Some(ADDRESS),
             keys: &NoKeys,

@@ -530,6 +530,24 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
             "subjects",
             json!([{"issuer": "base", "claim": "", "value": "acme"}]),
         ),
+        ("subjects", json!([{}])),
+        ("subjects", json!([{"issuer": "base"}])),
+        ("subjects", json!([{"value": "acme"}])),
+        (
+            "subjects",
+            json!([{"san_uri": "urn:acme", "san_dns": "acme.internal"}]),
+        ),
+        ("subjects", json!([{"san_uri": "acme"}])),
+        (
+            "subjects",
+            json!([{"san_uri": "spiffe://Example.com/acme"}]),
+        ),
+        ("subjects", json!([{"san_dns": "*.internal"}])),
+        ("subjects", json!([{"subject": "CN=acme, O=Example"}])),
+        ("subjects", json!([{"public_key_sha256": "abc"}])),
+        ("allowed_cidrs", json!([])),
+        ("allowed_cidrs", json!(["10.0.0.0/33"])),
+        ("allowed_cidrs", many(|n| format!("10.0.0.{n}"), 33)),
     ];
     let route = vec![
         ("proxy", json!("the edge")),
@@ -540,6 +558,11 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("upgrades", json!(["WebSocket", "h2c"])),
         ("upgrades", json!([])),
         ("priority", json!("high")),
+        ("anonymous", json!(false)),
+        ("credentials", json!([])),
+        ("credentials", json!(["password"])),
+        ("anonymous_quotas", json!([])),
+        ("anonymous_quotas", many(|n| format!("q{n}"), 9)),
     ];
     [
         (samples::role(), role),

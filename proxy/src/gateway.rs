@@ -121,6 +121,7 @@ impl Gateway {
             }
             Ok(principal) => principal,
         };
+        self.renew(&principal, request.headers());
         record.principal(&principal);
         let snapshot = &generation.snapshot;
         let grant = snapshot.authorize(&principal, &target);
@@ -224,7 +225,8 @@ impl Gateway {
             asked.and_then(|number| snapshot.issuer(number)),
             token_of(presented.headers),
         ) {
-            self.issuers.ask(&issuer.name, token).await?;
+            let asked = self.issuers.ask(&issuer.name, token, presented.address);
+            asked.await?;
             return Ok(snapshot.identify_presented(presented, now)?);
         }
         let wanted = refusal.wants_keys_of();
@@ -233,6 +235,13 @@ impl Gateway {
         };
         self.issuers.refresh(&issuer.name).await;
         Ok(snapshot.identify_presented(presented, now)?)
+    }
+
+    /// What its issuer said of a good token is asked for again ahead of its end.
+    fn renew(&self, principal: &Principal<'_>, headers: &HeaderMap) {
+        if let (Some((issuer, _)), Some(token)) = (principal.issuer(), token_of(headers)) {
+            self.issuers.renew(issuer, token);
+        }
     }
 
     /// Whether a client may go on with what its connection turned into, by what decides at that time.
@@ -274,7 +283,7 @@ impl Gateway {
                     let asked = refusal.wants_answer_of();
                     let issuer = asked.and_then(|number| snapshot.issuer(number));
                     if let (Some(issuer), Some(token)) = (issuer, token_of(&credential)) {
-                        issuers.ask_beside(&issuer.name, token);
+                        issuers.ask_beside(&issuer.name, token, client);
                     }
                     // An issuer that is down for a moment ends no connection.
                     let count = unanswered.fetch_add(1, Ordering::Relaxed);

@@ -161,8 +161,10 @@ fn introspection() -> [Attribute; 9] {
         Attribute::optional("calls_per_second", Type::Number)
             .bounds(1..=INTROSPECTION_CALLS_MAX)
             .describe(
-                "How many calls a second each proxy makes at most, 1 to 10000: what made-up tokens can cost. Beyond, \
-                 tokens that were not asked about are answered 503. 50 where left out.",
+                "How many calls a second each proxy makes at most, 1 to 10000: what made-up tokens can cost. Half of \
+                 them are kept for tokens that were good when last asked about; of the others, those that one client \
+                 sends get a tenth of all calls, and at least one. Beyond, tokens that were not asked about are \
+                 answered 503. 50 where left out.",
             ),
     ]
 }

@@ -1,22 +1,24 @@
 //! Asks issuers about tokens that only they can read (RFC 7662).
 //!
 //! An answer is kept for a moment, and known by a token's SHA-256 alone. Whoever comes with the same token meanwhile
-//! waits for the same answer. Tokens that somebody makes up cost the issuer no more calls than are declared, and one
-//! that fails is left alone for a while.
+//! waits for the same answer. One that says yes is asked for again ahead of its end, beside the requests. Tokens that
+//! somebody makes up cost the issuer no more calls than are declared, and one that fails is left alone for a while.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use tokio::sync::watch;
-use tollgate_gate::{Introspection, TokenDigest};
+use tollgate_gate::{Introspection, Now, TokenDigest};
 use tollgate_store::document::{self, ClientAuthentication};
 use tollgate_store::{AnswerLife, AnswerTimeout, Name, Secret};
 use zeroize::Zeroizing;
 
-use super::calls::Calls;
+use super::answers::{Answers, Known};
+use super::calls::{Asking, Calls};
 use super::fetch::trusted;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -32,10 +34,11 @@ const REFUSED_LIFE: Duration = Duration::from_secs(5);
 const ANSWER_LIFE_MIN: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const CALLS_PER_SECOND: u32 = 50;
-/// The most answers that are kept of each of two ages: the older go when the younger are so many.
-const ANSWERS_MAX: usize = 16 * 1024;
-/// The most questions that are under way.
+/// Of an answer's life, the last part in so many is when it is asked for again.
+const RENEWAL_PART: u32 = 5;
+/// The most questions that are under way, and of these the most about tokens that are not known.
 const FLIGHTS_MAX: usize = 256;
+const UNKNOWN_FLIGHTS_MAX: usize = FLIGHTS_MAX / 2;
 
 /// Asks one issuer.
 #[derive(Debug)]
@@ -53,16 +56,9 @@ type Outcome = Option<Result<(), IntrospectionFault>>;
 
 #[derive(Debug, Default)]
 struct State {
-    young: HashMap<TokenDigest, Known>,
-    old: HashMap<TokenDigest, Known>,
+    answers: Answers,
     flights: HashMap<TokenDigest, watch::Receiver<Outcome>>,
     calls: Calls,
-}
-
-#[derive(Debug, Clone)]
-struct Known {
-    answer: Arc<Introspection>,
-    until: Duration,
 }
 
 /// Ends a question, also where what asks it does not come to an end.
@@ -102,12 +98,19 @@ impl Asker {
     /// What the issuer said of a token, as long as that counts.
     pub(super) fn known(&self, token: &TokenDigest) -> Option<Arc<Introspection>> {
         let now = self.clock.monotonic();
-        self.state().known(token, now)
+        let state = self.state();
+        let known = state.answers.get(token, now)?;
+        Some(Arc::clone(&known.answer))
     }
 
-    /// Asks about a token, unless the answer is known. Who waits for no answer has none to wait for.
-    pub(super) async fn ask(self: &Arc<Self>, token: &str) -> Result<(), IntrospectionFault> {
-        let Some(mut flight) = self.begin(token)? else {
+    /// Asks about a token that a client at that address sent, unless the answer is known. Who waits for no answer has none
+    /// to wait for.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        token: &str,
+        client: Option<IpAddr>,
+    ) -> Result<(), IntrospectionFault> {
+        let Some(mut flight) = self.begin(token, client)? else {
             return Ok(());
         };
         let landed = flight.wait_for(Option::is_some).await;
@@ -119,43 +122,67 @@ impl Asker {
     pub(super) fn begin(
         self: &Arc<Self>,
         token: &str,
+        client: Option<IpAddr>,
     ) -> Result<Option<watch::Receiver<Outcome>>, IntrospectionFault> {
         let digest = TokenDigest::of(token.as_bytes());
         let now = self.clock.monotonic();
         let mut state = self.state();
-        if state.known(&digest, now).is_some() {
+        if state.answers.get(&digest, now).is_some() {
             return Ok(None);
         }
         if let Some(flight) = state.flights.get(&digest) {
             return Ok(Some(flight.clone()));
         }
-        let most = self.declared.calls_per_second.unwrap_or(CALLS_PER_SECOND);
-        let admitted = if state.flights.len() < FLIGHTS_MAX {
-            state.calls.admit(now, most)
-        } else {
-            Err(IntrospectionFault::Budget)
-        };
-        if let Err(fault) = admitted {
-            self.metrics
-                .issuers
-                .introspection(&self.issuer, result(Err(fault)));
-            return Err(fault);
-        }
-        let (landing, flight) = watch::channel(None);
-        state.flights.insert(digest, flight.clone());
+        let most = self.most();
+        let flight = state.take_off(&digest, (client, now), most);
         drop(state);
+        match flight {
+            Ok((landing, flight)) => {
+                self.send(token, digest, landing);
+                Ok(Some(flight))
+            }
+            Err(fault) => {
+                let issuers = &self.metrics.issuers;
+                issuers.introspection(&self.issuer, result(Err(fault)));
+                Err(fault)
+            }
+        }
+    }
+
+    /// Begins to ask again about a token that was good, if its answer ends soon. Call it within a runtime.
+    pub(super) fn renew(self: &Arc<Self>, token: &str) {
+        let digest = TokenDigest::of(token.as_bytes());
+        let now = self.clock.monotonic();
+        let mut state = self.state();
+        let known = state.answers.get(&digest, now);
+        let from = known.and_then(|known| known.renewed_from);
+        if from.is_none_or(|from| now < from) || state.flights.contains_key(&digest) {
+            return;
+        }
+        // Where there is no room, what is known counts on, and the next request tries.
+        let flight = state.take_off(&digest, (None, now), self.most());
+        drop(state);
+        if let Ok((landing, _)) = flight {
+            self.send(token, digest, landing);
+        }
+    }
+
+    fn most(&self) -> u32 {
+        self.declared.calls_per_second.unwrap_or(CALLS_PER_SECOND)
+    }
+
+    /// It goes on also if whoever asked first goes away.
+    fn send(self: &Arc<Self>, token: &str, digest: TokenDigest, landing: watch::Sender<Outcome>) {
         let ending = Flight {
             asker: Arc::clone(self),
             token: digest,
         };
         let token = Secret::new(token.to_owned());
-        // It goes on also if whoever asked first goes away.
         tokio::spawn(async move {
             let outcome = ending.asker.fly(&token, digest).await;
             drop(ending);
             landing.send_replace(Some(outcome));
         });
-        Ok(Some(flight))
     }
 
     async fn fly(&self, token: &Secret, digest: TokenDigest) -> Result<(), IntrospectionFault> {
@@ -163,11 +190,8 @@ impl Asker {
         let now = self.clock.now();
         let mut state = self.state();
         let outcome = fetched.map(|answer| {
-            let life = life(&answer, self.declared.cache.as_ref(), now.wall.as_second());
             let is_active = answer.is_active();
-            let until = now.monotonic + life;
-            let answer = Arc::new(answer);
-            state.learn(digest, Known { answer, until });
+            state.answers.learn(digest, self.judged(answer, now));
             is_active
         });
         state.calls.note(outcome.is_ok(), now.monotonic);
@@ -176,6 +200,21 @@ impl Asker {
             .issuers
             .introspection(&self.issuer, result(outcome));
         outcome.map(drop)
+    }
+
+    /// For how long an answer counts, and from when on it is asked for again.
+    fn judged(&self, answer: Introspection, now: Now) -> Known {
+        let most = self.declared.cache.as_ref();
+        let most = most.map_or(ANSWER_LIFE, AnswerLife::length);
+        let life = life(&answer, most, now.wall.as_second());
+        // A refusal, or a token that ends before its answer would: neither is worth a call that nobody waits for.
+        let is_renewed = answer.is_active() && life == most;
+        let until = now.monotonic + life;
+        Known {
+            answer: Arc::new(answer),
+            until,
+            renewed_from: is_renewed.then(|| until.saturating_sub(life / RENEWAL_PART)),
+        }
     }
 
     async fn fetch(&self, token: &Secret) -> Result<Introspection, IntrospectionFault> {
@@ -235,11 +274,10 @@ impl Asker {
 }
 
 /// How long an answer counts.
-fn life(answer: &Introspection, most: Option<&AnswerLife>, now: i64) -> Duration {
+fn life(answer: &Introspection, most: Duration, now: i64) -> Duration {
     if !answer.is_active() {
         return REFUSED_LIFE;
     }
-    let most = most.map_or(ANSWER_LIFE, AnswerLife::length);
     let Some(end) = answer.expires_at() else {
         return most;
     };
@@ -259,17 +297,25 @@ fn result(outcome: Result<bool, IntrospectionFault>) -> &'static str {
 }
 
 impl State {
-    fn known(&self, token: &TokenDigest, now: Duration) -> Option<Arc<Introspection>> {
-        let known = self.young.get(token).or_else(|| self.old.get(token))?;
-        (now < known.until).then(|| Arc::clone(&known.answer))
-    }
-
-    fn learn(&mut self, token: TokenDigest, known: Known) {
-        if self.young.len() >= ANSWERS_MAX {
-            self.old = std::mem::take(&mut self.young);
+    /// Where there is room for a question about a token, the two ends of its answer.
+    fn take_off(
+        &mut self,
+        token: &TokenDigest,
+        (client, now): (Option<IpAddr>, Duration),
+        most: u32,
+    ) -> Result<(watch::Sender<Outcome>, watch::Receiver<Outcome>), IntrospectionFault> {
+        let (asking, flights_max) = if self.answers.was_active(token) {
+            (Asking::Known, FLIGHTS_MAX)
+        } else {
+            (Asking::Unknown(client), UNKNOWN_FLIGHTS_MAX)
+        };
+        if self.flights.len() >= flights_max {
+            return Err(IntrospectionFault::Budget);
         }
-        self.old.remove(&token);
-        self.young.insert(token, known);
+        self.calls.admit(asking, now, most)?;
+        let (landing, flight) = watch::channel(None);
+        self.flights.insert(*token, flight.clone());
+        Ok((landing, flight))
     }
 }
 
@@ -284,36 +330,17 @@ mod tests {
     #[test]
     fn an_answer_counts_no_longer_than_its_token_and_than_a_minute() {
         let read = |text: &str| Introspection::parse(text.as_bytes()).unwrap();
-        let half = AnswerLife::parse("30s").unwrap();
+        let (minute, half) = (at(60), at(30));
 
         for (text, most, seconds) in [
-            (r#"{"active": true}"#, None, 60),
-            (r#"{"active": true}"#, Some(&half), 30),
-            (r#"{"active": true, "exp": 1010}"#, None, 10),
-            (r#"{"active": true, "exp": 9999}"#, None, 60),
-            (r#"{"active": true, "exp": 7}"#, None, 1),
-            (r#"{"active": false, "exp": 9999}"#, None, 5),
+            (r#"{"active": true}"#, minute, 60),
+            (r#"{"active": true}"#, half, 30),
+            (r#"{"active": true, "exp": 1010}"#, minute, 10),
+            (r#"{"active": true, "exp": 9999}"#, minute, 60),
+            (r#"{"active": true, "exp": 7}"#, minute, 1),
+            (r#"{"active": false, "exp": 9999}"#, minute, 5),
         ] {
             assert_eq!(life(&read(text), most, 1_000), at(seconds), "{text}");
         }
-    }
-
-    #[test]
-    fn answers_are_bounded_and_end() {
-        let mut state = State::default();
-        let digest = |number: usize| TokenDigest::of(&number.to_le_bytes());
-        let answer = Arc::new(Introspection::parse(br#"{"active": false}"#).unwrap());
-        for number in 0..3 * ANSWERS_MAX {
-            let known = Known {
-                answer: Arc::clone(&answer),
-                until: at(5),
-            };
-            state.learn(digest(number), known);
-        }
-
-        assert!(state.young.len() + state.old.len() <= 2 * ANSWERS_MAX);
-        let last = digest(3 * ANSWERS_MAX - 1);
-        assert!(state.known(&last, at(4)).is_some());
-        assert!(state.known(&last, at(5)).is_none());
     }
 }

@@ -1,11 +1,13 @@
 //! The keys that issuers publish: fetched in the background, kept in memory, and never waited for by a request that
 //! could do without.
 
+mod answers;
 mod calls;
 mod fetch;
 mod introspect;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -128,21 +130,35 @@ impl Issuers {
         }
     }
 
-    /// Asks an issuer about a token, or waits for the answer that somebody else waits for.
-    pub(crate) async fn ask(&self, issuer: &Name, token: &str) -> Result<(), IntrospectionFault> {
-        let kept = self.known.load().get(issuer).cloned();
-        let asker = kept.and_then(|kept| kept.asker.clone());
-        let asker = asker.ok_or(IntrospectionFault::Failed)?;
-        asker.ask(token).await
+    /// Asks an issuer about a token that a client at that address sent, or waits for the answer that somebody else waits
+    /// for.
+    pub(crate) async fn ask(
+        &self,
+        issuer: &Name,
+        token: &str,
+        client: Option<IpAddr>,
+    ) -> Result<(), IntrospectionFault> {
+        let asker = self.asker(issuer).ok_or(IntrospectionFault::Failed)?;
+        asker.ask(token, client).await
     }
 
     /// The same, and nobody waits for it.
-    pub(crate) fn ask_beside(&self, issuer: &Name, token: &str) {
-        let kept = self.known.load().get(issuer).cloned();
-        if let Some(asker) = kept.and_then(|kept| kept.asker.clone()) {
+    pub(crate) fn ask_beside(&self, issuer: &Name, token: &str, client: Option<IpAddr>) {
+        if let Some(asker) = self.asker(issuer) {
             // Who has no answer asks again.
-            let _ = asker.begin(token);
+            let _ = asker.begin(token, client);
         }
+    }
+
+    /// Asks an issuer again about a token that it called good, if what it said ends soon. Nobody waits for it.
+    pub(crate) fn renew(&self, issuer: &Name, token: &str) {
+        if let Some(asker) = self.asker(issuer) {
+            asker.renew(token);
+        }
+    }
+
+    fn asker(&self, issuer: &Name) -> Option<Arc<Asker>> {
+        self.known.load().get(issuer)?.asker.clone()
     }
 
     /// Shows how old keys are.

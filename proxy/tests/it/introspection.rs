@@ -209,6 +209,73 @@ async fn made_up_tokens_cost_no_more_calls_than_declared() {
 }
 
 #[tokio::test]
+async fn made_up_tokens_keep_no_good_one_from_being_renewed() {
+    let asked = json!({"calls_per_second": 2, "cache": "1s", "token_prefix": "op_"});
+    let scene = Scene::new(asked).await;
+    assert_eq!(scene.get(GOOD).await.status, 200);
+    let mut refused = 0;
+
+    // The first call and four renewals.
+    for round in 0.. {
+        let tokens: Vec<_> = (0..8).map(|it| format!("op_{round}-{it}")).collect();
+        let made_up = tokens.iter().map(|token| scene.get(token));
+        let (good, others) =
+            futures_util::future::join(scene.get(GOOD), futures_util::future::join_all(made_up))
+                .await;
+        assert_eq!(good.status, 200, "round {round}");
+        refused += others.iter().filter(|it| it.status == 503).count();
+        let calls = scene.server.asked();
+        if calls.iter().filter(|it| it.contains("op%5Fgood")).count() >= 5 {
+            break;
+        }
+    }
+    assert!(refused > 0, "they would have used up the calls");
+}
+
+#[tokio::test]
+async fn a_good_answer_is_renewed_ahead_of_its_end_and_no_request_waits_for_that() {
+    let scene = Scene::new(json!({"cache": "4s", "timeout": "5s"})).await;
+    assert_eq!(scene.get(GOOD).await.status, 200);
+    scene.server.is_silent.store(true, Ordering::SeqCst);
+
+    // Who came after its end would wait, and be refused.
+    while scene.server.asked().len() < 2 {
+        assert_eq!(scene.get(GOOD).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn made_up_tokens_of_one_client_keep_no_new_one_of_another_out() {
+    let asked = json!({"calls_per_second": 40, "token_prefix": "op_"});
+    let scene = Scene::new(asked).await;
+    let proxy = json!({"listen": [{"address": "127.0.0.1:0"}], "trusted_proxies": ["127.0.0.0/8"]});
+    scene.stage.store.put(Kind::Proxy, "edge", proxy).await;
+    let sent_by = async |token: &str, address: &str| {
+        let client = scene.client(token);
+        let request = client.request("GET", "/v1/orders");
+        client
+            .send(request.header("x-forwarded-for", address))
+            .await
+    };
+    until("the proxies are trusted", async || {
+        let reply = sent_by("tg_x.y.z", "192.0.2.9").await;
+        let id = reply.header("x-request-id").unwrap();
+        let proxy = &scene.stage.proxy;
+        let line = proxy.accessed(|line| line["request_id"] == id).await;
+        line["client"] == "192.0.2.9"
+    })
+    .await;
+
+    let tokens: Vec<_> = (0..60).map(|it| format!("op_made-up-{it}")).collect();
+    let made_up = tokens.iter().map(|token| sent_by(token, "192.0.2.1"));
+    let made_up = futures_util::future::join_all(made_up);
+    let (replies, good) = futures_util::future::join(made_up, sent_by(GOOD, "192.0.2.2")).await;
+
+    assert_eq!(good.status, 200);
+    assert!(replies.iter().any(|reply| reply.status == 503));
+}
+
+#[tokio::test]
 async fn an_issuer_may_have_an_authority_of_its_own() {
     let (own, stranger) = (Authority::new("Own"), Authority::new("Stranger"));
     let server = IntrospectionServer::start_encrypted(&own.server(&["127.0.0.1"])).await;

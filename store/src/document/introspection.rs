@@ -33,7 +33,8 @@ pub struct Introspection {
     /// How long an answer may take, 10 ms to 5 s: 2 s where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<AnswerTimeout>,
-    /// How many calls a second each proxy makes at most, 1 to 10,000: 50 where left out.
+    /// How many calls a second each proxy makes at most, 1 to 10,000: 50 where left out. Half of them are kept for
+    /// tokens that were good when last asked about; one client's unknown ones get a tenth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_second: Option<u32>,
 }

@@ -49,7 +49,9 @@ impl Resource for Principal {
                         "By what callers without a key are it, 1 to 32 subjects, each of this principal alone: of a \
                          token, `issuer` and `value`, and perhaps `claim`; of a client's certificate, one of \
                          `san_uri`, `san_dns`, `subject` and `public_key_sha256`. None where left out. A certificate \
-                         counts where a request bears no token.",
+                         counts where a request bears no token. Every authority that any listener of the proxy trusts \
+                         for clients can make out a certificate with any URI, host or subject: trust none that may \
+                         not speak for every principal, or use `public_key_sha256`.",
                     ),
                 priority().describe(
                     "How soon its requests are shed where an upstream has a `throttle`, whatever their routes say: \

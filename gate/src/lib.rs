@@ -19,7 +19,7 @@ pub use authorize::Grant;
 pub use identify::{
     ClientCertificate, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber,
     IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
-    TokenFault, TokenMemory, token_of,
+    TokenFault, TokenMemory, TokenTrail, Traced, token_of,
 };
 pub use meter::{
     Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,

@@ -88,6 +88,16 @@ impl Refusal {
         }
     }
 
+    /// The issuer that the refused token says it is of, where that is known.
+    #[must_use]
+    pub fn issuer(&self) -> Option<IssuerNumber> {
+        match self {
+            Self::IssuerUnready { issuer } | Self::TokenUnasked { issuer } => Some(*issuer),
+            Self::Unauthenticated(CredentialFault::Token { issuer, .. }) => *issuer,
+            _ => None,
+        }
+    }
+
     /// The reason as one stable word, for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{
     Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
-    token_of,
+    TokenTrail, token_of,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -112,12 +112,20 @@ impl Gateway {
             return Ok(Reply::Page(page));
         }
         let place = (&target, authority);
-        let presented = self.presented(request.headers(), place, (peer, caller));
+        let trail = TokenTrail::default();
+        let presented = Presented {
+            trail: Some(&trail),
+            ..self.presented(request.headers(), place, (peer, caller))
+        };
         let principal = match generation.snapshot.identify_presented(&presented, now) {
             Err(refusal) => {
                 // Seldom: most refusals are final.
+                let issuer = refusal.issuer();
                 let again = self.identify_again(generation, &presented, (refusal, now));
-                Box::pin(again).await?
+                Box::pin(again).await.inspect_err(|_| {
+                    let issuer = issuer.and_then(|number| generation.snapshot.issuer(number));
+                    record.refused_token(issuer.map(|rule| &rule.name), trail.traced());
+                })?
             }
             Ok(principal) => principal,
         };
@@ -125,7 +133,8 @@ impl Gateway {
         record.principal(&principal);
         let snapshot = &generation.snapshot;
         let grant = snapshot.authorize(&principal, &target);
-        let grant = grant.map_err(|refusal| Refusal::advised(refusal, snapshot, &target))?;
+        let grant =
+            grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
@@ -208,6 +217,7 @@ impl Gateway {
                 is_encrypted: peer.is_encrypted,
                 certificate: tls.and_then(|tls| tls.certificate.as_deref()),
             }),
+            trail: None,
         }
     }
 
@@ -271,6 +281,7 @@ impl Gateway {
                 memory: Some(&memory),
                 // What the connection began with was shown then.
                 sent: None,
+                trail: None,
             };
             let principal = snapshot.identify_presented(&presented, clock.now());
             let allows = |principal: &Principal<'_>| {

@@ -9,7 +9,6 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use tollgate_gate::{CredentialFault, Malformed, TokenFault};
-use tollgate_store::Name;
 use tollgate_store::document::SignatureAlgorithm;
 
 use crate::filter::Fault;
@@ -277,12 +276,12 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
     }
 }
 
-/// How to authenticate: RFC 6750, section 3, and RFC 9728, section 5.1. Names and URLs hold no quotes.
-fn challenge(error: Option<&str>, scope: Option<&Name>, asked: &Asked<'_>) -> HeaderValue {
+/// How to authenticate: RFC 6750, section 3, and RFC 9728, section 5.1. Scopes and URLs hold no quotes.
+fn challenge(error: Option<&str>, scope: Option<&str>, asked: &Asked<'_>) -> HeaderValue {
     let mut text = "Bearer realm=\"tollgate\"".to_owned();
     for (name, value) in [
         ("error", error),
-        ("scope", scope.map(Name::as_str)),
+        ("scope", scope),
         ("resource_metadata", asked.resource_metadata),
     ] {
         if let Some(value) = value {
@@ -311,7 +310,7 @@ mod tests {
 
     use serde_json::{Value, json};
     use tollgate_gate::{CallerKind, Measure, OverQuota, Policy};
-    use tollgate_store::KeyId;
+    use tollgate_store::{KeyId, Name};
 
     use super::*;
     use crate::filter::Fault;

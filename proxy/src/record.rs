@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
-use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target};
+use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
@@ -211,6 +211,16 @@ impl Record {
         }
         if let Some(subject) = principal.certificate() {
             self.facts.subject = Some(credential::redacted(subject.field().1).to_owned());
+        }
+    }
+
+    /// Notes whose token is refused: the issuer that it says it is of, and whom it is about once that is known to be so.
+    pub fn refused_token(&mut self, issuer: Option<&Name>, traced: Option<&Traced>) {
+        self.facts.issuer = issuer.cloned();
+        if let Some(traced) = traced {
+            self.facts.issuer = Some(traced.issuer.clone());
+            let subject = traced.subject.as_deref();
+            self.facts.subject = subject.map(|subject| credential::redacted(subject).to_owned());
         }
     }
 

@@ -1,7 +1,6 @@
 //! Why a request gets another answer than its upstream's: facts, never a status code.
 
-use tollgate_gate::{Malformed, Snapshot, Target};
-use tollgate_store::Name;
+use tollgate_gate::{Malformed, Principal, Snapshot, Target};
 
 use crate::filter::Fault;
 
@@ -16,8 +15,8 @@ pub enum Refusal {
     ScopeMissing {
         /// What the engine says.
         source: tollgate_gate::Refusal,
-        /// The scope that would.
-        needed: Name,
+        /// The scope that would, as the caller can ask for it.
+        needed: String,
     },
     /// The head can be read in two ways.
     #[error(transparent)]
@@ -122,13 +121,15 @@ pub enum UpstreamFault {
 impl Refusal {
     /// What the engine says to a request, with the scope that it would need, if it lacks one.
     #[must_use]
-    pub fn advised(source: tollgate_gate::Refusal, snapshot: &Snapshot, target: &Target) -> Self {
+    pub fn advised(
+        source: tollgate_gate::Refusal,
+        snapshot: &Snapshot,
+        (principal, target): (&Principal<'_>, &Target),
+    ) -> Self {
         let is_scope = matches!(source, tollgate_gate::Refusal::OutOfScope { .. });
-        match snapshot.scope_needed(target).filter(|_| is_scope) {
-            Some(needed) => Self::ScopeMissing {
-                source,
-                needed: needed.clone(),
-            },
+        let needed = is_scope.then(|| snapshot.scope_needed(principal, target));
+        match needed.flatten().map(str::to_owned) {
+            Some(needed) => Self::ScopeMissing { source, needed },
             None => Self::Decision(source),
         }
     }

@@ -12,6 +12,7 @@ use tollgate_store::document::{self, Priority};
 
 use crate::identify::{HeldScopes, QuotaRule, ScopeRule, ScopeSet};
 use crate::{Principal, Refusal, Snapshot, Target, UpstreamRule};
+pub(crate) use needed::breadth;
 use path_trie::PathTrie;
 use request_table::RequestTable;
 pub(crate) use routes::{Door, Doors, RouteRule, Routes};

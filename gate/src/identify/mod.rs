@@ -23,7 +23,7 @@ pub(crate) use principal::Proof;
 pub(crate) use scopes::{HeldScopes, ScopeSet};
 pub use token::{
     GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
-    NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory,
+    NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced,
 };
 pub(crate) use token::{Issuers, ScopesByName, Subjects, subject_claim};
 
@@ -47,6 +47,8 @@ pub struct Presented<'r> {
     /// What shows that a token is its sender's own. With `None` it is taken for shown: as of a connection that goes on,
     /// or of a request that nobody sends.
     pub sent: Option<Sent<'r>>,
+    /// What takes down whose token it is that is refused, if anybody wonders.
+    pub trail: Option<&'r TokenTrail>,
 }
 
 /// The token that a request bears, if it bears one in a way that is read.
@@ -70,18 +72,23 @@ impl Snapshot {
             keys: &NoKeys,
             memory: None,
             sent: None,
+            trail: None,
         };
         self.identify_presented(&presented, now)
     }
 
-    /// Who bears a token of that issuer with those claims, a JSON object: for who wonders what it would open.
+    /// Who bears a token of that issuer with those claims, a JSON object: for who wonders what it would open. `presented`
+    /// is what comes with it.
     pub(crate) fn identify_claimed(
         &self,
-        (issuer, claims): (&Name, &str),
+        claimed: (&Name, &str),
+        presented: &Presented<'_>,
         now: Now,
     ) -> Result<Principal<'_>, Refusal> {
-        let bearer = self.issuers.claimed(issuer, claims, now)?;
-        Ok(Principal::of_bearer(bearer))
+        let bearer = self.issuers.claimed(claimed, presented, now)?;
+        let principal = Principal::of_bearer(bearer);
+        principal.check_presented(presented)?;
+        Ok(principal)
     }
 
     /// The issuer that a token says it is of, which proves nothing.
@@ -105,7 +112,7 @@ impl Snapshot {
             Err(CredentialFault::Missing) => self.without_token(presented.certificate)?,
             Err(fault) => return Err(fault.into()),
         };
-        principal.check_place(presented.address)?;
+        principal.check_presented(presented)?;
         Ok(principal)
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use tollgate_store::document::{CertificateSubject, CredentialKind};
 use tollgate_store::{KeyId, Name};
 
+use super::Presented;
 use super::access::{Access, is_within};
 use super::certificate::CertificateRule;
 use super::key::KeyRule;
@@ -62,8 +63,17 @@ impl<'s> Principal<'s> {
         }
     }
 
+    /// Whether its principal may ask from where it does.
+    pub(super) fn check_presented(&self, presented: &Presented<'_>) -> Result<(), CredentialFault> {
+        let checked = self.check_place(presented.address);
+        if let (Err(_), Some(trail), Some(told)) = (&checked, presented.trail, self.issuer()) {
+            trail.note_good(told);
+        }
+        checked
+    }
+
     /// Whether its principal may ask from there.
-    pub(super) fn check_place(&self, address: Option<IpAddr>) -> Result<(), CredentialFault> {
+    fn check_place(&self, address: Option<IpAddr>) -> Result<(), CredentialFault> {
         let principal = self.access().principal.as_ref();
         let allowed = principal.and_then(|principal| principal.allowed.as_deref());
         if allowed.is_none_or(|blocks| is_within(address, blocks)) {

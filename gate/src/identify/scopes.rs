@@ -45,9 +45,13 @@ impl ScopeSet {
         first_bit(start, both)
     }
 
-    /// The lowest number.
-    pub(crate) fn first(&self) -> Option<u32> {
-        first_bit(self.skipped, self.words.iter().copied())
+    /// The numbers, from the lowest on.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        let words = (self.skipped..).zip(self.words.iter().copied());
+        words.flat_map(|(place, word)| {
+            let bits = (0..BITS).filter(move |bit| word & (1 << bit) != 0);
+            bits.map(move |bit| place * BITS + bit)
+        })
     }
 
     fn from(&self, word: u32) -> &[u64] {
@@ -141,7 +145,7 @@ mod tests {
             let (ones, others) = (BTreeSet::from_iter(&one), BTreeSet::from_iter(&other));
             let common = ones.intersection(&others).next().map(|number| **number);
             prop_assert_eq!(set(&one).first_common(&set(&other)), common);
-            prop_assert_eq!(set(&one).first(), ones.first().map(|number| **number));
+            prop_assert!(set(&one).numbers().eq(ones.iter().map(|number| **number)));
         }
     }
 

@@ -13,7 +13,8 @@ use tollgate_store::{KeyId, Name, Secret};
 use crate::identify::{Access, KeyRule};
 use crate::{
     Admission, ClientCertificate, CredentialFault, GivenKeys, Grant, IssuerKeys, Malformed, Meter,
-    NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Snapshot, Target,
+    NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Sent, Snapshot, Target,
+    TokenFault, TokenTrail, Traced,
 };
 
 pub use explain::{Documents, Explanation, Finding};
@@ -50,13 +51,13 @@ pub enum Caller<'q> {
     KeyName(&'q str),
     /// Who bears a token of a key of that principal, which narrows nothing and has no quotas of its own.
     Principal(&'q Name),
-    /// Who bears that token, which must be good itself.
+    /// Who bears that token, which must be good itself, and shows nothing beside it.
     Token(&'q Secret),
     /// Who shows that certificate, and bears no token.
     Certificate(&'q ClientCertificate),
     /// The same of a token that those keys of its issuer verify.
     SignedToken(&'q Secret, &'q GivenKeys),
-    /// Who bears a token of that issuer with those claims, a JSON object.
+    /// Who bears a token of that issuer with those claims, a JSON object, and shows nothing beside it.
     Claims(&'q Name, &'q str),
     /// Who bears nothing.
     Nobody,
@@ -73,6 +74,10 @@ pub struct Decision {
     pub reason: String,
     /// The name of the key that would be taken for the caller's; of a key of a set, `<set>/<key>`.
     pub key: Option<String>,
+    /// The issuer whose token would be taken for the caller's.
+    pub issuer: Option<String>,
+    /// Whom that token is about.
+    pub subject: Option<String>,
     /// The principal that the caller would act as.
     pub principal: Option<String>,
     /// The scope that allows it; none where the route is open to everybody.
@@ -118,6 +123,18 @@ impl Stop {
             Self::NoPrincipal => "principal_unknown",
         }
     }
+
+    /// Whether a token would do if what it is bound to were shown beside it.
+    fn is_of_possession(&self) -> bool {
+        let Self::Refused(Refusal::Unauthenticated(CredentialFault::Token { fault, .. })) = self
+        else {
+            return false;
+        };
+        matches!(
+            fault,
+            TokenFault::ProofMissing | TokenFault::CertificateMissing
+        )
+    }
 }
 
 /// What is decided, in that order.
@@ -149,10 +166,19 @@ impl Stage {
     }
 }
 
+/// What is shown beside a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Nothing,
+    /// Whatever it is bound to.
+    WhatMust,
+}
+
 /// What is known of a request so far.
 #[derive(Default, Clone)]
 struct Progress {
     key: Option<String>,
+    token: Option<Traced>,
     principal: Option<String>,
     /// The scopes that the caller holds.
     held: Vec<String>,
@@ -179,16 +205,22 @@ impl Snapshot {
         rejected: &[Rejected],
     ) -> (Decision, Progress, Stage) {
         let mut progress = Progress::default();
-        let outcome = self.walk(question, &mut progress);
-        let reason = match &outcome {
-            Ok(()) => reason::allowed(question, &progress),
-            Err(stop) => reason::stopped(question, &progress, (stop, rejected)),
-        };
+        let outcome = self.walk(question, Shown::Nothing, &mut progress);
+        let mut reason = reason::reached(question, &progress, (&outcome, rejected));
+        if outcome.as_ref().is_err_and(Stop::is_of_possession) {
+            let mut beyond = Progress::default();
+            let then = self.walk(question, Shown::WhatMust, &mut beyond);
+            let then = reason::reached(question, &beyond, (&then, rejected));
+            reason.extend(["; with that, ", &then]);
+        }
         let over = match &outcome {
             Err(Stop::Refused(Refusal::OverQuota(over))) => Some(over),
             _ => None,
         };
         let told = progress.clone();
+        let (issuer, subject) = told.token.map_or((None, None), |token| {
+            (Some(token.issuer.to_string()), token.subject)
+        });
         let decision = Decision {
             allowed: outcome.is_ok(),
             code: outcome.as_ref().err().map_or("allowed", Stop::code),
@@ -197,6 +229,8 @@ impl Snapshot {
             limit: over.map(|over| over.policy.measure.to_string()),
             retry_after_seconds: over.map(OverQuota::retry_after_seconds),
             key: told.key,
+            issuer,
+            subject,
             principal: told.principal,
             scope: told.scope,
             route: told.route,
@@ -206,7 +240,12 @@ impl Snapshot {
         (decision, progress, Stage::reached(&outcome))
     }
 
-    fn walk(&self, question: &Question<'_>, progress: &mut Progress) -> Result<(), Stop> {
+    fn walk(
+        &self,
+        question: &Question<'_>,
+        shown: Shown,
+        progress: &mut Progress,
+    ) -> Result<(), Stop> {
         let target = target(question)?;
         if self.proxy().is_none() {
             return Err(Stop::NotReady);
@@ -222,19 +261,8 @@ impl Snapshot {
                 let principal = self.without_a_token(question, now, progress)?;
                 return self.walk_on(&principal, &target, (question, now), progress);
             }
-            Caller::Token(token) => {
-                let sent = (token, &NoKeys as &dyn IssuerKeys);
-                let principal = self.bearer(sent, (address, now), progress)?;
-                return self.walk_on(&principal, &target, (question, now), progress);
-            }
-            Caller::SignedToken(token, keys) => {
-                let sent = (token, keys as &dyn IssuerKeys);
-                let principal = self.bearer(sent, (address, now), progress)?;
-                return self.walk_on(&principal, &target, (question, now), progress);
-            }
-            Caller::Claims(issuer, claims) => {
-                let principal = self.identify_claimed((issuer, claims), now)?;
-                progress.caller(principal.label(), principal.access());
+            Caller::Token(_) | Caller::SignedToken(..) | Caller::Claims(..) => {
+                let principal = self.bearer(question, (&target, shown), now, progress)?;
                 return self.walk_on(&principal, &target, (question, now), progress);
             }
             Caller::KeyId(id) => self.keys.by_id(id).ok_or(Stop::NoKey)?,
@@ -268,46 +296,60 @@ impl Snapshot {
             keys: &NoKeys,
             memory: None,
             sent: None,
+            trail: None,
         };
         let principal = self.identify_presented(&presented, now)?;
         progress.caller("", principal.access());
         Ok(principal)
     }
 
-    /// Who bears that token.
+    /// Who bears the token that the question is about.
     fn bearer(
         &self,
-        (token, keys): (&Secret, &dyn IssuerKeys),
-        (address, now): (IpAddr, Now),
+        question: &Question<'_>,
+        (target, shown): (&Target, Shown),
+        now: Now,
         progress: &mut Progress,
     ) -> Result<Principal<'_>, Refusal> {
-        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-        let mut bearer = bearer.map_err(|_| CredentialFault::Malformed)?;
-        bearer.set_sensitive(true);
-        let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+        let trail = TokenTrail::default();
+        let (headers, keys): (_, &dyn IssuerKeys) = match question.caller {
+            Caller::Token(token) => (bearing(token)?, &NoKeys),
+            Caller::SignedToken(token, keys) => (bearing(token)?, keys),
+            _ => (HeaderMap::new(), &NoKeys),
+        };
+        let sent = Sent {
+            target,
+            authority: Some(question.host),
+            is_encrypted: true,
+            certificate: None,
+        };
         let presented = Presented {
             headers: &headers,
-            address: Some(address),
+            address: Some(question.address),
             certificate: None,
             keys,
             memory: None,
-            sent: None,
+            sent: (shown == Shown::Nothing).then_some(sent),
+            trail: Some(&trail),
         };
-        match self.identify_presented(&presented, now) {
-            Ok(principal) => {
-                let name = principal.key_name().unwrap_or_else(|| principal.label());
-                progress.caller(name, principal.access());
-                Ok(principal)
+        let found = match question.caller {
+            Caller::Claims(issuer, claims) => {
+                self.identify_claimed((issuer, claims), &presented, now)
             }
+            _ => self.identify_presented(&presented, now),
+        };
+        match &found {
+            Ok(principal) => progress.bearer(principal),
             Err(refusal) => {
-                if let Refusal::Unauthenticated(fault) = &refusal
+                progress.token = trail.traced().cloned();
+                if let Refusal::Unauthenticated(fault) = refusal
                     && let Some(key) = fault.key().and_then(|id| self.keys.by_id(id))
                 {
                     progress.caller(key.name(), key.access());
                 }
-                Err(refusal)
             }
         }
+        found
     }
 
     /// What follows once it is known who asks.
@@ -331,6 +373,13 @@ impl Snapshot {
         let asked = (question.address, now);
         admit(&meter, &grant, question.requests, asked).map_err(Stop::from)
     }
+}
+
+fn bearing(token: &Secret) -> Result<HeaderMap, CredentialFault> {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut bearer = bearer.map_err(|_| CredentialFault::Malformed)?;
+    bearer.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
 }
 
 fn target(question: &Question<'_>) -> Result<Target, Refusal> {
@@ -360,6 +409,15 @@ fn admit(
 }
 
 impl Progress {
+    fn bearer(&mut self, principal: &Principal<'_>) {
+        self.caller(principal.key_name().unwrap_or_default(), principal.access());
+        self.token = principal.issuer().map(|(issuer, subject)| Traced {
+            issuer: issuer.clone(),
+            subject: Some(subject.to_owned()),
+            says: None,
+        });
+    }
+
     fn caller(&mut self, key_name: &str, access: &Access) {
         // The made-up key of a principal has none.
         self.key = Some(key_name.to_owned()).filter(|name| !name.is_empty());

@@ -5,13 +5,25 @@ use tollgate_store::document::{CertificateSubject, Kind, PartName};
 
 use super::{Caller, Progress, Question, Stop};
 use crate::refusal::address_text;
-use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected};
+use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault};
 
 /// The most scopes that a sentence names.
 const SCOPES_NAMED_MAX: usize = 10;
 
+/// What would become of a request, and why.
+pub(super) fn reached(
+    question: &Question<'_>,
+    progress: &Progress,
+    (outcome, rejected): (&Result<(), Stop>, &[Rejected]),
+) -> String {
+    match outcome {
+        Ok(()) => allowed(question, progress),
+        Err(stop) => stopped(question, progress, (stop, rejected)),
+    }
+}
+
 /// Why a request would be sent on.
-pub(super) fn allowed(question: &Question<'_>, progress: &Progress) -> String {
+fn allowed(question: &Question<'_>, progress: &Progress) -> String {
     let (who, request) = (who(progress), request(question));
     let scope = quoted(progress.scope.as_ref());
     let route = quoted(progress.route.as_ref());
@@ -33,7 +45,7 @@ pub(super) fn allowed(question: &Question<'_>, progress: &Progress) -> String {
 }
 
 /// Why it would not.
-pub(super) fn stopped(
+fn stopped(
     question: &Question<'_>,
     progress: &Progress,
     (stop, rejected): (&Stop, &[Rejected]),
@@ -105,6 +117,7 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
             let address = address_text(address);
             format!("principal {principal} may not ask from {address}, by whatever credential")
         }
+        CredentialFault::Token { fault, .. } => token(progress, fault),
         CredentialFault::CertificateUnknown | CredentialFault::CertificateAmbiguous => {
             let Caller::Certificate(certificate) = question.caller else {
                 return fault.to_string();
@@ -125,6 +138,24 @@ fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: Credenti
         }
         other => other.to_string(),
     }
+}
+
+fn token(progress: &Progress, fault: TokenFault) -> String {
+    let Some(token) = &progress.token else {
+        return fault.to_string();
+    };
+    let says = token.says.as_ref();
+    let says = says.map_or_else(String::new, |says| format!(" ({says})"));
+    let what_must = match fault {
+        TokenFault::ProofMissing => {
+            ": a proof by that key must be sent with \"Authorization: DPoP\" (RFC 9449)"
+        }
+        TokenFault::CertificateMissing => {
+            ": the client must show that certificate to the proxy (RFC 8705)"
+        }
+        _ => "",
+    };
+    format!("{}: {fault}{says}{what_must}", who(progress))
 }
 
 /// What a certificate says of its holder.
@@ -188,6 +219,15 @@ fn is(rejected: &Rejected, kind: Kind, name: &str) -> bool {
 
 /// The caller: `key "acme-ci" of principal "acme"`.
 pub(super) fn who(progress: &Progress) -> String {
+    if let Some(token) = &progress.token {
+        let issuer = token.issuer.as_str();
+        let subject = token.subject.as_ref();
+        let subject = subject.map(|subject| format!(" about subject {subject:?}"));
+        let principal = progress.principal.as_ref();
+        let principal = principal.map(|principal| format!(", who is principal {principal:?}"));
+        let (subject, principal) = (subject.unwrap_or_default(), principal.unwrap_or_default());
+        return format!("the token of issuer {issuer:?}{subject}{principal}");
+    }
     match (&progress.key, &progress.principal) {
         (Some(key), Some(principal)) => format!("key {key:?} of principal {principal:?}"),
         (Some(key), None) => format!("key {key:?}"),

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub(crate) routes: Routes,
     /// The names of all scopes, by their numbers.
     pub(crate) scopes: Box<[Name]>,
+    /// How much each of them allows, by their numbers.
+    pub(crate) breadths: Box<[usize]>,
     /// What each principal may do by a key that narrows nothing.
     pub(crate) principals: BTreeMap<Name, Arc<Access>>,
     proxy: Option<Proxy>,

@@ -40,6 +40,7 @@ fn identify<'s>(
     certificate: Option<&ClientCertificate>,
 ) -> Result<Principal<'s>, Refusal> {
     let presented = Presented {
+        trail: None,
         headers,
         address: Some(ADDRESS),
         certificate,

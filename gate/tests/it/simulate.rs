@@ -58,6 +58,8 @@ fn an_allowed_request_names_everything_that_lets_it_through() {
                      \"free\" counts it and has room"
                 .to_owned(),
             key: Some("acme-ci".to_owned()),
+            issuer: None,
+            subject: None,
             principal: Some("acme".to_owned()),
             scope: Some("orders:read".to_owned()),
             route: Some("orders".to_owned()),
@@ -392,24 +394,34 @@ fn a_token_is_decided_as_its_request_would_be() {
 }
 
 #[test]
-fn the_scope_that_is_needed_is_the_first_that_allows_the_request() {
+fn the_scope_that_is_needed_is_the_narrowest_that_allows_the_request() {
     let mut entries = world();
-    for (scope, method) in [
-        ("orders:b", "DELETE"),
-        ("orders:a", "DELETE"),
-        ("orders:c", "POST"),
+    let path = "/v1/orders/**";
+    for (scope, grants) in [
+        ("aaa-admin", json!([{"path": path}])),
+        ("orders:b", json!([{"methods": ["DELETE"], "path": path}])),
+        ("orders:a", json!([{"methods": ["DELETE"], "path": path}])),
+        (
+            "orders:c",
+            json!([{"methods": ["POST", "PUT"], "path": path}]),
+        ),
     ] {
-        let grants = json!({"grants": [{"methods": [method], "path": "/v1/orders/**"}]});
-        entries.push(entry("scope", scope, grants));
+        entries.push(entry("scope", scope, json!({ "grants": grants })));
     }
     entries.retain(|entry| entry.id.name != "all" && entry.id.name != "alone");
+    let key = Caller::new("nothing");
+    entries.push(scope("elsewhere", "/elsewhere"));
+    entries.push(key.key(json!({"scopes": ["elsewhere"]})));
     let snapshot = build(&entries);
+    let principal = key.identify(&snapshot).unwrap();
     let needed = |method| {
         let target = target(method, "api.example.com", "/v1/orders/7").unwrap();
-        snapshot.scope_needed(&target).map(ToString::to_string)
+        let needed = snapshot.scope_needed(&principal, &target);
+        needed.map(ToOwned::to_owned)
     };
 
+    assert_eq!(needed("GET").as_deref(), Some("orders:read"));
     assert_eq!(needed("DELETE").as_deref(), Some("orders:a"));
     assert_eq!(needed("POST").as_deref(), Some("orders:c"));
-    assert_eq!(needed("PATCH"), None);
+    assert_eq!(needed("PATCH").as_deref(), Some("aaa-admin"));
 }

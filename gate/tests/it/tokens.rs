@@ -2,6 +2,7 @@
 
 mod access;
 mod cookbook;
+mod explained;
 mod memory;
 mod possession;
 mod verification;

@@ -311,6 +311,9 @@ fn told(decided: Decided) -> Fields {
         code,
         reason,
         key,
+        // The reason names both.
+        issuer: _,
+        subject: _,
         principal,
         scope,
         route,

@@ -263,6 +263,8 @@ fn as_json(explanation: &Explanation) -> Value {
         "code": decision.code,
         "reason": decision.reason,
         "key": decision.key,
+        "issuer": decision.issuer,
+        "subject": decision.subject,
         "principal": decision.principal,
         "scope": decision.scope,
         "route": decision.route,

@@ -101,19 +101,29 @@ async fn every_bad_token_reads_the_same_and_is_told_apart_in_the_log() {
         |exp: Value| json!({"iss": issuer.url, "aud": "orders", "sub": "alice", "exp": exp});
     let stranger = crate::support::token("nobody");
     let mut bodies = Vec::new();
-    for (token, expected) in [
-        (stranger, "credential_unknown"),
-        (unsigned, "token_signature"),
-        (Issuer::sign("k1", &claims(json!(1))), "token_expired"),
+    let (login, alice) = (json!("login"), json!("alice"));
+    for (token, expected, whose) in [
+        (stranger, "credential_unknown", (json!(null), json!(null))),
+        (unsigned, "token_signature", (login.clone(), json!(null))),
+        (
+            Issuer::sign("k1", &claims(json!(1))),
+            "token_expired",
+            (login.clone(), alice.clone()),
+        ),
         (
             Issuer::sign("k1", &claims(json!("9999999999"))),
             "token_claim",
+            (login, alice),
         ),
     ] {
         let client = Client::new(&stage.proxy).bearing(&token);
         let reply = client.get("/v1/a").await;
         assert_eq!(reply.status, 401, "{expected}");
-        assert_eq!(reason(&stage, &reply).await, expected);
+        let id = reply.header("x-request-id").unwrap();
+        let line = stage.proxy.accessed(|line| line["request_id"] == id).await;
+        assert_eq!(line["reason"], expected);
+        assert_eq!(line["issuer"], whose.0, "{expected}");
+        assert_eq!(line["subject"], whose.1, "{expected}");
         let mut body = reply.json();
         body["request_id"] = json!(null);
         bodies.push((body, reply.header("www-authenticate").map(str::to_owned)));

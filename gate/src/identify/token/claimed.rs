@@ -3,8 +3,9 @@
 use tollgate_store::Name;
 
 use super::claims::Claims;
-use super::verify::{faulty, known, nobodys};
-use super::{Bearer, IssuerNumber, IssuerRule, Issuers, TokenFault, json, jws};
+use super::verify::{bearer, faulty, nobodys};
+use super::{Bearer, IssuerNumber, IssuerRule, Issuers, Scheme, TokenFault, json, jws};
+use crate::identify::Presented;
 use crate::{Now, Refusal};
 
 impl Issuers {
@@ -12,8 +13,8 @@ impl Issuers {
     /// may be left out.
     pub(in crate::identify) fn claimed(
         &self,
-        issuer: &Name,
-        claims: &str,
+        (issuer, claims): (&Name, &str),
+        presented: &Presented<'_>,
         now: Now,
     ) -> Result<Bearer<'_>, Refusal> {
         let place = self.all().iter().position(|rule| rule.name == *issuer);
@@ -27,9 +28,9 @@ impl Issuers {
         }
         let claims = json::object(claims.as_bytes()).map_err(|_| faulty(TokenFault::Malformed))?;
         let claims = Claims(&claims);
-        let second = now.wall.as_second();
-        rule.check_answer(&claims, second).map_err(faulty)?;
-        known(rule, &claims).map_err(faulty)
+        let checked = rule.check_answer(&claims, now.wall.as_second());
+        let told = (&claims, ("", Scheme::Bearer));
+        bearer((rule, number), told, (presented, now), checked)
     }
 
     /// The issuer that a token says it is of, whether or not it is.

@@ -14,6 +14,7 @@ mod keys;
 mod memory;
 mod possession;
 mod proof;
+mod trail;
 mod verify;
 
 use std::cmp::Reverse;
@@ -29,6 +30,7 @@ pub(crate) use issuer::{Held, ScopesByName, Subjects, subject_claim};
 pub use keys::{ISSUER_KEYS_MAX, JsonWebKeys};
 pub use memory::{PROOFS_MAX, TokenDigest, TokenMemory};
 pub use possession::Sent;
+pub use trail::{TokenTrail, Traced};
 
 use super::access::Access;
 

@@ -45,12 +45,9 @@ impl Issuers {
             if keys.is_ok_and(|keys| keys.digest() == verified.keys) {
                 let faulty = |fault| faulty(number, fault);
                 rule.check_head(&verified.head).map_err(faulty)?;
-                return bearer(
-                    rule,
-                    number,
-                    (&Claims(&verified.claims), sent),
-                    (presented, now),
-                );
+                let claims = Claims(&verified.claims);
+                let checked = rule.check_claims(&claims, now.wall.as_second());
+                return bearer((rule, number), (&claims, sent), (presented, now), checked);
             }
         }
         let read = Jws::read(token).map_err(nobodys)?;
@@ -68,12 +65,9 @@ impl Issuers {
             head: read.head,
             claims: read.claims,
         });
-        let bearer = bearer(
-            rule,
-            number,
-            (&Claims(&verified.claims), sent),
-            (presented, now),
-        )?;
+        let claims = Claims(&verified.claims);
+        let checked = rule.check_claims(&claims, now.wall.as_second());
+        let bearer = bearer((rule, number), (&claims, sent), (presented, now), checked)?;
         if let Some(memory) = presented.memory {
             memory.remember(digest, Arc::clone(&verified), token.len());
         }
@@ -149,34 +143,31 @@ fn answered<'s>(
     let answer = answer.ok_or(Refusal::TokenUnasked { issuer: number })?;
     let claims = answer.claims.as_ref().map(Claims);
     let claims = claims.ok_or_else(|| faulty(TokenFault::Inactive))?;
-    let second = now.wall.as_second();
-    rule.check_answer(&claims, second).map_err(faulty)?;
-    let bearer = known(rule, &claims).map_err(faulty)?;
-    let own = possession::check(rule, &claims, sent, presented, now);
-    own.map_err(|stop| stop.refusal(faulty))?;
-    Ok(bearer)
+    let checked = rule.check_answer(&claims, now.wall.as_second());
+    bearer((rule, number), (&claims, sent), (presented, now), checked)
 }
 
-/// Who bears a token whose signature is good.
-fn bearer<'s>(
-    rule: &'s IssuerRule,
-    number: IssuerNumber,
+/// Who bears a token that is known to be its issuer's, `checked` by whom it is for, and when.
+pub(super) fn bearer<'s>(
+    (rule, number): (&'s IssuerRule, IssuerNumber),
     (claims, sent): (&Claims<'_>, (&str, Scheme)),
     (presented, now): (&Presented<'_>, Now),
+    checked: Result<(), TokenFault>,
 ) -> Result<Bearer<'s>, Refusal> {
-    let faulty = |fault| faulty(number, fault);
-    let second = now.wall.as_second();
-    rule.check_claims(claims, second).map_err(faulty)?;
+    let faulty = |fault| {
+        if let Some(trail) = presented.trail {
+            trail.note(rule, claims, fault);
+        }
+        faulty(number, fault)
+    };
+    checked.map_err(faulty)?;
     let bearer = known(rule, claims).map_err(faulty)?;
     let own = possession::check(rule, claims, sent, presented, now);
     own.map_err(|stop| stop.refusal(faulty))?;
     Ok(bearer)
 }
 
-pub(super) fn known<'s>(
-    rule: &'s IssuerRule,
-    claims: &Claims<'_>,
-) -> Result<Bearer<'s>, TokenFault> {
+fn known<'s>(rule: &'s IssuerRule, claims: &Claims<'_>) -> Result<Bearer<'s>, TokenFault> {
     let subject = rule.subject(claims)?;
     Ok(Bearer {
         subject: format!("{} {subject}", rule.name).into(),

@@ -16,7 +16,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{Entry, Scope};
 
 use super::{Rejected, Snapshot};
-use crate::authorize::Grants;
+use crate::authorize::{Grants, breadth};
 use crate::identify::{Access, ScopeRule};
 use documents::Documents;
 use rules::Rules;
@@ -41,6 +41,7 @@ impl Snapshot {
             certificates: certificates::rules(&rules, &principals),
             nobody: Access::default(),
             scopes: rules.scopes.keys().copied().cloned().collect(),
+            breadths: documents.scopes.values().copied().map(breadth).collect(),
             principals,
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,

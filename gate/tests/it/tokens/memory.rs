@@ -56,6 +56,7 @@ fn verdict_by(
     (keys, memory, seconds): (&dyn IssuerKeys, &TokenMemory, u64),
 ) -> &'static str {
     let presented = Presented {
+        trail: None,
         certificate: None,
         headers: &headers(token),
         address: Some(ADDRESS),

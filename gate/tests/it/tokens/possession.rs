@@ -9,7 +9,7 @@ use crate::documents::*;
 
 /// SHA-256 of nothing, as a certificate's.
 const CERTIFICATE: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-const CERTIFICATE_THUMBPRINT: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+pub(super) const CERTIFICATE_THUMBPRINT: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
 
 fn sha256(text: &str) -> String {
     base64(aws_lc_rs::digest::digest(
@@ -33,12 +33,12 @@ fn thumbprint() -> String {
 }
 
 /// A token that says it is bound so.
-fn bound(cnf: &Value) -> String {
+pub(super) fn bound(cnf: &Value) -> String {
     let claims = with(claims(), json!({ "cnf": cnf }));
     Signer::ed25519().token(&head().to_string(), &claims.to_string())
 }
 
-fn by_key() -> String {
+pub(super) fn by_key() -> String {
     bound(&json!({"jkt": thumbprint()}))
 }
 
@@ -98,6 +98,7 @@ impl Request {
         )
         .unwrap();
         let presented = Presented {
+            trail: None,
             certificate: None,
             headers: &self.headers,
             address: Some(ADDRESS),

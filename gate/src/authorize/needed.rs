@@ -1,5 +1,7 @@
 //! Which scope a request would need.
 
+use std::collections::BTreeSet;
+
 use tollgate_store::Name;
 use tollgate_store::document::Scope;
 
@@ -13,7 +15,7 @@ const METHODS_COUNT: usize = 7;
 /// How much a scope allows, to compare scopes by: the methods of all of its grants.
 pub(crate) fn breadth(scope: &Scope) -> usize {
     let methods = scope.grants.iter().map(|grant| grant.methods.as_ref());
-    let counts = methods.map(|methods| methods.map_or(METHODS_COUNT, |methods| methods.len()));
+    let counts = methods.map(|methods| methods.map_or(METHODS_COUNT, BTreeSet::len));
     counts.sum()
 }
 

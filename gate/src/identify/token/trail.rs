@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tollgate_store::Name;
+use tollgate_store::{Audience, Name};
 
 use super::TokenFault;
 use super::claims::Claims;
@@ -61,7 +61,7 @@ fn says(rule: &IssuerRule, claims: &Claims<'_>, fault: TokenFault) -> Option<Str
         TokenFault::NotYetValid => time("nbf"),
         TokenFault::Audience => {
             let said = claims.audiences().ok()?;
-            let taken: Vec<_> = rule.issuer.audiences.iter().map(|it| it.as_str()).collect();
+            let taken: Vec<_> = rule.issuer.audiences.iter().map(Audience::as_str).collect();
             Some(format!("its aud is {said:?}, and {taken:?} would do"))
         }
         _ => None,

@@ -16,7 +16,7 @@ pub(crate) struct TokenServer {
     pub(crate) url: String,
     /// How long tokens are good.
     pub(crate) life_s: Arc<AtomicU64>,
-    /// Whether it answers 503.
+    /// Whether it answers 503 with an error.
     pub(crate) is_failing: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -84,10 +84,12 @@ async fn answer(
         asked.push(request);
         asked.len()
     };
-    let body = format!(
+    let mut body = format!(
         r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": {life_s}}}"#
     );
     let status = if is_failing {
+        body =
+            r#"{"error": "temporarily_unavailable", "error_description": "described"}"#.to_owned();
         "503 Unavailable"
     } else {
         "200 OK"

@@ -63,6 +63,9 @@ struct Files {
 /// Something made of files, and what they held.
 type Made = (Configs, Vec<Arc<Used>>);
 
+/// What stands in a place, or stood there.
+type Pem = Result<Zeroizing<Vec<u8>>, MaterialFault>;
+
 impl Security {
     /// Reads what there is to read. What can't be is told, and tried again by [`Security::refresh`]; until then it is what
     /// others that read the same places last could use.
@@ -215,7 +218,7 @@ impl Security {
 
     fn load(
         &self,
-        pem: &mut dyn FnMut(&MaterialReference) -> Result<Zeroizing<Vec<u8>>, MaterialFault>,
+        pem: &mut dyn FnMut(&MaterialReference) -> Pem,
     ) -> Result<Configs, MaterialFault> {
         let builder = ClientConfig::builder();
         let builder = match &self.tls.ca {

@@ -3,8 +3,9 @@
 //!
 //! None of this is on the way of most requests, so that a connection is kept for nobody.
 
+mod error_code;
+
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,13 +15,11 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -28,14 +27,12 @@ use tokio_util::either::Either;
 use tollgate_store::{ServiceUrl, is_link_local};
 use zeroize::Zeroizing;
 
+use error_code::ErrorCode;
+
 /// How long an answer may take, from the name to the last byte.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The most that an answer may hold.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// The most that an answer may hold which tells an error.
-const ERROR_BYTES_MAX: usize = 16 * 1024;
-/// The most that the error's code may hold.
-const ERROR_CODE_BYTES_MAX: usize = 64;
 const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long one of a name's addresses may take to be reached; of several, each has its share.
@@ -69,11 +66,6 @@ pub(crate) enum ServiceFault {
     #[error("the answer breaks off, or is longer than 1 MiB")]
     Body,
 }
-
-/// What an authorization server says is wrong (RFC 6749, section 5.2), like `invalid_client`: one of a few words, and no
-/// part of what was asked.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ErrorCode(String);
 
 /// What a service is asked.
 #[derive(Debug)]
@@ -171,7 +163,7 @@ async fn exchange(
         let (head, body) = answer.map_err(ServiceFault::Http)?.into_parts();
         if head.status != StatusCode::OK {
             let code = if has_form {
-                error_code(body).await
+                ErrorCode::of(body).await
             } else {
                 None
             };
@@ -195,32 +187,6 @@ async fn exchange(
             ended.map_err(ServiceFault::Http)?;
             exchange.await
         }
-    }
-}
-
-/// What is wrong, where the answer says so.
-async fn error_code(body: Incoming) -> Option<ErrorCode> {
-    let body = Limited::new(body, ERROR_BYTES_MAX).collect().await;
-    ErrorCode::read(&body.ok()?.to_bytes())
-}
-
-impl ErrorCode {
-    fn read(json: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Refusal {
-            error: String,
-        }
-
-        let Refusal { error } = serde_json::from_slice(json).ok()?;
-        let is_allowed = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-        let is_code = !error.is_empty() && error.len() <= ERROR_CODE_BYTES_MAX;
-        (is_code && error.bytes().all(is_allowed)).then_some(Self(error))
-    }
-}
-
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
     }
 }
 
@@ -286,29 +252,6 @@ fn root_cause(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_is_told_only_by_a_short_code_of_the_rfcs_characters() {
-        let read = |json: &str| ErrorCode::read(json.as_bytes()).map(|code| code.to_string());
-        let long = |length: usize| format!(r#"{{"error": "{}"}}"#, "a".repeat(length));
-
-        let told = r#"{"error": "invalid_client", "error_description": "no such secret"}"#;
-        assert_eq!(read(told).unwrap(), "invalid_client");
-        assert!(read(&long(ERROR_CODE_BYTES_MAX)).is_some());
-        for bad in [
-            "",
-            "{}",
-            r#"{"error": ""}"#,
-            r#"{"error": 1}"#,
-            r#"{"error": "two\nlines"}"#,
-            r#"{"error": "a\"b"}"#,
-            r#"{"error": "a\\b"}"#,
-            r#"{"error": "\u00e4"}"#,
-            &long(ERROR_CODE_BYTES_MAX + 1),
-        ] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn a_name_leads_to_no_metadata_service_and_without_tls_nowhere_else_than_here() {

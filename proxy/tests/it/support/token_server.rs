@@ -84,15 +84,14 @@ async fn answer(
         asked.push(request);
         asked.len()
     };
-    let mut body = format!(
+    let token = format!(
         r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": {life_s}}}"#
     );
-    let status = if is_failing {
-        body =
-            r#"{"error": "temporarily_unavailable", "error_description": "described"}"#.to_owned();
-        "503 Unavailable"
+    let error = r#"{"error": "temporarily_unavailable", "error_description": "described"}"#;
+    let (status, body) = if is_failing {
+        ("503 Unavailable", error)
     } else {
-        "200 OK"
+        ("200 OK", token.as_str())
     };
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

@@ -63,7 +63,8 @@ fn declare(run: &Run, resources: &str, proxy: &mut Proxy) {
 /// What curl is answered that shows a certificate.
 fn status(authority: &Authority, certificate: &Path, url: &str) -> String {
     let output = Command::new("curl")
-        .args(["--silent", "--output", "/dev/null", "--max-time", "20"])
+        .args(["--silent", "--show-error", "--output", "/dev/null"])
+        .args(["--max-time", "20"])
         .args(["--write-out", "%{http_code}", "--noproxy", "*", "--cacert"])
         .arg(authority.file("ca.pem"))
         .arg("--cert")
@@ -71,7 +72,8 @@ fn status(authority: &Authority, certificate: &Path, url: &str) -> String {
         .arg(url)
         .output()
         .unwrap();
-    String::from_utf8(output.stdout).unwrap()
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    String::from_utf8(output.stdout).unwrap() + &complaint
 }
 
 #[test]
@@ -87,19 +89,19 @@ fn a_certificate_is_its_principal_until_an_apply_says_otherwise() {
     let importer = authority.client("importer.pem", IMPORTER);
     let other = authority.client("other.pem", "spiffe://example.com/other");
     let port = free_port().unwrap();
+    let listen = format!("127.0.0.1:{port}\"");
     let tls = format!(
-        r#"", tls = {{ certificates = ["file:{}"], client_ca = "file:{}" }} }}]
-}}
-resource "tollgate_role" "it" {{
-  name   = "reader"
-  scopes = [tollgate_scope.it.name]
-}}
-"#,
+        r#"{listen}, tls = {{ certificates = ["file:{}"], client_ca = "file:{}" }}"#,
         authority.file("edge.pem").display(),
         authority.file("ca.pem").display()
     );
-    let edge = edge(&upstream, &format!("127.0.0.1:{port}"));
-    let edge = edge.replacen("\" }]\n}\n", &tls, 1);
+    let role = r#"
+resource "tollgate_role" "it" {
+  name   = "reader"
+  scopes = [tollgate_scope.it.name]
+}
+"#;
+    let edge = edge(&upstream, &format!("127.0.0.1:{port}")).replacen(&listen, &tls, 1) + role;
     let principal = |id: &str| {
         format!(
             r#"{edge}

@@ -40,10 +40,11 @@ impl Resource for Proxy {
                 .check(ProxySender::parse)
                 .at_most(PROXY_PROTOCOL_MAX)
                 .describe(
-                    "The networks of load balancers whose word about a client is taken: its address (from the \
-                         right of `X-Forwarded-For` or `Forwarded`; none where they differ), its request id and its \
-                         trace. Nobody's where left out.",
-                    ),
+                    "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
+                     version 1 or 2: 1 to 64, of a Unix socket `unix`. It tells the client's address, which is taken \
+                     for the connection's own by everything else, `trusted_proxies` too. Connections of others, and \
+                     those without a header, are refused. Nobody sends one where left out.",
+                ),
             Attribute::optional("tls", Shape::single(tls())).describe(
                 "How clients are spoken to by TLS; in the clear where left out. Everything that it names is read by \
                  the proxy again with each poll, and replaced without a restart. What can't be used leaves what was \

@@ -7,8 +7,11 @@ use tollgate_store::document::Kind;
 use crate::corpora::corpora;
 use crate::support::{Client, Stage, token, until};
 
+/// A name, and numbers by their letters.
+type Member = (String, Vec<(String, i64)>);
+
 /// The members of a field: a name each, and numbers by their letters. What is none of it is said.
-fn members(text: &str, letters: &[&str]) -> Result<Vec<(String, Vec<(String, i64)>)>, String> {
+fn members(text: &str, letters: &[&str]) -> Result<Vec<Member>, String> {
     let list = Parser::new(text).parse::<List>();
     let list = list.map_err(|error| error.to_string())?;
     let member = |entry: &ListEntry| {

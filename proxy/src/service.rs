@@ -3,6 +3,8 @@
 //!
 //! None of this is on the way of most requests, so that a connection is kept for nobody.
 
+mod error_code;
+
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +26,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use tollgate_store::{ServiceUrl, is_link_local};
 use zeroize::Zeroizing;
+
+use error_code::ErrorCode;
 
 /// How long an answer may take, from the name to the last byte.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -57,6 +61,8 @@ pub(crate) enum ServiceFault {
     Http(hyper::Error),
     #[error("the answer is {0}; it must be 200, and redirects are not followed")]
     Status(StatusCode),
+    #[error("the answer is {0} with the error \"{1}\"; it must be 200")]
+    Refused(StatusCode, ErrorCode),
     #[error("the answer breaks off, or is longer than 1 MiB")]
     Body,
 }
@@ -143,6 +149,8 @@ async fn exchange(
     tls: &Arc<ClientConfig>,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, ServiceFault> {
+    // Only forms are answered by RFC 6749.
+    let has_form = request.method() == Method::POST;
     let stream = connect(url, tls).await?;
     let mut builder = http1::Builder::new();
     builder
@@ -154,7 +162,14 @@ async fn exchange(
         let answer = sender.send_request(request).await;
         let (head, body) = answer.map_err(ServiceFault::Http)?.into_parts();
         if head.status != StatusCode::OK {
-            return Err(ServiceFault::Status(head.status));
+            let code = if has_form {
+                ErrorCode::of(body).await
+            } else {
+                None
+            };
+            let status = head.status;
+            let refused = |code| ServiceFault::Refused(status, code);
+            return Err(code.map_or(ServiceFault::Status(status), refused));
         }
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|_| ServiceFault::Body)?.to_bytes();

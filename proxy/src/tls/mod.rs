@@ -31,6 +31,7 @@ use shelf::Shelf;
 use sources::Sources;
 pub(crate) use sources::read_file;
 pub(crate) use vault::Stamp;
+pub(crate) use vault::Used;
 pub use vault::{Keeper, Vault};
 
 /// Everything that TLS towards clients is made of, as it was last good.

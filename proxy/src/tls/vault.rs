@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use tollgate_store::backend::Location;
@@ -16,7 +16,17 @@ use super::sources::{Sources, read_file};
 
 /// Secrets as they were last read, shared by all who need them; and the way to files.
 #[derive(Clone, Default)]
-pub struct Vault(Arc<Mutex<BTreeMap<MaterialReference, Kept>>>);
+pub struct Vault(Arc<Places>);
+
+#[derive(Default)]
+struct Places {
+    secrets: Mutex<BTreeMap<MaterialReference, Kept>>,
+    /// What could last be used of each place, secret or file, as long as somebody uses it.
+    used: Mutex<BTreeMap<MaterialReference, Weak<Used>>>,
+}
+
+/// What stood in a place when that could last be used.
+pub(crate) struct Used(Zeroizing<Vec<u8>>);
 
 /// Fills a vault.
 #[derive(Debug)]
@@ -78,6 +88,33 @@ impl Vault {
         self.secrets().get(reference)?.fault.clone()
     }
 
+    /// Notes what could be used of a place. Whoever uses it holds it: who comes after it, as a changed document does,
+    /// finds it by [`Vault::last_used`] where the place itself broke meanwhile.
+    pub(crate) fn note_used(
+        &self,
+        reference: &MaterialReference,
+        bytes: Zeroizing<Vec<u8>>,
+    ) -> Arc<Used> {
+        let mut used = self.used();
+        let known = used.get(reference).and_then(Weak::upgrade);
+        if let Some(known) = known.filter(|known| known.0 == bytes) {
+            return known;
+        }
+        used.retain(|_, used| used.strong_count() > 0);
+        let new = Arc::new(Used(bytes));
+        used.insert(reference.clone(), Arc::downgrade(&new));
+        new
+    }
+
+    /// What could last be used of a place, if it is in use still.
+    pub(crate) fn last_used(&self, reference: &MaterialReference) -> Option<Arc<Used>> {
+        self.used().get(reference)?.upgrade()
+    }
+
+    fn used(&self) -> MutexGuard<'_, BTreeMap<MaterialReference, Weak<Used>>> {
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn keep(&self, wanted: &BTreeSet<MaterialReference>) {
         let mut secrets = self.secrets();
         secrets.retain(|reference, _| wanted.contains(reference));
@@ -85,7 +122,10 @@ impl Vault {
 
     /// A panic elsewhere leaves what was read as good as it was.
     fn secrets(&self) -> MutexGuard<'_, BTreeMap<MaterialReference, Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .secrets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,6 +133,19 @@ impl Vault {
 impl fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Vault")
+    }
+}
+
+impl Used {
+    /// It may be a key: it is for whoever makes something of it, and for nobody else.
+    pub(crate) fn bytes(&self) -> &Zeroizing<Vec<u8>> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Used {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Used")
     }
 }
 

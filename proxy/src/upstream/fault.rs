@@ -1,6 +1,7 @@
 //! Why an upstream gave no answer.
 
 use std::error::Error;
+use std::io;
 
 use super::connect::ConnectFault;
 use super::shown::Unsigned;
@@ -65,6 +66,7 @@ impl SendFault {
     pub(super) fn kind(&self) -> UpstreamFault {
         match self {
             Self::Connect(fault) => connect_kind(fault),
+            Self::Exchange(error) if is_tls(error) => UpstreamFault::Tls,
             Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
             Self::TooLate => UpstreamFault::ResponseTimeout,
             Self::Unsigned => UpstreamFault::Credential,
@@ -75,13 +77,14 @@ impl SendFault {
 
 fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
     match fault {
-        ConnectFault::Refused(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+        ConnectFault::Refused(error) if error.kind() == io::ErrorKind::TimedOut => {
             UpstreamFault::ConnectTimeout
         }
         ConnectFault::Name(_) | ConnectFault::Refused(_) => UpstreamFault::Connect,
         ConnectFault::TooLate(_) => UpstreamFault::ConnectTimeout,
         ConnectFault::Full(_) => UpstreamFault::Connections,
         ConnectFault::Tls(_) | ConnectFault::Material(_) => UpstreamFault::Tls,
+        ConnectFault::Handshake(error) if is_tls(error) => UpstreamFault::Tls,
         ConnectFault::Handshake(error) if is_cut(error) => UpstreamFault::Reset,
         ConnectFault::Protocol(_) | ConnectFault::Handshake(_) => UpstreamFault::Protocol,
     }
@@ -89,6 +92,9 @@ fn connect_kind(fault: &ConnectFault) -> UpstreamFault {
 
 /// Whether a connection ended, rather than carried what is no HTTP.
 fn is_cut(error: &hyper::Error) -> bool {
+    if is_tls(error) {
+        return false;
+    }
     if error.is_incomplete_message() || error.is_closed() {
         return true;
     }
@@ -99,11 +105,33 @@ fn is_cut(error: &hyper::Error) -> bool {
         return deeper.is_none_or(is_cut);
     }
     while let Some(error) = cause {
-        if error.is::<std::io::Error>() {
+        if error.is::<io::Error>() {
             return true;
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return error.is_io() || error.is_remote();
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether TLS ended the connection: in TLS 1.3 the other side refuses a client's certificate only after the handshake
+/// (RFC 8446, section 4.4.2.4).
+fn is_tls(error: &hyper::Error) -> bool {
+    // A client's body that breaks off is none of the upstream's.
+    if error.is_user() {
+        return false;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        let h2 = error.downcast_ref::<h2::Error>();
+        // HTTP/2 keeps only the kind of what TLS says, which a socket never has.
+        if let Some(io) = error
+            .downcast_ref::<io::Error>()
+            .or(h2.and_then(h2::Error::get_io))
+        {
+            return io.kind() == io::ErrorKind::InvalidData;
         }
         cause = error.source();
     }

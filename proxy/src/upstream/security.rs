@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Means;
 use super::findings::Findings;
 use super::trust::SystemTrust;
-use crate::tls::{self, End, EndKind, Stamp, Vault};
+use crate::tls::{self, End, EndKind, Stamp, Used, Vault};
 
 const HTTP_11: &[u8] = b"http/1.1";
 const HTTP_2: &[u8] = b"h2";
@@ -56,10 +56,19 @@ pub(crate) struct Configs {
 struct Files {
     stamps: Vec<Option<Stamp>>,
     fault: Option<MaterialFault>,
+    /// What is used was read from these: held for whoever reads the places after this.
+    used: Vec<Arc<Used>>,
 }
 
+/// Something made of files, and what they held.
+type Made = (Configs, Vec<Arc<Used>>);
+
+/// What stands in a place, or stood there.
+type Pem = Result<Zeroizing<Vec<u8>>, MaterialFault>;
+
 impl Security {
-    /// Reads what there is to read. What can't be is told, and tried again by [`Security::refresh`].
+    /// Reads what there is to read. What can't be is told, and tried again by [`Security::refresh`]; until then it is what
+    /// others that read the same places last could use.
     pub(super) fn reading(
         tls: Option<&UpstreamTls>,
         protocol: Option<Protocol>,
@@ -151,16 +160,22 @@ impl Security {
     }
 
     fn read(&self, stamps: Vec<Option<Stamp>>) -> bool {
-        let outcome = self.load();
+        let outcome = self.load_new();
         let mut files = self.files();
         files.stamps = stamps;
         match outcome {
-            Ok(configs) => {
-                files.fault = None;
+            Ok((configs, used)) => {
+                (files.fault, files.used) = (None, used);
                 self.configs.store(Some(Arc::new(configs)));
                 true
             }
             Err(fault) => {
+                if self.configs.load().is_none()
+                    && let Some((configs, used)) = self.load_last()
+                {
+                    files.used = used;
+                    self.configs.store(Some(Arc::new(configs)));
+                }
                 if files.fault.as_ref() != Some(&fault) {
                     let is_served = self.configs.load().is_some();
                     tracing::error!(%fault, is_served, "what TLS with a server takes can't be read: what was read \
@@ -172,16 +187,48 @@ impl Security {
         }
     }
 
-    fn load(&self) -> Result<Configs, MaterialFault> {
+    /// Makes it of what stands in the places now.
+    fn load_new(&self) -> Result<Made, MaterialFault> {
+        let mut read = Vec::new();
+        let configs = self.load(&mut |reference| {
+            let pem = self.vault.read(reference, BYTES_MAX);
+            let pem = pem.map_err(|error| fault(reference.as_str(), error))?;
+            read.push((reference.clone(), pem.clone()));
+            Ok(pem)
+        })?;
+        let used = read.into_iter();
+        let used = used.map(|(reference, pem)| self.vault.note_used(&reference, pem));
+        Ok((configs, used.collect()))
+    }
+
+    /// Makes it of what could last be used of each place, and of what stands in those that nobody used.
+    fn load_last(&self) -> Option<Made> {
+        let mut held = Vec::new();
+        let configs = self.load(&mut |reference| {
+            if let Some(used) = self.vault.last_used(reference) {
+                let pem = used.bytes().clone();
+                held.push(used);
+                return Ok(pem);
+            }
+            let pem = self.vault.read(reference, BYTES_MAX);
+            pem.map_err(|error| fault(reference.as_str(), error))
+        });
+        configs.ok().map(|configs| (configs, held))
+    }
+
+    fn load(
+        &self,
+        pem: &mut dyn FnMut(&MaterialReference) -> Pem,
+    ) -> Result<Configs, MaterialFault> {
         let builder = ClientConfig::builder();
         let builder = match &self.tls.ca {
             None => builder.with_root_certificates(self.trust.roots()),
             Some(ca) => {
-                let (place, pem) = match ca.reference() {
-                    Some(reference) => (reference.as_str(), self.pem(reference)?),
+                let (place, authorities) = match ca.reference() {
+                    Some(reference) => (reference.as_str(), pem(reference)?),
                     None => ("tls.ca", Zeroizing::new(ca.as_str().as_bytes().to_vec())),
                 };
-                let roots = tls::authorities(&pem).map_err(|error| fault(place, error))?;
+                let roots = tls::authorities(&authorities).map_err(|error| fault(place, error))?;
                 builder.with_root_certificates(roots)
             }
         };
@@ -189,7 +236,7 @@ impl Security {
         let mut config = match &self.tls.certificate {
             None => builder.with_no_client_auth(),
             Some(reference) => {
-                let own = tls::Certificate::read(&self.pem(reference)?, builder.crypto_provider());
+                let own = tls::Certificate::read(&pem(reference)?, builder.crypto_provider());
                 let own = own.map_err(|error| fault(reference.as_str(), error))?;
                 not_after = Some(own.not_after);
                 let own = SingleCertAndKey::from(CertifiedKey::clone(&own.key));
@@ -221,11 +268,6 @@ impl Security {
             .references()
             .map(|reference| self.vault.stamp(reference));
         stamps.collect()
-    }
-
-    fn pem(&self, reference: &MaterialReference) -> Result<Zeroizing<Vec<u8>>, MaterialFault> {
-        let pem = self.vault.read(reference, BYTES_MAX);
-        pem.map_err(|error| fault(reference.as_str(), error))
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {

@@ -64,6 +64,23 @@ impl Scene {
         std::fs::rename(new, self.path(name)).unwrap();
     }
 
+    /// What bears a key of the principal `acme`, which is called like the key that stands alone.
+    async fn principal(&self) -> Client {
+        let user = token("acme-ci");
+        let role = json!({"scopes": ["everything"]});
+        self.store.put(Kind::Role, "buyer", role).await;
+        let principal = json!({"roles": ["buyer"]});
+        self.store.put(Kind::Principal, "acme", principal).await;
+        let more = json!({"principal": "acme"});
+        self.store.put_key("acme-ci", &user, more).await;
+        let client = Client::new(&self.proxy).bearing(&user);
+        until("the key is known", async || {
+            client.get("/v1/orders").await.status == 200
+        })
+        .await;
+        client
+    }
+
     /// A request's reason in the access log.
     async fn reason(&self, request_id: &str) -> Value {
         let is_it = |line: &Value| line["request_id"] == request_id;
@@ -79,19 +96,7 @@ async fn an_upstream_is_told_who_asks_in_its_own_headers_and_clients_cant_write_
         }})
     })
     .await;
-    let user = token("acme-ci");
-    let role = json!({"scopes": ["everything"]});
-    scene.store.put(Kind::Role, "buyer", role).await;
-    let principal = json!({"roles": ["buyer"]});
-    scene.store.put(Kind::Principal, "acme", principal).await;
-    let more = json!({"principal": "acme"});
-    scene.store.put_key("acme-ci", &user, more).await;
-    let client = Client::new(&scene.proxy).bearing(&user);
-    until("the key is known", async || {
-        client.get("/v1/orders").await.status == 200
-    })
-    .await;
-
+    let client = scene.principal().await;
     let forged = |client: &Client| {
         let mut request = client.request("GET", "/v1/orders");
         for name in ["x-user", "X_USER", "x-client", "x_client_id", "x-roles"] {
@@ -128,7 +133,7 @@ async fn a_signed_token_tells_who_asks_and_its_key_is_published() {
     let token = reply.echoed("x-caller").remove(0);
     let [head, claims] = [0, 1].map(|number| decoded(&token, number));
     assert_eq!(claims["aud"], "orders");
-    assert_eq!(claims["sub"], "acme");
+    assert_eq!(claims["sub"], "key:acme");
     let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
     assert_eq!(life, 30);
     let (status, jwks) = scene.proxy.get("/jwks").await;
@@ -165,6 +170,24 @@ async fn a_signed_token_tells_who_asks_and_its_key_is_published() {
         decoded(&reply.echoed("x-caller")[0], 0)["alg"] == "EdDSA"
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_called_like_a_principal_is_another_subject() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let scene = Scene::new(&[("key.pem", &key.serialize_pem())], |place| {
+        json!({"identity": {"jwt": {
+            "header": "x-caller", "issuer": "edge", "audience": "orders", "key": place("key.pem"),
+        }}})
+    })
+    .await;
+    let principal = scene.principal().await;
+
+    for (client, subject) in [(&scene.client, "key:acme"), (&principal, "principal:acme")] {
+        let reply = client.get("/v1/orders").await;
+        let claims = decoded(&reply.echoed("x-caller")[0], 1);
+        assert_eq!(claims["sub"], subject);
+    }
 }
 
 #[tokio::test]
@@ -224,6 +247,35 @@ async fn an_upstream_is_shown_a_header_from_a_file_which_may_be_replaced() {
     assert_eq!(reply.echoed("x-upstream-key"), ["s3cret-two"]);
     let output = scene.proxy.output();
     assert!(!output.contains("s3cret"), "a secret is in the log");
+}
+
+#[tokio::test]
+async fn a_file_that_broke_is_used_on_also_when_the_document_changes() {
+    let declared = |place: &dyn Fn(&str) -> String, description: &str| {
+        json!({"description": description, "credential": {"header": {
+            "name": "x-upstream-key", "value": place("secret"),
+        }}})
+    };
+    let scene = Scene::new(&[("secret", "good")], |place| declared(place, "before")).await;
+    let before = scene.client.get("/v1/orders").await;
+    assert_eq!(before.echoed("x-upstream-key"), ["good"]);
+
+    std::fs::remove_file(scene.path("secret")).unwrap();
+    let place = |name: &str| format!("file:{}", scene.path(name).display());
+    let mut document = declared(&place, "after");
+    document["targets"] = json!([scene.upstream.url()]);
+    document["timeouts"] = json!({"response": "7s"});
+    let generation = async || scene.proxy.metric("tollgate_snapshot_generation").await;
+    let before = generation().await.unwrap();
+    scene.store.put(Kind::Upstream, "backend", document).await;
+    until("the document decides", async || {
+        generation().await.unwrap() > before
+    })
+    .await;
+
+    let after = scene.client.get("/v1/orders").await;
+    assert_eq!(after.status, 200, "{}", after.text());
+    assert_eq!(after.echoed("x-upstream-key"), ["good"]);
 }
 
 #[tokio::test]
@@ -301,6 +353,9 @@ async fn a_server_that_fails_is_a_bad_gateway_and_the_last_token_is_used_while_i
     let id = reply.header("x-request-id").unwrap();
     assert_eq!(scene.reason(id).await, "upstream_credential");
     assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), 0);
+    let output = scene.proxy.output();
+    assert!(output.contains("temporarily_unavailable"), "{output}");
+    assert!(!output.contains("described"), "{output}");
 
     server.is_failing.store(false, Ordering::SeqCst);
     until("there is a token", async || {

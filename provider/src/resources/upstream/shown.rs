@@ -60,7 +60,9 @@ fn identity() -> [Attribute; 5] {
         ),
         Attribute::optional("jwt", Shape::single(jwt)).describe(
             "The same as proof: a JWT that the proxy signs, with `sub`, `principal`, `key`, `key_id` and `scope`; a \
-             caller's requests carry the same one for up to half of its life. The public keys are at `/jwks` of the \
+             caller's requests carry the same one for up to half of its life. Its `sub` says what kind of caller it is, \
+             and which: `principal:<name>`; `key:<name>` of a key that stands alone; `issuer:<issuer>:<subject>` or \
+             `certificate:<field>:<value>` of who is no principal; `anonymous` without a credential. The public keys are at `/jwks` of the \
              admin listener, and at `jwks_path` of a `tollgate_proxy`, the one before the last included.",
         ),
     ]
@@ -96,7 +98,8 @@ fn credential() -> [Attribute; 5] {
         Attribute::optional("aws_sigv4", Shape::single(aws_sigv4())).describe(
             "A signature of each request (AWS Signature Version 4), by the credentials that each proxy finds in AWS's \
              usual way: its environment, its task's or its instance's role. It covers the host, `Content-Type` and what \
-             begins with `x-amz-`.",
+             begins with `x-amz-`. No client's header that begins with `x-amz-` is sent on, also where `_` stands for \
+             `-`: it would tell the service what to do by the proxy's right.",
         ),
     ]
 }

@@ -53,6 +53,37 @@ fn a_file_that_breaks_leaves_what_was_read_before() {
 }
 
 #[test]
+fn who_comes_after_takes_over_what_could_last_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, ca] = ["client.pem", "ca.pem"].map(|name| folder.path().join(name));
+    let pair = pair();
+    let pem = pair.cert.pem() + &pair.signing_key.serialize_pem();
+    std::fs::write(&certificate, pem).unwrap();
+    let declared = format!("file:{}", certificate.display());
+    let (trust, vault) = (SystemTrust::nobody(), Vault::default());
+    let made = |tls: serde_json::Value| {
+        let tls: UpstreamTls = serde_json::from_value(tls).unwrap();
+        Security::reading_by(Some(&tls), None, (&trust, &vault))
+    };
+    let first = made(json!({"certificate": declared}));
+    assert!(first.configs().is_ok());
+
+    std::fs::write(&certificate, "not PEM").unwrap();
+    std::fs::write(&ca, pair.cert.pem()).unwrap();
+    // With authorities that nobody read before.
+    let declared = json!({"certificate": declared, "ca": format!("file:{}", ca.display())});
+    let second = made(declared.clone());
+    drop(first);
+    assert!(second.configs().is_ok());
+    let mut findings = Findings::default();
+    second.report(&mut findings);
+    assert_eq!(findings.faults.len(), 1, "the place is as bad as it was");
+
+    drop(second);
+    assert!(made(declared).configs().is_err(), "it is forgotten");
+}
+
+#[test]
 fn a_key_that_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("client.pem");

@@ -1,7 +1,7 @@
 //! Who asks, in headers that an upstream declares.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tollgate_gate::Grant;
+use tollgate_gate::{Grant, Principal};
 use tollgate_store::document::UpstreamIdentity;
 use tollgate_store::{FieldName, Name};
 
@@ -11,8 +11,8 @@ const SCOPES_BYTES_MAX: usize = 4 * 1024;
 /// Who asks.
 #[derive(Debug)]
 pub(super) struct Caller<'a> {
-    /// The principal, or else what stands alone.
-    pub(super) label: &'a str,
+    /// What kind of caller it is, and its name: no two have the same one.
+    pub(super) subject: String,
     pub(super) principal: Option<&'a str>,
     /// Where a key proved it.
     pub(super) key: Option<&'a str>,
@@ -35,13 +35,32 @@ impl<'a> Caller<'a> {
             scopes.push_str(scope.as_str());
         }
         Self {
-            label: principal.label(),
+            subject: subject(principal),
             principal: principal.name().map(Name::as_str),
             key: principal.key_name(),
             key_id: principal.key_id().map(|id| id.to_string()),
             scopes,
         }
     }
+}
+
+/// The kind stands before the name, so that a key that is called like a principal is not taken for it.
+fn subject(principal: &Principal<'_>) -> String {
+    if let Some(name) = principal.name() {
+        return format!("principal:{name}");
+    }
+    if let Some(name) = principal.key_name() {
+        return format!("key:{name}");
+    }
+    if let Some((issuer, subject)) = principal.issuer() {
+        // The name of an issuer holds no colon.
+        return format!("issuer:{issuer}:{subject}");
+    }
+    if let Some(certificate) = principal.certificate() {
+        let (field, value) = certificate.field();
+        return format!("certificate:{field}:{value}");
+    }
+    "anonymous".to_owned()
 }
 
 /// The headers that say it.

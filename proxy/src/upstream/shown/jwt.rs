@@ -134,7 +134,7 @@ impl Signer {
         let ttl = i64::try_from(self.ttl.as_secs()).ok()?;
         let claims = Claims {
             iss: &self.issuer,
-            sub: caller.label,
+            sub: &caller.subject,
             aud: &self.audience,
             iat: issued,
             exp: issued.checked_add(ttl)?,

@@ -24,7 +24,7 @@ pub(super) struct Signed {
 #[derive(Debug)]
 struct Token {
     kid: String,
-    label: String,
+    subject: String,
     principal: Option<String>,
     key: Option<String>,
     key_id: Option<String>,
@@ -56,7 +56,7 @@ impl Signed {
         };
         let hash = self.hashes.hash_one((
             kid,
-            caller.label,
+            &caller.subject,
             caller.principal,
             caller.key,
             &caller.scopes,
@@ -82,7 +82,7 @@ impl Signed {
 impl Token {
     fn new(kid: &str, caller: &Caller<'_>, (issued, value): (i64, HeaderValue)) -> Self {
         let Caller {
-            label,
+            subject,
             principal,
             key,
             key_id,
@@ -90,7 +90,7 @@ impl Token {
         } = caller;
         Self {
             kid: kid.to_owned(),
-            label: (*label).to_owned(),
+            subject: subject.clone(),
             principal: principal.map(str::to_owned),
             key: key.map(str::to_owned),
             key_id: key_id.clone(),
@@ -103,14 +103,14 @@ impl Token {
     /// Two callers may have one hash.
     fn says(&self, by: &str, caller: &Caller<'_>) -> bool {
         let Caller {
-            label,
+            subject,
             principal,
             key,
             key_id,
             scopes,
         } = caller;
         self.kid == by
-            && self.label == *label
+            && self.subject == *subject
             && self.principal.as_deref() == *principal
             && self.key.as_deref() == *key
             && self.key_id == *key_id
@@ -124,7 +124,7 @@ mod tests {
 
     fn caller<'a>(label: &'a str, scopes: &str) -> Caller<'a> {
         Caller {
-            label,
+            subject: label.to_owned(),
             principal: Some(label),
             key: None,
             key_id: None,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn token(signed: &Signed, caller: &Caller<'_>, kid: &str, now: i64) -> String {
-        let text = format!("{}-{}-{kid}-{now}", caller.label, caller.scopes);
+        let text = format!("{}-{}-{kid}-{now}", caller.subject, caller.scopes);
         let sign = || HeaderValue::from_str(&text).ok();
         let value = signed.find_or(caller, (kid, (now, 60)), sign).unwrap();
         value.to_str().unwrap().to_owned()

@@ -20,7 +20,10 @@ use tollgate_store::document::{AwsPayload, AwsSigV4, SIGNED_BODY_BYTES};
 use super::aws_identity::AwsIdentity;
 use crate::upstream::request_body::RequestBody;
 
-/// What a signature is made of, which no client may write.
+/// How the headers begin that tell a service of AWS what is meant. A client that wrote one would have it done by the
+/// proxy's right: another object copied, another action taken.
+pub(super) const PREFIX: &str = "x-amz-";
+/// What a signature is made of.
 pub(super) const NAMES: [HeaderName; 4] = [
     AUTHORIZATION,
     HeaderName::from_static("x-amz-date"),
@@ -107,7 +110,7 @@ impl SigV4 {
         let path = request.uri().path_and_query()?;
         let uri = format!("{scheme}://{host}{path}");
         let is_covered =
-            |name: &HeaderName| *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-");
+            |name: &HeaderName| *name == CONTENT_TYPE || name.as_str().starts_with(PREFIX);
         let covered = request
             .headers()
             .iter()

@@ -16,7 +16,7 @@ pub(crate) struct TokenServer {
     pub(crate) url: String,
     /// How long tokens are good.
     pub(crate) life_s: Arc<AtomicU64>,
-    /// Whether it answers 503.
+    /// Whether it answers 503 with an error.
     pub(crate) is_failing: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -84,13 +84,14 @@ async fn answer(
         asked.push(request);
         asked.len()
     };
-    let body = format!(
+    let token = format!(
         r#"{{"access_token": "token-{number}", "token_type": "Bearer", "expires_in": {life_s}}}"#
     );
-    let status = if is_failing {
-        "503 Unavailable"
+    let error = r#"{"error": "temporarily_unavailable", "error_description": "described"}"#;
+    let (status, body) = if is_failing {
+        ("503 Unavailable", error)
     } else {
-        "200 OK"
+        ("200 OK", token.as_str())
     };
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",

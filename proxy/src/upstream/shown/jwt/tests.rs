@@ -4,7 +4,7 @@ use super::*;
 
 fn caller() -> Caller<'static> {
     Caller {
-        label: "acme",
+        subject: "principal:acme".to_owned(),
         principal: Some("acme"),
         key: Some("acme-ci"),
         key_id: Some("0aB1cD2eF3gH".to_owned()),
@@ -52,7 +52,7 @@ fn a_token_verifies_by_the_published_key_and_says_who_asks() {
         assert_eq!(
             claims,
             json!({
-                "iss": "https://edge.test", "aud": "orders", "sub": "acme", "principal": "acme",
+                "iss": "https://edge.test", "aud": "orders", "sub": "principal:acme", "principal": "acme",
                 "key": "acme-ci", "key_id": "0aB1cD2eF3gH", "scope": "orders:read orders:write",
                 "iat": 1_000, "exp": 1_060,
             })

@@ -21,14 +21,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
-use crate::cut::Cuts;
+use crate::cut::{Cut, Cuts};
 use crate::filter::Fault;
 use crate::pace::{Answer, InFlight, Pace, Paced};
 use crate::tunnel::Handover;
 
 /// The longest that a silent connection may take to close.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
-const HEADERS_MAX: usize = 100;
+/// The most fields of a request's head.
+pub(crate) const HEADERS_MAX: usize = 100;
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 const STREAMS_MAX: u32 = 128;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -216,9 +217,24 @@ fn note<H: Handler>(session: &Session<H>, result: Result<(), BoxError>) {
     let fault = match error.downcast_ref::<hyper::Error>() {
         Some(error) if error.is_parse_too_large() => Fault::HeadTooLarge,
         Some(error) if error.is_parse() => Fault::HeadInvalid,
-        _ => return,
+        Some(error) => return note_http2(session, error),
+        None => return,
     };
     session.handler.refused(&session.caller, fault);
+}
+
+/// Counts what h2 ends a connection for.
+fn note_http2<H: Handler>(session: &Session<H>, error: &hyper::Error) {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<h2::Error>());
+    let Some(cause) = cause.filter(|cause| cause.is_library()) else {
+        return;
+    };
+    session.pace.cut(match cause.reason() {
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Cut::Http2Flood,
+        _ => Cut::Http2Protocol,
+    });
 }
 
 fn builder(protocol: Protocol) -> Builder<TokioExecutor> {

@@ -29,6 +29,10 @@ pub enum Cut {
     WriteTimeout,
     /// Frames of HTTP/2 that only keep the proxy busy.
     FrameFlood,
+    /// More requests of HTTP/2 taken back, empty bodies or parts of a head than anybody needs.
+    Http2Flood,
+    /// What came was no HTTP/2.
+    Http2Protocol,
 }
 
 impl Cut {
@@ -47,6 +51,8 @@ impl Cut {
             Self::HeadTimeout => "head_timeout",
             Self::WriteTimeout => "write_timeout",
             Self::FrameFlood => "frame_flood",
+            Self::Http2Flood => "http2_flood",
+            Self::Http2Protocol => "http2_protocol",
         }
     }
 }

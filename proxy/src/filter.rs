@@ -3,6 +3,7 @@
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{Request, Version};
 
+use crate::connection::HEADERS_MAX;
 use crate::credential;
 
 /// What makes a request's head ambiguous, beyond what its target shows.
@@ -79,6 +80,9 @@ pub fn check<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
     // What its connection saw before hyper did.
     if let Some(fault) = request.extensions().get::<Fault>() {
         return Err(*fault);
+    }
+    if request.headers().len() > HEADERS_MAX {
+        return Err(Fault::HeadTooLarge);
     }
     check_framing(request)?;
     check_target(request)?;

@@ -89,7 +89,8 @@ impl Fleet {
 impl Known {
     fn size(&self) -> u32 {
         let declared = self.declared.as_ref().and_then(|declared| declared.size);
-        self.answered.or(declared).unwrap_or(1)
+        // A name may have fewer addresses than the fleet has processes: some service discovery answers eight at most.
+        self.answered.max(declared).unwrap_or(1)
     }
 }
 
@@ -167,6 +168,7 @@ mod tests {
         assert_eq!(fleet.answer(&name, Ok(7)), 7);
         assert_eq!(fleet.answer(&name, failure()), 7);
         assert_eq!(fleet.declare(Some(&by_name)), 7);
+        assert_eq!(fleet.answer(&name, Ok(2)), 4, "no fewer than declared");
     }
 
     #[test]

@@ -136,8 +136,10 @@ impl Gateway {
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
+        let room = generation.room(&grant, &self.ledger.metrics).await?;
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
+        let admitted = (admission, room);
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
@@ -166,14 +168,14 @@ impl Gateway {
         };
         let answer = match upgrade {
             None => {
-                let answer = generation.forward(request, &asked, admission, record);
+                let answer = generation.forward(request, &asked, admitted, record);
                 answer.await?
             }
             Some(upgrade) => {
                 upgrade::announce(request.headers_mut(), &upgrade.protocol);
                 let what = (&asked, upgrade);
                 // Seldom, and large.
-                Box::pin(generation.forward_upgrade(request, what, admission, record)).await?
+                Box::pin(generation.forward_upgrade(request, what, admitted, record)).await?
             }
         };
         Ok(Reply::Upstream(answer, check))

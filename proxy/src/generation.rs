@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
 use crate::upstream::{
-    AnswerBody, Errand, Findings, Flight, Means, Switched, TargetState, Upstream,
+    AnswerBody, Errand, Findings, Flight, Means, Permit, Switched, TargetState, Upstream,
 };
 use crate::well_known::WellKnown;
 
@@ -174,19 +174,28 @@ impl Generation {
         self.upstreams.values().for_each(Upstream::tend);
     }
 
+    /// Finds room for a request at its upstream, where there may be too many: before its quotas are charged, as what is
+    /// shed costs its caller nothing.
+    pub async fn room(
+        &self,
+        grant: &Grant<'_>,
+        metrics: &Metrics,
+    ) -> Result<Option<Permit>, Refusal> {
+        let upstream = self.upstreams.get(&grant.upstream().name);
+        let upstream = upstream.ok_or(Refusal::Internal)?;
+        upstream.admit(grant.priority(), metrics).await
+    }
+
     /// Sends an admitted request to its upstream.
     pub async fn forward(
         &self,
         request: Request<Incoming>,
         asked: &Asked<'_>,
-        admission: Admission,
+        (admission, permit): (Admission, Option<Permit>),
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let permit = upstream
-            .admit(asked.grant.priority(), asked.metrics)
-            .await?;
         let result = upstream.send(request, permit, &asked.errand(record)).await;
         record.answered();
         result.map(|response| Answer {
@@ -201,14 +210,11 @@ impl Generation {
         &self,
         request: Request<Incoming>,
         (asked, upgrade): (&Asked<'_>, Upgrade),
-        admission: Admission,
+        (admission, permit): (Admission, Option<Permit>),
         record: &mut Record,
     ) -> Result<Answer, Refusal> {
         let upstream = self.upstreams.get(&admission.upstream().name);
         let upstream = upstream.ok_or(Refusal::Internal)?;
-        let permit = upstream
-            .admit(asked.grant.priority(), asked.metrics)
-            .await?;
         let errand = asked.errand(record);
         let what = (&errand, &upgrade);
         let result = upstream.send_upgrade(request, permit, what).await;

@@ -1,6 +1,7 @@
 //! What is counted, in Prometheus' text format.
 
 mod counters;
+mod fetches;
 mod issuers;
 mod labels;
 mod quotas;
@@ -25,6 +26,7 @@ use crate::record::Facts;
 use crate::tls::End;
 use crate::upstream::TargetState;
 pub use counters::CounterMetrics;
+pub use fetches::CredentialFetches;
 pub use issuers::IssuerMetrics;
 use labels::{
     EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
@@ -85,6 +87,8 @@ pub struct Metrics {
     pub listeners_failed: Gauge,
     /// Certificates and the like that can't be used.
     pub materials_failed: Gauge,
+    /// Tokens that were fetched to be shown to upstreams.
+    pub credential_fetches: CredentialFetches,
     /// How the keys of issuers are.
     pub issuers: IssuerMetrics,
     /// What quotas count and refuse.
@@ -125,6 +129,7 @@ impl Default for Metrics {
             listeners: Gauge::default(),
             listeners_failed: Gauge::default(),
             materials_failed: Gauge::default(),
+            credential_fetches: CredentialFetches::default(),
             issuers: IssuerMetrics::default(),
             counters: CounterMetrics::default(),
             quotas: QuotaMetrics::default(),
@@ -172,6 +177,11 @@ impl Metrics {
             "upstream_retries_refused",
             "Requests that were not sent again as too many were",
             self.retries_refused.clone(),
+        );
+        registry.register(
+            "upstream_credential_fetches",
+            "Tokens that authorization servers were asked for, to be shown to upstreams, by result",
+            self.credential_fetches.family(),
         );
         registry.register(
             "upstream_target_up",

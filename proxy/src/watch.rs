@@ -181,6 +181,7 @@ impl Watching {
             trust: self.watch.trust.clone(),
             vault: self.memory.keeper.vault().clone(),
             aws: self.memory.aws.clone(),
+            fetches: metrics.credential_fetches.clone(),
         };
         gateway.issuers.follow(&snapshot, &means);
         let previous = gateway.generation.load_full();

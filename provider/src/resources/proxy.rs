@@ -36,14 +36,7 @@ impl Resource for Proxy {
                      `unix:/run/tollgate.sock`: its owner and its group may connect, and have no address. A key that is \
                      bound to addresses is refused there.",
                 ),
-            Attribute::optional("proxy_protocol", Type::set_of_strings())
-                .check(ProxySender::parse)
-                .at_most(PROXY_PROTOCOL_MAX)
-                .describe(
-                    "The networks of load balancers whose word about a client is taken: its address (from the \
-                         right of `X-Forwarded-For` or `Forwarded`; none where they differ), its request id and its \
-                         trace. Nobody's where left out.",
-                    ),
+            proxy_protocol(),
             Attribute::optional("tls", Shape::single(tls())).describe(
                 "How clients are spoken to by TLS; in the clear where left out. Everything that it names is read by \
                  the proxy again with each poll, and replaced without a restart. What can't be used leaves what was \
@@ -101,16 +94,29 @@ impl Resource for Proxy {
     }
 }
 
+fn proxy_protocol() -> Attribute {
+    Attribute::optional("proxy_protocol", Type::set_of_strings())
+        .check(ProxySender::parse)
+        .at_most(PROXY_PROTOCOL_MAX)
+        .describe(
+            "The networks of load balancers whose connections begin with a header of the PROXY protocol, \
+             version 1 or 2: 1 to 64, of a Unix socket `unix`. It tells the client's address, which is taken \
+             for the connection's own by everything else, `trusted_proxies` too. Connections of others, and \
+             those without a header, are refused. Nobody sends one where left out.",
+        )
+}
+
 fn fleet() -> [Attribute; 2] {
     [
         Attribute::optional("size", Type::Number)
             .bounds(1..=FLEET_SIZE_MAX)
-            .describe("The number, 1 to 1000. Beside `dns`, what it is taken for until that is answered."),
+            .describe("The number, 1 to 1000. Beside `dns`, the least that it is taken for."),
         Attribute::optional("dns", Type::String)
             .check(ServerName::parse)
             .describe(
                 "A name that DNS has an address of each process for, as service discovery keeps it, like \
-                 `edge.internal`. It is asked for every minute, and its last answer stays where there is none.",
+                 `edge.internal`. It is asked for every minute, and its last answer stays where there is none. \
+                 Cloud Map names eight processes at most: declare the `size` of a larger fleet.",
             ),
     ]
 }

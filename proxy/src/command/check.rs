@@ -8,6 +8,7 @@ use super::{Arguments, store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::metrics::CredentialFetches;
 use crate::tls::{Keeper, Materials};
 use crate::upstream::{AwsIdentity, Findings, Means, SystemTrust};
 
@@ -73,6 +74,7 @@ async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
         trust: SystemTrust::load(),
         vault: keeper.vault().clone(),
         aws: AwsIdentity::new(Clock::start()),
+        fetches: CredentialFetches::default(),
     };
     let mut findings = Findings::default();
     for rule in snapshot.upstreams() {

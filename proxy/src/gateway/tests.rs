@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::connection::{self, Ending, Protocol};
 use crate::cut::Cuts;
+use crate::metrics::CredentialFetches;
 use crate::tls::Vault;
 use crate::upstream::{AwsIdentity, Means, SystemTrust};
 
@@ -48,6 +49,7 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
         trust: SystemTrust::load(),
         vault: Vault::default(),
         aws: AwsIdentity::new(clock),
+        fetches: CredentialFetches::default(),
     };
     let generation = Generation::next(snapshot, None, &means);
     gateway.generation.store(Some(Arc::new(generation)));

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::socket::{Arrival, Socket};
@@ -19,8 +18,6 @@ use crate::greeting;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections that are on their way may take to be accepted at the end: some round trips.
 const LAST_MAX: Duration = Duration::from_millis(250);
-
-type Arrived = (Option<OwnedSemaphorePermit>, io::Result<Arrival>);
 
 /// Accepts connections until `closing` is cancelled, and then those that are on their way.
 ///
@@ -34,14 +31,14 @@ pub async fn accept<H: Handler>(
 ) {
     loop {
         tokio::select! {
-            arrived = next(&socket, &door) => meet(arrived, &door, &welcome).await,
+            arrived = socket.accept() => meet(arrived, &door, &welcome).await,
             () = closing.cancelled() => break,
         }
     }
     socket.turn_newcomers_away();
     let last = async {
         loop {
-            let arrived = next(&socket, &door).await;
+            let arrived = socket.accept().await;
             meet(arrived, &door, &welcome).await;
         }
     };
@@ -49,7 +46,7 @@ pub async fn accept<H: Handler>(
 }
 
 async fn meet<H: Handler>(
-    (permit, accepted): Arrived,
+    accepted: io::Result<Arrival>,
     door: &Arc<Door<H>>,
     welcome: &ArcSwap<Welcome>,
 ) {
@@ -57,9 +54,9 @@ async fn meet<H: Handler>(
         Ok(Arrival::Tcp(stream, peer)) => {
             // Without it a small answer waits for an acknowledgement.
             let _ = stream.set_nodelay(true);
-            let_in((stream, Some(peer.ip())), permit, door, welcome);
+            let_in((stream, Some(peer.ip())), door, welcome).await;
         }
-        Ok(Arrival::Unix(stream)) => let_in((stream, None), permit, door, welcome),
+        Ok(Arrival::Unix(stream)) => let_in((stream, None), door, welcome).await,
         Err(error) => {
             tracing::warn!(%error, "a connection could not be accepted");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -67,12 +64,15 @@ async fn meet<H: Handler>(
     }
 }
 
-fn let_in<H: Handler>(
+/// Waits for room with the connection in hand: those behind it wait in the system's queue, and a listener where nobody
+/// comes holds no room that others need.
+async fn let_in<H: Handler>(
     visitor: (impl Stream, Option<IpAddr>),
-    permit: Option<OwnedSemaphorePermit>,
     door: &Arc<Door<H>>,
     welcome: &ArcSwap<Welcome>,
 ) {
+    // The semaphore is never closed.
+    let permit = Arc::clone(&door.free).acquire_owned().await.ok();
     let welcome = welcome.load_full();
     let held = Arc::clone(door);
     door.tasks.spawn(async move {
@@ -96,11 +96,4 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// Waits for room, then for a connection: those beyond wait in the system's queue.
-async fn next<H>(socket: &Socket, door: &Door<H>) -> Arrived {
-    // The semaphore is never closed.
-    let permit = Arc::clone(&door.free).acquire_owned().await.ok();
-    (permit, socket.accept().await)
 }

@@ -7,7 +7,6 @@ mod socket;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +62,8 @@ pub struct Listeners<H> {
 /// An address that is listened on.
 #[derive(Debug)]
 struct Bound {
+    /// Of a Unix socket.
+    file: Option<Arc<SocketFile>>,
     closing: CancellationToken,
     /// For connections from now on.
     welcome: Arc<ArcSwap<Welcome>>,
@@ -104,12 +105,27 @@ impl<H: Handler> Listeners<H> {
             }
             stays
         });
+        self.bound.retain(|address, bound| {
+            let is_lost = bound.file.as_ref().is_some_and(|file| file.is_lost());
+            if is_lost {
+                tracing::warn!(%address, "the socket's file is gone, or nobody serves it: it is made anew");
+                bound.closing.cancel();
+            }
+            !is_lost
+        });
         let mut failed = BTreeMap::new();
+        // Unix sockets come last in the order of places.
         for (address, front) in wanted {
             if let Some(bound) = self.bound.get(address) {
                 bound.meet(front);
                 continue;
             }
+            // Who can't listen everywhere takes nothing from who can.
+            let occupied = if failed.is_empty() {
+                occupied
+            } else {
+                Occupied::Leave
+            };
             match self.open(address, front, occupied) {
                 Ok(bound) => {
                     self.bound.insert(address.clone(), bound);
@@ -135,14 +151,21 @@ impl<H: Handler> Listeners<H> {
     }
 
     fn open(&self, place: &ListenPlace, front: &Front, occupied: Occupied) -> io::Result<Bound> {
-        let (sockets, place) = match place {
-            ListenPlace::Tcp(address) => self.open_tcp(*address)?,
-            ListenPlace::Unix(path) => (self.open_unix(path, occupied)?, place.clone()),
+        let (sockets, place, file) = match place {
+            ListenPlace::Tcp(address) => {
+                let (sockets, place) = self.open_tcp(*address)?;
+                (sockets, place, None)
+            }
+            ListenPlace::Unix(path) => {
+                let shared = Shared::bind(path, occupied)?;
+                (self.open_unix(&shared)?, place.clone(), Some(shared.file()))
+            }
         };
         tracing::info!(address = %place, "listening");
         let closing = self.door.closing.child_token();
         let welcome = Welcome::new(front.clone(), &closing);
         let bound = Bound {
+            file,
             closing,
             welcome: Arc::new(ArcSwap::from_pointee(welcome)),
         };
@@ -169,8 +192,7 @@ impl<H: Handler> Listeners<H> {
     }
 
     /// The workers accept from one queue.
-    fn open_unix(&self, path: &Path, occupied: Occupied) -> io::Result<Vec<(Socket, &Handle)>> {
-        let shared = Shared::bind(path, occupied)?;
+    fn open_unix(&self, shared: &Shared) -> io::Result<Vec<(Socket, &Handle)>> {
         let sockets = self.workers.handles().map(|worker| {
             let _within = worker.enter();
             Ok((shared.listener()?, worker))

@@ -134,6 +134,11 @@ impl Shared {
         })
     }
 
+    /// The file that leads to it.
+    pub(super) fn file(&self) -> Arc<SocketFile> {
+        Arc::clone(&self.file)
+    }
+
     /// One of those that accept from it; within a runtime.
     pub(super) fn listener(&self) -> io::Result<Socket> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
@@ -171,6 +176,15 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 impl SocketFile {
+    /// Whether nobody comes here by its path any more, nor to another process that took it over.
+    pub(super) fn is_lost(&self) -> bool {
+        match identity(&self.path) {
+            Ok(found) if found == self.identity => false,
+            Ok(_) => Standing::of(&self.path) == Standing::Free,
+            Err(_) => true,
+        }
+    }
+
     fn remove(&self) {
         if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
             // Whoever takes the path next replaces what could not be removed.
@@ -214,6 +228,7 @@ mod tests {
 
         let _client = PlainStream::connect(&path).unwrap();
         assert!(new.listener.accept().is_ok());
+        assert!(!new.file.is_lost());
         let files = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(files, 1, "nothing else is left behind");
     }

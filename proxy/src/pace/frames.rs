@@ -19,6 +19,7 @@ const HEADERS: u8 = 0x1;
 const GOAWAY: u8 = 0x7;
 const CONTINUATION: u8 = 0x9;
 const CALM: u8 = 0xb;
+const END_HEADERS: u8 = 0x4;
 /// The highest bit is reserved.
 const STREAM_MASK: u32 = 0x7fff_ffff;
 
@@ -35,21 +36,13 @@ pub(super) struct Frames {
     since: Instant,
     /// The last stream that a request began.
     last_stream: u32,
+    /// Whether a head began whose end is to come.
+    is_in_head: bool,
 }
 
 /// More frames than anybody needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flood {
-    last_stream: u32,
-}
-
-impl Flood {
-    /// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7).
-    pub(super) fn goodbye(&self) -> [u8; 17] {
-        let [a, b, c, d] = self.last_stream.to_be_bytes();
-        [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, CALM]
-    }
-}
+pub(super) struct Flood;
 
 impl Frames {
     pub(super) fn new(now: Instant) -> Self {
@@ -61,12 +54,24 @@ impl Frames {
             progress: 0,
             since: now,
             last_stream: 0,
+            is_in_head: false,
         }
     }
 
     /// Leaves out what was taken before: `seen` bytes of the preface.
     pub(super) fn skip(&mut self, seen: usize) {
         self.skip = self.skip.saturating_sub(seen);
+    }
+
+    /// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7).
+    pub(super) fn goodbye(&self) -> [u8; 17] {
+        let [a, b, c, d] = self.last_stream.to_be_bytes();
+        [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, a, b, c, d, 0, 0, 0, CALM]
+    }
+
+    /// Whether the head of a request began and did not end.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.is_in_head
     }
 
     /// Takes what came. Returns whether something of a body was among it.
@@ -92,17 +97,21 @@ impl Frames {
 
     /// Takes a frame whose head is complete.
     fn frame(&mut self, progress: u32) -> Result<bool, Flood> {
-        let [high, middle, low, kind, _, stream @ ..] = self.head;
+        let [high, middle, low, kind, flags, stream @ ..] = self.head;
         let length = u32::from_be_bytes([0, high, middle, low]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
         match kind {
             DATA => return Ok(length > 0),
             HEADERS => {
+                self.is_in_head = flags & END_HEADERS == 0;
                 let stream = u32::from_be_bytes(stream) & STREAM_MASK;
                 self.last_stream = self.last_stream.max(stream);
                 return Ok(false);
             }
-            CONTINUATION => return Ok(false),
+            CONTINUATION => {
+                self.is_in_head &= flags & END_HEADERS == 0;
+                return Ok(false);
+            }
             _ => {}
         }
         self.count += 1;
@@ -111,8 +120,7 @@ impl Frames {
         }
         let now = Instant::now();
         if self.progress == progress && now.duration_since(self.since) < WINDOW {
-            let last_stream = self.last_stream;
-            return Err(Flood { last_stream });
+            return Err(Flood);
         }
         self.count = 0;
         self.progress = progress;

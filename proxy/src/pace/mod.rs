@@ -99,6 +99,11 @@ impl Pace {
         self.begun() == 0 || !self.is_http2.load(Ordering::Relaxed)
     }
 
+    /// Counts why the connection is ended.
+    pub(crate) fn cut(&self, cut: Cut) {
+        self.cuts.count(cut);
+    }
+
     fn tire(&self) {
         if !self.is_tired.swap(true, Ordering::Relaxed) {
             self.cuts.count(Cut::Idle);

@@ -100,6 +100,15 @@ impl Requests {
         self.part == Part::RequestLine && self.line.is_empty()
     }
 
+    /// Whether a head began and did not end.
+    pub(super) fn is_in_head(&self) -> bool {
+        match self.part {
+            Part::RequestLine => !self.line.is_empty(),
+            Part::Fields => true,
+            _ => false,
+        }
+    }
+
     /// Takes a line, or as much of it as is there.
     fn take_line(&mut self, bytes: &mut &[u8]) -> Result<(), Option<Fault>> {
         let end = memchr(b'\n', bytes);

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Pace;
 use super::alarm::Patience;
-use super::frames::Frames;
+use super::frames::{Flood, Frames};
 use super::gather::Gathered;
 use super::requests::Requests;
 use super::waiting::{WRITE_MAX, Waiting, What};
@@ -91,8 +91,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
                     self.pace.advance();
                     Ok(())
                 }
-                Err(flood) => {
-                    self.say(context, &flood.goodbye());
+                Err(Flood) => {
+                    let goodbye = frames.goodbye();
+                    self.say(context, &goodbye);
                     Err(self.cut(Cut::FrameFlood))
                 }
             },
@@ -143,8 +144,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         let begun = pace.begun();
         // That one is complete.
         self.waiting.head_of = self.waiting.head_of.filter(|head| *head == begun);
-        let is_http2 = matches!(self.spoken, Spoken::Http2(_));
+        let (is_http2, is_in_head) = match &self.spoken {
+            Spoken::Http2(frames) => (true, frames.is_in_head()),
+            // Also one that came while the request before it was answered.
+            Spoken::Http1(requests) => (false, !pace.is_asked() && requests.is_in_head()),
+            Spoken::Unknown(_) => (false, false),
+        };
         match () {
+            () if is_in_head => What::RestOfHead,
             () if !pace.is_asked() && self.waiting.head_of.is_some() => What::RestOfHead,
             () if !pace.is_asked() => What::Request,
             // Of HTTP/1.1 the socket tells.
@@ -167,7 +174,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
                 Ok(())
             }
             What::RestOfHead => {
-                self.say(context, HEAD_TIMEOUT_ANSWER);
+                if let Spoken::Http2(frames) = &self.spoken {
+                    let goodbye = frames.goodbye();
+                    self.say(context, &goodbye);
+                } else {
+                    self.say(context, HEAD_TIMEOUT_ANSWER);
+                }
                 Err(self.cut(Cut::HeadTimeout))
             }
             What::Reader => Err(self.cut(Cut::WriteTimeout)),
@@ -268,7 +280,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let progress = Pin::new(&mut self.stream).poll_flush(context);
-        self.is_flushed |= progress.is_ready();
+        let has_left = progress.is_ready() && !self.is_flushed;
+        self.is_flushed |= has_left;
+        if has_left && self.half_closed.take().is_some() {
+            // Whether the client waits for more is to be looked at anew: what it gets, it may have waited for.
+            context.waker().wake_by_ref();
+        }
         self.wrote(progress, context)
     }
 

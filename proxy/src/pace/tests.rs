@@ -205,3 +205,29 @@ async fn a_client_that_goes_within_a_body_is_given_up_at_once() {
     assert_eq!(line.read().await.unwrap(), 0);
     assert_eq!(begun.elapsed().as_secs(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_stops_behind_another_request_is_a_slow_one() {
+    let mut line = Line::new(Protocol::Http1);
+    line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
+    let (in_flight, _) = line.pace.begin();
+    line.takes(b"GET /b HTTP/1.1\r\n").await;
+    assert!(line.stays(100).await);
+    drop(in_flight);
+
+    let error = timeout(Duration::from_secs(11), line.read()).await;
+    assert_eq!(error.unwrap().unwrap_err().to_string(), "head_timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_of_http_2_that_does_not_come_to_its_end_is_cut() {
+    let mut line = Line::new(Protocol::Http2);
+    line.takes(PREFACE).await;
+    line.takes(&[0, 0, 1, 1, 1, 0, 0, 0, 1, 0x82]).await;
+
+    let error = timeout(Duration::from_secs(11), line.read()).await;
+    assert_eq!(error.unwrap().unwrap_err().to_string(), "head_timeout");
+    let mut goodbye = [0; 17];
+    line.client.read_exact(&mut goodbye).await.unwrap();
+    assert_eq!((goodbye[3], goodbye[12]), (7, 1), "GOAWAY of stream 1");
+}

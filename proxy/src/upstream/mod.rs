@@ -55,7 +55,8 @@ pub(crate) use shown::{SecretFile, basic, secret};
 pub use switch::Switched;
 pub use target::Flight;
 use target::Place;
-use throttle::{Permit, Throttle};
+pub use throttle::Permit;
+use throttle::Throttle;
 pub use trust::{Means, SystemTrust};
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);

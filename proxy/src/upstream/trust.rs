@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::shown::AwsIdentity;
+use crate::metrics::CredentialFetches;
 use crate::tls::Vault;
 
 /// What upstreams are reached with.
@@ -16,6 +17,8 @@ pub struct Means {
     pub vault: Vault,
     /// What requests to services of AWS are signed with.
     pub aws: AwsIdentity,
+    /// Where to count the tokens that are fetched.
+    pub fetches: CredentialFetches,
 }
 
 /// The authorities that the system trusts. They are read once: the files are many.

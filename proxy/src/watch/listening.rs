@@ -53,12 +53,6 @@ impl Listening {
             .as_ref()
             .is_some_and(|generation| generation.snapshot.proxy().is_some());
         drop(generation);
-        // Whoever serves there knows more than a proxy that knows nothing yet.
-        let occupied = if is_known {
-            Occupied::TakeOver
-        } else {
-            Occupied::Leave
-        };
         let now = watch.gateway.ledger.clock.now();
         let mut review = self.materials.review(&wanted, now.wall).await;
         let fronts = wanted.iter().filter_map(|listen| {
@@ -78,6 +72,12 @@ impl Listening {
             };
             Some((address, front))
         });
+        // Whoever serves there may know more than a proxy that knows nothing yet, or can't serve everything.
+        let occupied = if is_known && review.unserved.is_empty() {
+            Occupied::TakeOver
+        } else {
+            Occupied::Leave
+        };
         let failed = watch.listeners.reconcile(&fronts.collect(), occupied);
         let failed = failed
             .into_iter()

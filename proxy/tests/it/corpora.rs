@@ -39,7 +39,8 @@ fn corpus(test: &str, file: &str) -> Option<Value> {
     Some(serde_json::from_slice(&text).unwrap())
 }
 
-fn corpora(test: &str) -> Option<PathBuf> {
+/// Where the collections are, unless they are missing.
+pub(crate) fn corpora(test: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
     let folder = std::env::var_os("TOLLGATE_CORPORA").map_or_else(beside, PathBuf::from);
     if !folder.is_dir() {

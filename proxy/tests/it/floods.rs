@@ -56,6 +56,20 @@ async fn is_cut_off(stage: &Stage, frames: impl Iterator<Item = Vec<u8>>) -> boo
 
 /// A flood is cut off, has taken little, and a client with a key is answered as before.
 async fn assert_bounded<F: Iterator<Item = Vec<u8>>>(flood: impl Fn() -> F) {
+    flooded(flood).await;
+}
+
+/// The same, and it is counted why.
+async fn assert_counted<F: Iterator<Item = Vec<u8>>>(reason: &str, flood: impl Fn() -> F) {
+    let stage = flooded(flood).await;
+    let series = format!("tollgate_connections_cut_total{{reason=\"{reason}\"}}");
+    until("it is counted", async || {
+        stage.proxy.metric(&series).await == Some(3.0)
+    })
+    .await;
+}
+
+async fn flooded<F: Iterator<Item = Vec<u8>>>(flood: impl Fn() -> F) -> Stage {
     let stage = Stage::new().await;
     assert_eq!(stage.client.get("/v1/orders").await.status, 200);
     let before = stage.proxy.resident_bytes();
@@ -72,11 +86,12 @@ async fn assert_bounded<F: Iterator<Item = Vec<u8>>>(flood: impl Fn() -> F) {
     for client in stage.clients() {
         assert_eq!(client.get("/v1/orders").await.status, 200);
     }
+    stage
 }
 
 #[tokio::test]
 async fn requests_that_are_taken_back_at_once_end_the_connection() {
-    assert_bounded(|| {
+    assert_counted("http2_flood", || {
         (0..FRAMES).map(|number| {
             let stream = 2 * number + 1;
             let request = frame(HEADERS, END_STREAM | END_HEADERS, stream, &REQUEST);

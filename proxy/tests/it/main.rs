@@ -28,6 +28,7 @@ mod lifecycle;
 mod principals;
 mod proxy_protocol;
 mod quotas;
+mod rate_limit_fields;
 mod reasons;
 mod replacement;
 mod retries;

@@ -257,15 +257,3 @@ async fn a_proxy_of_a_fleet_enforces_its_share() {
     }
     assert_eq!(client.get("/v1/orders").await.status, 429);
 }
-
-#[tokio::test]
-async fn the_size_of_a_fleet_is_what_dns_says() {
-    let quota = json!({"limits": [{"requests": 9, "per": "1h"}]});
-    let fleet = json!({"fleet": {"size": 3, "dns": "localhost"}});
-    let (stage, _) = stage(quota, fleet).await;
-
-    until("DNS has answered", async || {
-        stage.proxy.metric("tollgate_fleet_size").await == Some(1.0)
-    })
-    .await;
-}

@@ -371,6 +371,16 @@ async fn a_server_that_fails_is_a_bad_gateway_and_the_last_token_is_used_while_i
     })
     .await;
     assert_eq!(scene.client.get("/v1/orders").await.status, 200);
+    for result in ["fetched", "failed"] {
+        let series = format!(
+            r#"tollgate_upstream_credential_fetches_total{{upstream="backend",result="{result}"}}"#
+        );
+        until("it is counted", async || {
+            let count = scene.proxy.metric(&series).await;
+            count.is_some_and(|count| count >= 1.0)
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

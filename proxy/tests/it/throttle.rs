@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 use tollgate_store::document::Kind;
 
-use crate::support::{Client, Process, Reply, Store, Upstream, until};
+use crate::support::{Client, Process, Reply, Store, Upstream, token, until};
 
 /// Five at once, of which four may be of the usual priority and three batch.
 const FIVE: [u32; 2] = [5, 5];
@@ -128,6 +128,36 @@ async fn what_is_too_much_is_shed_the_lowest_first() {
     }
     assert_eq!(stage.client.get("/v1/orders").await.status, 200);
     assert!(is(stage.shown("in_flight").await, 0));
+}
+
+#[tokio::test]
+async fn what_is_shed_is_charged_to_no_quota() {
+    let stage = Stage::start(FIVE, "0ms", false).await;
+    let limits = json!({"limits": [{"requests": 10, "per": "1h"}]});
+    stage.store.put(Kind::Quota, "free", limits).await;
+    let counted = token("counted");
+    let key = json!({"quotas": ["free"]});
+    stage.store.put_key("counted", &counted, key).await;
+    let client = Client::new(&stage.proxy).bearing(&counted);
+    until("the key is known", async || {
+        client.get("/v2").await.status == 403
+    })
+    .await;
+    let held = stage.hold(4).await;
+    for _ in 0..3 {
+        assert_eq!(client.get("/v1/orders").await.status, 503);
+    }
+    for _ in 0..4 {
+        stage.upstream.gate.open.notify_one();
+    }
+    for held in held {
+        held.await.unwrap();
+    }
+
+    let reply = client.get("/v1/orders").await;
+    assert_eq!(reply.status, 200);
+    let told = reply.header("ratelimit").unwrap();
+    assert!(told.starts_with("\"free\";r=9;"), "{told}");
 }
 
 #[tokio::test]

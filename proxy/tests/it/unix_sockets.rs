@@ -147,6 +147,43 @@ async fn no_request_is_lost_while_a_proxy_takes_a_socket_over() {
 }
 
 #[tokio::test]
+async fn a_proxy_gets_its_socket_back_when_who_took_it_over_is_gone() {
+    let scene = Scene::new(json!({})).await;
+    let old = Process::start(&scene.store, &[]).await;
+    for signal in ["KILL", "TERM"] {
+        let mut new = Process::start(&scene.store, &[]).await;
+        new.signal(signal);
+        until("it has ended", || std::future::ready(new.has_ended())).await;
+        until("the old one is asked again", async || {
+            tokio::net::UnixStream::connect(scene.path()).await.is_ok()
+        })
+        .await;
+        assert!(scene.ask("").await.starts_with("HTTP/1.1 200"));
+    }
+    old.accessed(|line| line["path"] == "/v1/orders").await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_cant_listen_everywhere_takes_no_socket_over() {
+    let scene = Scene::new(json!({})).await;
+    let old = Process::start(&scene.store, &[]).await;
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = held.local_addr().map(|address| (address, held)).unwrap();
+    let unix = format!("unix:{}", scene.path().display());
+    let listen = json!({"listen": [{"address": held.0.to_string()}, {"address": unix}]});
+    scene.store.put(Kind::Proxy, "edge", listen).await;
+    let new = Process::start_unready(&scene.store, &[]).await;
+    new.logged(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.starts_with(&format!("{unix} can't be listened on"))
+    })
+    .await;
+
+    assert!(scene.ask("").await.starts_with("HTTP/1.1 200"));
+    old.accessed(|line| line["path"] == "/v1/orders").await;
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_socket_stays_and_keeps_a_new_proxy_from_being_ready() {
     let scene = Scene::new(json!({})).await;
     std::fs::write(scene.path(), "mine").unwrap();

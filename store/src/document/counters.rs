@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::is_unset;
 use crate::{
     Authorities, CounterPrefix, CounterTimeout, CounterUrl, Identifier, MaterialReference, Problem,
     SecretPlace,
@@ -15,7 +14,7 @@ pub struct Counters {
     /// Its address, or that of any node of a cluster.
     pub url: CounterUrl,
     /// Whether it is a cluster.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub cluster: bool,
     /// Who the proxy is there; the default user where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

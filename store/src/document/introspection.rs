@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_number, is_unset};
+use super::check::check_number;
 use crate::{AnswerLife, AnswerTimeout, Identifier, Problem, SecretPlace, ServiceUrl};
 
 /// The most calls a second that one proxy may be told to make.
@@ -25,7 +25,7 @@ pub struct Introspection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_prefix: Option<Identifier>,
     /// Whether an answer that names no audience counts.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub any_audience: bool,
     /// How long an answer counts at most: 1 s to 60 s; 60 s where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

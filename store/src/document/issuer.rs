@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_count, check_set, enabled, is_unset};
+use super::check::{check_count, check_set, enabled};
 use super::{Declaration, Introspection, Kind, Spec};
 use crate::{
     Audience, Authorities, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem,
@@ -84,7 +84,7 @@ pub struct Issuer {
     pub introspection: Option<Box<Introspection>>,
     /// Whether its tokens must be bound to their bearer's certificate or key. Those that are bound count for nobody else
     /// in any case.
-    #[serde(default, skip_serializing_if = "is_unset")]
+    #[serde(default)]
     pub require_binding: bool,
     /// Who may sign for its servers' certificates; whom the proxy's system trusts where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,7 @@ use super::bearer::{Fault, Token};
 use super::credential::secret;
 use super::file::SecretFile;
 use super::oauth::{authorization, form};
+use crate::metrics::CredentialFetches;
 use crate::service::{ANSWER_MAX, Question, encoded};
 use crate::upstream::{Findings, Means};
 
@@ -48,6 +49,7 @@ pub(super) struct Exchange {
     upstream: Name,
     url: ServiceUrl,
     tls: Arc<ClientConfig>,
+    fetches: CredentialFetches,
     client_id: String,
     client_secret: SecretFile<Secret>,
     /// All of it but the caller's token.
@@ -77,6 +79,7 @@ impl Exchange {
             upstream: upstream.clone(),
             url: client.token_url.clone(),
             tls: means.trust.client(),
+            fetches: means.fetches.clone(),
             client_id: client.client_id.to_string(),
             client_secret: SecretFile::new(&client.client_secret, secret, &means.vault),
             form: form(GRANT, client),
@@ -141,7 +144,9 @@ impl Exchange {
         }
         let too_late = |_| Err("too many exchanges are under way".into());
         let exchange = tokio::time::timeout(ANSWER_MAX * 2, self.exchange(subject, began)).await;
-        match exchange.unwrap_or_else(too_late) {
+        let exchange = exchange.unwrap_or_else(too_late);
+        self.fetches.count(&self.upstream, exchange.is_ok());
+        match exchange {
             Ok(token) => {
                 *failed = None;
                 let end = began + life(subject, now);

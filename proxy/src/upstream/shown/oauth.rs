@@ -19,17 +19,20 @@ use zeroize::Zeroizing;
 use super::bearer::{Fault, Token};
 use super::credential::{basic, secret};
 use super::file::SecretFile;
+use crate::metrics::CredentialFetches;
 use crate::service::{Question, encoded};
 use crate::upstream::{Findings, Means};
 
 /// How long the server is not asked again after it failed.
 const FAILURE_HOLD: Duration = Duration::from_secs(2);
+
 /// Where the proxy gets its tokens for one upstream.
 #[derive(Debug)]
 pub(super) struct OAuth {
     upstream: Name,
     url: ServiceUrl,
     tls: Arc<ClientConfig>,
+    fetches: CredentialFetches,
     client_id: String,
     client_secret: SecretFile<Secret>,
     form: Bytes,
@@ -44,6 +47,7 @@ impl OAuth {
             upstream: upstream.clone(),
             url: client.token_url.clone(),
             tls: means.trust.client(),
+            fetches: means.fetches.clone(),
             client_id: client.client_id.to_string(),
             client_secret: SecretFile::new(&client.client_secret, secret, &means.vault),
             form: form("client_credentials", client)
@@ -98,7 +102,9 @@ impl OAuth {
         if failed.is_some_and(|failed| began.duration_since(failed) < FAILURE_HOLD) {
             return;
         }
-        match self.fetch(began).await {
+        let fetch = self.fetch(began).await;
+        self.fetches.count(&self.upstream, fetch.is_ok());
+        match fetch {
             Ok(token) => {
                 *failed = None;
                 self.token.store(Some(Arc::new(token)));

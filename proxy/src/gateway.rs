@@ -112,25 +112,8 @@ impl Gateway {
             return Ok(Reply::Page(page));
         }
         let place = (&target, authority);
-        let trail = TokenTrail::default();
-        let presented = Presented {
-            trail: Some(&trail),
-            ..self.presented(request.headers(), place, (peer, caller))
-        };
-        let principal = match generation.snapshot.identify_presented(&presented, now) {
-            Err(refusal) => {
-                // Seldom: most refusals are final.
-                let issuer = refusal.issuer();
-                let again = self.identify_again(generation, &presented, (refusal, now));
-                Box::pin(again).await.inspect_err(|_| {
-                    let issuer = issuer.and_then(|number| generation.snapshot.issuer(number));
-                    record.refused_token(issuer.map(|rule| &rule.name), trail.traced());
-                })?
-            }
-            Ok(principal) => principal,
-        };
-        self.renew(&principal, request.headers());
-        record.principal(&principal);
+        let presented = self.presented(request.headers(), place, (peer, caller));
+        let principal = self.identified(generation, presented, now, record).await?;
         let snapshot = &generation.snapshot;
         let grant = snapshot.authorize(&principal, &target);
         let grant =
@@ -221,6 +204,36 @@ impl Gateway {
             }),
             trail: None,
         }
+    }
+
+    /// Finds out who asks and notes it, or whose token is refused.
+    async fn identified<'s>(
+        &self,
+        generation: &'s Generation,
+        presented: Presented<'_>,
+        now: Now,
+        record: &mut Record,
+    ) -> Result<Principal<'s>, Refusal> {
+        let trail = TokenTrail::default();
+        let presented = Presented {
+            trail: Some(&trail),
+            ..presented
+        };
+        let principal = match generation.snapshot.identify_presented(&presented, now) {
+            Err(refusal) => {
+                // Seldom: most refusals are final.
+                let issuer = refusal.issuer();
+                let again = self.identify_again(generation, &presented, (refusal, now));
+                Box::pin(again).await.inspect_err(|_| {
+                    let issuer = issuer.and_then(|number| generation.snapshot.issuer(number));
+                    record.refused_token(issuer.map(|rule| &rule.name), trail.traced());
+                })?
+            }
+            Ok(principal) => principal,
+        };
+        self.renew(&principal, presented.headers);
+        record.principal(&principal);
+        Ok(principal)
     }
 
     /// Identifies once more with newer keys of the token's issuer, or with what that says of the token, where those may

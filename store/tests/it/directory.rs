@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -192,14 +193,26 @@ async fn a_writer_that_is_killed_at_any_time_leaves_whole_documents() {
     }
 }
 
+/// The most documents that a writer leaves behind.
+const KEPT_MAX: usize = 8;
+
 async fn write_for_ever(location: &Location) -> ! {
     let backend = open(location, &namespace()).await.unwrap();
+    let mut kept = VecDeque::new();
     loop {
         let unique = uuid::Uuid::now_v7().simple();
         let own = format!("a{unique}");
         let revision = create(&backend, &own).await;
         remove(&backend, &own, &revision).await;
-        create(&backend, &format!("b{unique}")).await;
+        let next = format!("b{unique}");
+        let revision = create(&backend, &next).await;
+        kept.push_back((next, revision));
+        // Whoever reads slower than this writes would never see the end of it.
+        if kept.len() > KEPT_MAX
+            && let Some((oldest, revision)) = kept.pop_front()
+        {
+            remove(&backend, &oldest, &revision).await;
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::filter::Fault;
 /// So much of a line is kept while its rest is to come: the fields that matter are shorter.
 const LINE_KEPT_BYTES_MAX: usize = 128;
 
+const CHUNK_DIGITS_MAX: usize = 32;
+
 /// The requests that came so far.
 #[derive(Debug)]
 pub struct Requests {
@@ -83,15 +85,22 @@ impl Requests {
                 }
                 _ => match self.take_line(&mut bytes) {
                     Ok(()) => {}
-                    Err(fault) => {
-                        self.part = Part::Lost;
-                        let request = self.heads;
-                        return fault.map(|fault| Flaw { request, fault });
-                    }
+                    Err(fault) => return Some(self.lose(fault)),
                 },
             }
         }
         None
+    }
+
+    /// What comes from here on can't be followed. Where hyper goes on all the same, the next request is refused.
+    fn lose(&mut self, fault: Option<Fault>) -> Flaw {
+        let is_in_head = matches!(self.part, Part::RequestLine | Part::Fields);
+        let next = u32::from(is_in_head && fault.is_none());
+        self.part = Part::Lost;
+        Flaw {
+            request: self.heads.wrapping_add(next),
+            fault: fault.unwrap_or(Fault::FramingAmbiguous),
+        }
     }
 
     /// Whether nothing of a request came that is not complete.
@@ -185,14 +194,16 @@ impl Requests {
 impl Head {
     /// Reads a field, if it tells where the body ends.
     fn read(&mut self, line: &[u8]) -> Result<(), Option<Fault>> {
+        let is_long = line.len() + 1 >= LINE_KEPT_BYTES_MAX;
         let Some(colon) = memchr(b':', line) else {
-            return Err(None);
+            // It may stand in what was not kept: the name is longer than those that matter.
+            return if is_long { Ok(()) } else { Err(None) };
         };
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         let is_length = name.eq_ignore_ascii_case(b"content-length");
         let is_coding = name.eq_ignore_ascii_case(b"transfer-encoding");
-        if (is_length || is_coding) && line.len() + 1 >= LINE_KEPT_BYTES_MAX {
+        if (is_length || is_coding) && is_long {
             // Nobody needs so much room for it, and not all of it is here.
             return Err(Some(Fault::FramingAmbiguous));
         }
@@ -219,7 +230,11 @@ impl Head {
 /// RFC 9112, section 7.1.
 fn chunk(line: &[u8]) -> Option<Part> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit());
-    let digits = line.get(..digits.count())?;
+    // More than a number of 64 bits needs, and so within what is kept of a line.
+    let digits = line.get(..digits.count().min(CHUNK_DIGITS_MAX + 1))?;
+    if digits.len() > CHUNK_DIGITS_MAX {
+        return None;
+    }
     let size = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     Some(match size {
         0 => Part::Trailers,
@@ -284,7 +299,8 @@ mod tests {
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n",
         ] {
             let mut requests = Requests::default();
-            assert_eq!(requests.follow(head.as_bytes()), None, "{head:?}");
+            let flaw = requests.follow(head.as_bytes()).unwrap();
+            assert_eq!(flaw.request, 1, "{head:?}: the next one is refused");
             assert_eq!(requests.part, Part::Lost, "{head:?}");
         }
     }

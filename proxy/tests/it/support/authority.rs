@@ -1,5 +1,6 @@
 //! An authority that signs servers and clients.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
@@ -7,7 +8,9 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
     date_time_ymd,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -25,6 +28,17 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// What a server accepts clients by that has it, and asks them for none.
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let key = PrivatePkcs8KeyDer::from(self.key.clone());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone()], key.into())
+            .unwrap();
+        Arc::new(config).into()
+    }
+
     /// A client that vouches for itself.
     pub(crate) fn self_signed(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();

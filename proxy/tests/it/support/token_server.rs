@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -28,13 +26,7 @@ impl TokenServer {
 
     /// The same, by TLS.
     pub(crate) async fn start_encrypted(pair: &Pair) -> Self {
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let key = PrivatePkcs8KeyDer::from(pair.key.clone());
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![pair.certificate.clone()], key.into())
-            .unwrap();
-        Self::start_by(Some(Arc::new(config).into())).await
+        Self::start_by(Some(pair.acceptor())).await
     }
 
     async fn start_by(tls: Option<TlsAcceptor>) -> Self {

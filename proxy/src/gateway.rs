@@ -13,6 +13,7 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
+use smol_str::SmolStr;
 use tollgate_gate::{
     Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
     TokenTrail, token_of,
@@ -123,7 +124,7 @@ impl Gateway {
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let admitted = (admission, room);
-        let authority = authority.map(ToOwned::to_owned);
+        let authority = authority.map(SmolStr::from);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
             let credential = headers::credentials(request.headers());

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
+use smol_str::SmolStr;
 use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced};
 use tollgate_store::{KeyId, Name};
 
@@ -44,8 +45,8 @@ pub(crate) struct Facts {
     pub(crate) time: jiff::Timestamp,
     pub(crate) request_id: Option<HeaderValue>,
     pub(crate) method: Method,
-    pub(crate) host: Option<String>,
-    pub(crate) path: String,
+    pub(crate) host: Option<SmolStr>,
+    pub(crate) path: SmolStr,
     pub(crate) protocol: &'static str,
     pub(crate) tls: Option<&'static str>,
     pub(crate) client: Option<IpAddr>,
@@ -59,10 +60,10 @@ pub(crate) struct Facts {
     pub(crate) duration_us: u32,
     pub(crate) upstream_us: Option<u32>,
     pub(crate) principal: Option<Name>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<SmolStr>,
     pub(crate) key_id: Option<KeyId>,
     pub(crate) issuer: Option<Name>,
-    pub(crate) subject: Option<String>,
+    pub(crate) subject: Option<SmolStr>,
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
     pub(crate) upstream: Option<Name>,
@@ -193,7 +194,7 @@ impl Record {
 
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
-        self.facts.host = Some(credential::redacted(target.host()).to_owned());
+        self.facts.host = Some(credential::redacted(target.host()).into());
         // Mostly it is spelt as it came.
         if self.facts.path != target.path() {
             self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
@@ -203,14 +204,14 @@ impl Record {
     /// Notes who asks.
     pub fn principal(&mut self, principal: &Principal<'_>) {
         self.facts.principal = principal.name().cloned();
-        self.facts.key = principal.key_name().map(str::to_owned);
+        self.facts.key = principal.key_name().map(Into::into);
         self.facts.key_id = principal.key_id();
         if let Some((issuer, subject)) = principal.issuer() {
             self.facts.issuer = Some(issuer.clone());
-            self.facts.subject = Some(credential::redacted(subject).to_owned());
+            self.facts.subject = Some(credential::redacted(subject).into());
         }
         if let Some(subject) = principal.certificate() {
-            self.facts.subject = Some(credential::redacted(subject.field().1).to_owned());
+            self.facts.subject = Some(credential::redacted(subject.field().1).into());
         }
     }
 
@@ -220,7 +221,7 @@ impl Record {
         if let Some(traced) = traced {
             self.facts.issuer = Some(traced.issuer.clone());
             let subject = traced.subject.as_deref();
-            self.facts.subject = subject.map(|subject| credential::redacted(subject).to_owned());
+            self.facts.subject = subject.map(|subject| credential::redacted(subject).into());
         }
     }
 
@@ -315,15 +316,19 @@ impl Drop for Record {
     }
 }
 
-fn loggable(text: &str, chars_max: usize) -> String {
+fn loggable(text: &str, chars_max: usize) -> SmolStr {
     // First as a whole: the start of a token is none.
     shortened(credential::redacted(text), chars_max)
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
+fn shortened(text: &str, chars_max: usize) -> SmolStr {
+    // Each has a byte at least.
+    if text.len() <= chars_max {
+        return text.into();
+    }
     let end = text.char_indices().nth(chars_max);
     let end = end.map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default().into()
 }
 
 fn protocol(version: Version) -> &'static str {

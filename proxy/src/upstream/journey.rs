@@ -60,7 +60,7 @@ impl<'a> Journey<'a> {
     }
 
     /// Goes on until there is an answer, or nothing that may be tried any more.
-    pub(super) async fn run(mut self) -> Result<Response<AnswerBody>, Refusal> {
+    pub(super) async fn run(&mut self) -> Result<Response<AnswerBody>, Refusal> {
         loop {
             let (number, place) = self.choose().ok_or(Refusal::Internal)?;
             self.prepare(place);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use rand::RngExt;
 use smol_str::SmolStr;
@@ -120,6 +121,7 @@ impl Gateway {
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
+        check_body(request.body(), &grant)?;
         let room = generation.room(&grant, &self.ledger.metrics).await?;
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
@@ -320,6 +322,15 @@ impl Gateway {
                 Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
             }
         })
+    }
+}
+
+/// Refuses a body that is said to be longer than its route takes; of another its bytes are counted.
+fn check_body(body: &Incoming, grant: &Grant<'_>) -> Result<(), Refusal> {
+    let most = grant.body_bytes_max();
+    match most.filter(|most| body.size_hint().lower() > u64::from(*most)) {
+        Some(bytes_max) => Err(Refusal::BodyTooLarge { bytes_max }),
+        None => Ok(()),
     }
 }
 

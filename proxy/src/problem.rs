@@ -99,7 +99,7 @@ fn kind(refusal: &Refusal) -> Kind {
             "Request timeout",
         ),
         Refusal::NotReady | Refusal::Introspection(_) => NOT_READY,
-        Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
+        Refusal::BodyTooLarge { .. } | Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
         Refusal::Throttled => upstream_kind(UpstreamFault::Connections),
         Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (
@@ -503,6 +503,7 @@ mod tests {
             (UpstreamFault::Credential.into(), 502),
             (UpstreamFault::TokenExchange.into(), 502),
             (UpstreamFault::Protocol.into(), 502),
+            (Refusal::BodyTooLarge { bytes_max: 1 }, 413),
             (Refusal::BodyUnsignable { bytes_max: 1 }, 413),
             (UpstreamFault::ConnectTimeout.into(), 504),
             (UpstreamFault::ResponseTimeout.into(), 504),

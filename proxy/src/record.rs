@@ -1,8 +1,8 @@
 //! What became of each request: one line and one count, written when the last byte of its answer is handed over.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
@@ -77,37 +77,47 @@ pub(crate) struct Facts {
 #[derive(Debug, Default)]
 pub struct Received {
     bytes: AtomicU64,
-    is_broken: AtomicBool,
-    is_stalled: AtomicBool,
+    fault: OnceLock<BodyFault>,
+}
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// It broke off.
+    Broken,
+    /// It stood still for too long.
+    Stalled,
+    /// It has more bytes than its route takes, which are so many.
+    TooLarge(u32),
+}
+
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::Broken => Self::BodyBroken,
+            BodyFault::Stalled => Self::BodyStalled,
+            BodyFault::TooLarge(bytes_max) => Self::BodyTooLarge { bytes_max },
+        }
+    }
 }
 
 impl Received {
-    /// Counts what came.
-    pub fn add(&self, bytes: usize) {
+    /// Counts what came; returns how many there are.
+    pub fn add(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
-    /// Notes that the body broke off.
-    pub fn break_off(&self) {
-        self.is_broken.store(true, Ordering::Relaxed);
+    /// Notes why the body comes no further.
+    pub fn fail(&self, fault: BodyFault) {
+        // The first is the cause of those that follow.
+        let _ = self.fault.set(fault);
     }
 
-    /// Notes that the body stood still for too long.
-    pub fn stall(&self) {
-        self.is_stalled.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the body stood still for too long.
+    /// Why the body came no further, if it did not.
     #[must_use]
-    pub fn is_stalled(&self) -> bool {
-        self.is_stalled.load(Ordering::Relaxed)
-    }
-
-    /// Whether the body broke off.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.is_broken.load(Ordering::Relaxed)
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get().copied()
     }
 }
 
@@ -286,6 +296,13 @@ impl Record {
             .bytes
             .fetch_add(to_upstream, Ordering::Relaxed);
         self.facts.bytes_out += to_client;
+    }
+
+    /// Notes that the answer was cut short, for that reason unless the request's own body was the cause.
+    pub fn cut(&mut self, reason: &'static str) {
+        let fault = self.received.fault();
+        let of_body = fault.map(|fault| Refusal::from(fault).code());
+        self.end(Some(of_body.unwrap_or(reason)));
     }
 
     /// Notes that it is over, with the reason where that is another than its end.

@@ -374,7 +374,7 @@ fn exchanged(grant: &Grant<'_>, principal: &Principal<'_>, headers: &HeaderMap) 
 /// The answer that makes a tunnel of its connection.
 fn switch(
     (mut head, admission): (http::response::Parts, Admission),
-    made: Switch,
+    made: Box<Switch>,
     (mut record, check): (Record, Check),
     request_id: &HeaderValue,
 ) -> Response<ResponseBody> {

@@ -374,7 +374,7 @@ fn exchanged(grant: &Grant<'_>, principal: &Principal<'_>, headers: &HeaderMap) 
 /// The answer that makes a tunnel of its connection.
 fn switch(
     (mut head, admission): (http::response::Parts, Admission),
-    made: Box<Switch>,
+    made: Switch,
     (mut record, check): (Record, Check),
     request_id: &HeaderValue,
 ) -> Response<ResponseBody> {
@@ -446,7 +446,7 @@ impl Handler for Gateway {
                 rate_limit::add_admitted(&answer.admission, told, &mut head.headers);
                 if let (Some(made), Some(check)) = (answer.switch, check) {
                     let head = (head, answer.admission);
-                    return switch(head, made, (record, check), &request_id);
+                    return switch(head, *made, (record, check), &request_id);
                 }
                 (head, Content::Upstream(body, answer.admission.under_way()))
             }

@@ -52,13 +52,15 @@ enum Forged {
 /// What a client's headers may not say, by name.
 fn rule(name: &str) -> Option<Forged> {
     Some(match name {
-        // These are proof for this proxy, and for one request.
-        "authorization" | "dpop" | "x-api-key" => Forged::Always,
-        "forwarded" | "host" => Forged::Always,
-        // CGI turns it into HTTP_PROXY, which many programs obey.
-        "proxy" => Forged::Always,
-        // These make a request another one than was decided on.
-        "x-http-method"
+        // The first three are proof for this proxy, and for one request; CGI turns `proxy` into HTTP_PROXY, which many
+        // programs obey; and from `x-http-method` on they make a request another one than was decided on.
+        "authorization"
+        | "dpop"
+        | "x-api-key"
+        | "forwarded"
+        | "host"
+        | "proxy"
+        | "x-http-method"
         | "x-http-method-override"
         | "x-method-override"
         | "x-original-uri"

@@ -95,7 +95,7 @@ impl Stamp {
         }
         line.extend_from_slice(self.text.as_bytes());
         line.push(b'.');
-        decimals(line, time.subsec_millisecond().unsigned_abs().into(), 3);
+        decimals(line, time.subsec_millisecond().unsigned_abs(), 3);
         line.push(b'Z');
     }
 }

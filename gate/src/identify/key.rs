@@ -1,10 +1,11 @@
 //! Callers that bear a token of a key.
 
 use std::collections::BTreeSet;
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use tollgate_store::document::KeyVersion;
 use tollgate_store::token::{self, IMPORTED_CHARS_MAX, Verifier};
 use tollgate_store::{Cidr, KeyId, Timestamp};
@@ -13,24 +14,41 @@ use super::access::{Access, is_within};
 use super::version::{Version, Versions};
 use crate::CredentialFault;
 
-/// Every key of a snapshot, by id.
+/// Every key of a snapshot.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    rules: HashMap<KeyId, KeyRule>,
+    rules: Box<[KeyRule]>,
+    /// Where each id's rule is.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// Where the rules are that stand in for those of unknown ids, which so cost what wrong secrets cost: as many looks
+    /// at memory that is in no cache. It says no more than a number, which a known id's place costs, too.
+    stand_ins: Box<[u32]>,
     /// The keys of tokens that were made elsewhere, and hold no id of ours.
     imported: HashMap<Verifier, KeyId>,
-    /// Stands in for the key of an unknown id, so that it costs what a wrong secret costs.
+    /// Stands in where there is no key at all.
     nobody: Versions,
 }
 
 impl Keys {
     /// `imported` names for each token from elsewhere the one key that it is of.
     pub(crate) fn new(rules: Vec<KeyRule>, imported: HashMap<Verifier, KeyId>) -> Self {
-        Self {
-            rules: rules.into_iter().map(|rule| (rule.id, rule)).collect(),
+        let mut keys = Self {
+            places: HashTable::with_capacity(rules.len()),
+            rules: rules.into(),
+            hasher: DefaultHashBuilder::default(),
+            stand_ins: Box::default(),
             imported,
             nobody: Versions::new(&[]),
+        };
+        let ids = keys.rules.iter().map(|rule| rule.id);
+        for (place, id) in (0..).zip(ids) {
+            let hash = keys.hasher.hash_one(id);
+            // There is room for all of them: nothing is ever moved.
+            keys.places.insert_unique(hash, place, |_| hash);
         }
+        keys.stand_ins = keys.places.iter().copied().collect();
+        keys
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -39,13 +57,29 @@ impl Keys {
 
     /// The key of that id.
     pub(crate) fn by_id(&self, id: KeyId) -> Option<&KeyRule> {
-        self.rules.get(&id)
+        self.find(self.hasher.hash_one(id), id)
+    }
+
+    fn find(&self, hash: u64, id: KeyId) -> Option<&KeyRule> {
+        let is_it = |place: &u32| at(&self.rules, *place).is_some_and(|rule| rule.id == id);
+        let place = self.places.find(hash, is_it)?;
+        at(&self.rules, *place)
+    }
+
+    /// The tokens that those of an unknown id are compared with.
+    fn stand_in(&self, hash: u64) -> &Versions {
+        // The lower bits chose where the id was looked for. A division would take longer than all of this.
+        let len = u64::try_from(self.stand_ins.len()).unwrap_or_default();
+        let number = usize::try_from(((hash >> 32) * len) >> 32).ok();
+        let place = number.and_then(|number| self.stand_ins.get(number));
+        let rule = place.and_then(|place| at(&self.rules, *place));
+        rule.map_or(&self.nobody, |rule| &rule.versions)
     }
 
     /// The key of that name, found by looking at each. Where a key of a set is called what a key that stands by itself
     /// is called, it is the latter.
     pub(crate) fn by_name(&self, name: &str) -> Option<&KeyRule> {
-        let called_so = self.rules.values().filter(|rule| &*rule.name == name);
+        let called_so = self.rules.iter().filter(|rule| &*rule.name == name);
         called_so.min_by_key(|rule| (rule.is_in_set, rule.id))
     }
 
@@ -60,9 +94,10 @@ impl Keys {
     /// A token of our shape, which may have been made for another namespace and imported here.
     fn verify_own(&self, id: KeyId, token: &str) -> Result<(&KeyRule, &Version), CredentialFault> {
         let presented = Verifier::of(token);
-        let rule = self.rules.get(&id);
+        let hash = self.hasher.hash_one(id);
+        let rule = self.find(hash, id);
         let version = rule
-            .map_or(&self.nobody, |rule| &rule.versions)
+            .map_or_else(|| self.stand_in(hash), |rule| &rule.versions)
             .fit(&presented);
         if let (Some(rule), Some(version)) = (rule, version) {
             return Ok((rule, version));
@@ -84,9 +119,13 @@ impl Keys {
 
     /// Found by hash, and compared once more like any other, in constant time.
     fn imported(&self, presented: &Verifier) -> Option<(&KeyRule, &Version)> {
-        let rule = self.rules.get(self.imported.get(presented)?)?;
+        let rule = self.by_id(*self.imported.get(presented)?)?;
         Some((rule, rule.versions.fit(presented)?))
     }
+}
+
+fn at(rules: &[KeyRule], place: u32) -> Option<&KeyRule> {
+    rules.get(usize::try_from(place).ok()?)
 }
 
 /// What a document says of a key itself, wherever the key stands.

@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rand::RngExt;
 use tollgate_gate::{
-    Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
-    TokenTrail, token_of,
+    Admission, Arrival, Circumstances, Grant, Meter, Now, Presented, Principal, Sent, Snapshot,
+    Target, TokenMemory, TokenTrail, token_of,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -113,9 +113,10 @@ impl Gateway {
         }
         let place = (&target, authority);
         let presented = self.presented(request.headers(), place, (peer, caller));
+        let circumstances = Circumstances::of(&presented, now);
         let principal = self.identified(generation, presented, now, record).await?;
         let snapshot = &generation.snapshot;
-        let grant = snapshot.authorize(&principal, &target);
+        let grant = snapshot.authorize(&principal, &target, &circumstances);
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
@@ -126,8 +127,8 @@ impl Gateway {
         let authority = authority.map(ToOwned::to_owned);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
-            let credential = headers::credentials(request.headers());
-            self.check(upgrade, credential, &target, (peer.client, caller))
+            let kept = kept(snapshot, request.headers());
+            self.check(upgrade, kept, &target, (peer.client, caller))
         });
         let voucher = Voucher {
             peer,
@@ -273,7 +274,7 @@ impl Gateway {
     fn check(
         &self,
         upgrade: &Upgrade,
-        credential: HeaderMap,
+        headers: HeaderMap,
         target: &Target,
         (client, caller): (Option<IpAddr>, &Caller),
     ) -> Check {
@@ -289,7 +290,7 @@ impl Gateway {
             };
             let snapshot = &generation.snapshot;
             let presented = Presented {
-                headers: &credential,
+                headers: &headers,
                 address: client,
                 certificate: certificate.as_deref(),
                 keys: &*issuers,
@@ -298,17 +299,19 @@ impl Gateway {
                 sent: None,
                 trail: None,
             };
-            let principal = snapshot.identify_presented(&presented, clock.now());
+            let now = clock.now();
+            let circumstances = Circumstances::of(&presented, now);
+            let principal = snapshot.identify_presented(&presented, now);
             let allows = |principal: &Principal<'_>| {
                 unanswered.store(0, Ordering::Relaxed);
-                let grant = snapshot.authorize(principal, &target)?;
+                let grant = snapshot.authorize(principal, &target, &circumstances)?;
                 Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
             };
             match principal.and_then(|principal| allows(&principal)) {
                 Err(refusal) if refusal.wants_answer_of().is_some() => {
                     let asked = refusal.wants_answer_of();
                     let issuer = asked.and_then(|number| snapshot.issuer(number));
-                    if let (Some(issuer), Some(token)) = (issuer, token_of(&credential)) {
+                    if let (Some(issuer), Some(token)) = (issuer, token_of(&headers)) {
                         issuers.ask_beside(&issuer.name, token, client);
                     }
                     // An issuer that is down for a moment ends no connection.
@@ -320,6 +323,17 @@ impl Gateway {
             }
         })
     }
+}
+
+/// What of a request's headers decides whether its connection may go on: the credential, and what conditions look at.
+fn kept(snapshot: &Snapshot, headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers::credentials(headers);
+    for name in snapshot.conditions_headers() {
+        for value in headers.get_all(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
 }
 
 /// Whom a request is balanced by: who proves nothing is told by its address.

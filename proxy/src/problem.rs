@@ -147,6 +147,11 @@ fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
             "unauthenticated",
             "Unauthenticated",
         ),
+        Decision::ConditionUnmet { .. } => (
+            StatusCode::FORBIDDEN,
+            "condition-unmet",
+            "Condition not met",
+        ),
         Decision::CredentialKind { .. } => (
             StatusCode::FORBIDDEN,
             "credential-not-taken",
@@ -205,6 +210,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Decision(Decision::Unauthenticated(_)) => "the credential is not valid".into(),
         Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
+        }
+        Refusal::Decision(Decision::ConditionUnmet { .. }) => {
+            "the credential does not allow this request under these circumstances".into()
         }
         Refusal::Decision(Decision::CredentialKind { kind, .. }) => format!(
             "what answers here takes no {}: use another kind of credential",

@@ -72,6 +72,7 @@ async fn a_mistake_is_told_although_everything_else_is_still_unknown() {
                     || detail.contains("must be shorter than every")
                     || detail.contains("come from principal")
                     || detail.contains("key set's name has at most")
+                    || detail.contains("hours go by")
                     || detail.contains("token_wo_version too")
                     || detail.contains("give token_wo too")
                     || detail.contains("one of Tollgate's own")

@@ -12,6 +12,7 @@ mod answers;
 mod balance;
 mod client_certificates;
 mod commands;
+mod conditions;
 mod connections;
 mod corpora;
 mod counters;

@@ -1,5 +1,6 @@
 //! What is allowed under conditions only.
 
+use smallvec::SmallVec;
 use tollgate_store::Name;
 
 use crate::condition::{Circumstances, ConditionalRole, Facts};
@@ -15,13 +16,16 @@ impl Snapshot {
         target: &Target,
         circumstances: &Circumstances<'_>,
     ) -> Result<(&'s ScopeRule, &'s ConditionalScopes), Refusal> {
-        let facts = Facts::new(principal, target, circumstances);
+        let mut outcomes = Outcomes {
+            facts: Facts::new(principal, target, circumstances),
+            known: SmallVec::new(),
+        };
         let mut unmet: Vec<&Name> = Vec::new();
         for held in &principal.access().conditional {
             let Some(scope) = self.grants.find(&held.scopes, target) else {
                 continue;
             };
-            match held.roles.iter().find(|role| !role.is_met(&facts)) {
+            match held.roles.iter().find(|role| !outcomes.is_met(role)) {
                 None => return Ok((scope, held)),
                 Some(role) => unmet.push(&role.name),
             }
@@ -33,6 +37,7 @@ impl Snapshot {
         if unmet.is_empty() {
             return Err(Refusal::OutOfScope { caller });
         }
+        unmet.sort_unstable();
         unmet.dedup();
         Err(Refusal::ConditionUnmet {
             caller,
@@ -41,9 +46,21 @@ impl Snapshot {
     }
 }
 
-impl ConditionalRole {
-    /// Whether the request meets its condition. What can't be told is no.
-    fn is_met(&self, facts: &Facts<'_>) -> bool {
-        self.condition.is_met(facts).unwrap_or(false)
+/// What became of the conditions that were evaluated for one request: each is once, however many scopes hang on it.
+struct Outcomes<'s, 'f> {
+    facts: Facts<'f>,
+    known: SmallVec<[(&'s Name, bool); 4]>,
+}
+
+impl<'s> Outcomes<'s, '_> {
+    /// Whether the request meets a role's condition. What can't be told is no.
+    fn is_met(&mut self, role: &'s ConditionalRole) -> bool {
+        let known = self.known.iter().find(|(name, _)| **name == role.name);
+        if let Some((_, is_met)) = known {
+            return *is_met;
+        }
+        let is_met = role.condition.is_met(&self.facts).unwrap_or(false);
+        self.known.push((&role.name, is_met));
+        is_met
     }
 }

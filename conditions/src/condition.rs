@@ -16,7 +16,12 @@ use crate::uses::Uses;
 use crate::{context, schema};
 
 /// How deep a condition's expressions may stand within each other: each `&&` of a chain is one deeper.
-pub const EXPRESSION_DEPTH_MAX: usize = 256;
+pub const EXPRESSION_DEPTH_MAX: usize = 128;
+
+/// What reading takes at most, as Cedar reads a text of the greatest length before its depth can be told.
+const READING_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// What evaluating takes at most; with less left, it goes on elsewhere.
+const EVALUATING_STACK_BYTES: usize = 1024 * 1024;
 
 const BEFORE: &str = "permit (principal, action, resource) when {\n";
 const AFTER: &str = "\n};";
@@ -33,6 +38,11 @@ pub(crate) struct CedarCondition {
 
 impl CedarCondition {
     pub(crate) fn read(text: &str, time_zone: Option<&TimeZone>) -> Result<Self, String> {
+        // Whoever reads a store has less, and a deep text must not end the process.
+        stacker::grow(READING_STACK_BYTES, || Self::read_here(text, time_zone))
+    }
+
+    fn read_here(text: &str, time_zone: Option<&TimeZone>) -> Result<Self, String> {
         // Alone first: what is a whole expression can't close the clause that it is put into next.
         let expression: Expression = text.parse().map_err(|errors| told(text, &errors, 0))?;
         let policy = Policy::parse(None, format!("{BEFORE}{text}{AFTER}"))
@@ -53,10 +63,13 @@ impl CedarCondition {
         let [principal, action, resource] = self.entities.clone();
         let request = Request::new(principal, action, resource, context, None)
             .map_err(|error| error.to_string())?;
-        match eval_expression(&request, &Entities::empty(), &self.expression) {
-            Ok(EvalResult::Bool(is_met)) => Ok(is_met),
-            Ok(_) => Err("it is neither true nor false".to_owned()),
-            Err(error) => Err(format!("it can't be told: {error}")),
+        let evaluate = || {
+            let evaluated = eval_expression(&request, &Entities::empty(), &self.expression);
+            evaluated.map_err(|error| format!("it can't be told: {error}"))
+        };
+        match stacker::maybe_grow(EVALUATING_STACK_BYTES, 4 * EVALUATING_STACK_BYTES, evaluate)? {
+            EvalResult::Bool(is_met) => Ok(is_met),
+            _ => Err("it is neither true nor false".to_owned()),
         }
     }
 }

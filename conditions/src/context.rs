@@ -1,7 +1,7 @@
 //! What a condition sees of one request: only what it looks at.
 
 use cedar_policy::Context;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use tollgate_gate::Facts;
 use tollgate_store::document::CredentialKind;
@@ -92,7 +92,7 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Value>, Strin
     let values: Vec<_> = headers
         .get_all(name)
         .iter()
-        .map(|value| value.as_bytes())
+        .map(HeaderValue::as_bytes)
         .collect();
     if values.is_empty() {
         return Ok(None);

@@ -27,12 +27,13 @@ pub(crate) fn of(uses: &Uses) -> Result<Schema, String> {
         context.extend([name, ": ", kind, ", "]);
     }
     let headers = uses.headers.iter();
-    let headers: String = headers
-        .map(|name| format!("{:?}?: String, ", name.as_str()))
+    let headers: Vec<_> = headers
+        .map(|name| format!("{:?}?: String", name.as_str()))
         .collect();
     let text = format!(
         "entity Caller; entity Gateway; action request appliesTo {{ principal: [Caller], resource: [Gateway], \
-         context: {{ {context} headers: {{ {headers} }}, claims: {} }} }};",
+         context: {{ {context} headers: {{ {} }}, claims: {} }} }};",
+        headers.join(", "),
         record(&uses.claims)
     );
     let (schema, _) = Schema::from_cedarschema_str(&text).map_err(|error| error.to_string())?;
@@ -51,10 +52,10 @@ pub(crate) fn entities() -> Option<[EntityUid; 3]> {
 
 fn record(members: &BTreeMap<String, Shape>) -> String {
     let members = members.iter();
-    let members: String = members
-        .map(|(name, shape)| format!("{name:?}?: {}, ", kind(shape)))
+    let members: Vec<_> = members
+        .map(|(name, shape)| format!("{name:?}?: {}", kind(shape)))
         .collect();
-    format!("{{ {members} }}")
+    format!("{{ {} }}", members.join(", "))
 }
 
 fn kind(shape: &Shape) -> String {

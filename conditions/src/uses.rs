@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp, Var};
+use cedar_policy::pst::{BinaryOp, Expr, Literal, SmolStr, UnaryOp, Var};
 use http::HeaderName;
 
 use crate::condition::EXPRESSION_DEPTH_MAX;
@@ -91,7 +91,7 @@ impl Uses {
             Expr::Is { expr, .. } => self.visit(expr, &Shape::Text, depth),
             Expr::HasAttr { expr, attrs } => match way(expr) {
                 Some(mut way) => {
-                    way.extend(attrs.iter().map(|attr| attr.as_str()));
+                    way.extend(attrs.iter().map(SmolStr::as_str));
                     self.note(&way, None)
                 }
                 None => self.visit(expr, &Shape::Text, depth),
@@ -176,7 +176,7 @@ fn variable(var: &Var) -> &'static str {
         Var::Principal => "principal",
         Var::Action => "action",
         Var::Resource => "resource",
-        _ => "context",
+        Var::Context => "context",
     }
 }
 

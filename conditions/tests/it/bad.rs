@@ -13,7 +13,11 @@ fn problem(text: &str) -> String {
 fn what_is_wrong_is_told_with_its_place() {
     for (text, place, says) in [
         ("context.hour >= ", "line 1, column", "unexpected end"),
-        ("context.hour = 9", "line 1, column 14: ", "="),
+        (
+            "context.hour = 9",
+            "line 1, column 1: ",
+            "try using '==' instead",
+        ),
         (
             "context.hour >= 9 &&\n  context.hous < 17",
             "line 2, column 3: ",

@@ -1,4 +1,14 @@
 //! Conditions in Cedar, about requests that nobody sent.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that can't go on fails"
+)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "claims are written where they are passed"
+)]
 
 mod bad;
 mod bounds;

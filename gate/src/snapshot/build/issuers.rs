@@ -117,16 +117,19 @@ fn named(issuer: &Issuer, documents: &Documents<'_>, rules: &Rules<'_>) -> Subje
     names.filter_map(|name| access(name)).collect()
 }
 
+/// Rules by what tokens call them.
+type ByWord<R> = HashMap<String, Arc<R>>;
+
 /// What tokens call by the names of the documents.
-fn same<R>(rules: &BTreeMap<&Name, Arc<R>>) -> Arc<HashMap<String, Arc<R>>> {
+fn same<R>(rules: &BTreeMap<&Name, Arc<R>>) -> Arc<ByWord<R>> {
     let entry = |(name, rule): (&&Name, &Arc<R>)| (name.to_string(), Arc::clone(rule));
     Arc::new(rules.iter().map(entry).collect())
 }
 
 fn mapped<R>(
     map: Option<&BTreeMap<String, Name>>,
-    (rules, same): (&BTreeMap<&Name, Arc<R>>, &Arc<HashMap<String, Arc<R>>>),
-) -> Arc<HashMap<String, Arc<R>>> {
+    (rules, same): (&BTreeMap<&Name, Arc<R>>, &Arc<ByWord<R>>),
+) -> Arc<ByWord<R>> {
     let Some(map) = map else {
         return Arc::clone(same);
     };

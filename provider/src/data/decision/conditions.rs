@@ -17,7 +17,7 @@ const HEADERS_MAX: usize = 32;
 pub(super) fn headers_attribute() -> Attribute {
     Attribute::optional("headers", Type::map_of_strings())
         .check(check_value)
-        .check_keys(|name| check_name(name))
+        .check_keys(check_name)
         .at_most(HEADERS_MAX)
         .describe(
             "The headers that it has, which conditions of roles may look at: at most 32, by their names in lower case. \

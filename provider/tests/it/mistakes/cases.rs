@@ -6,7 +6,7 @@ use crate::samples::{self, Sample};
 
 /// Every resource, as it is right, and what is wrong with one attribute each.
 pub(super) fn all() -> impl Iterator<Item = (Sample, Vec<(&'static str, Json)>)> {
-    let resources = [scopes(), quotas(), keys(), key_sets()];
+    let resources = [scopes(), quotas(), keys(), key_sets(), roles()];
     resources.into_iter().chain(others())
 }
 
@@ -507,7 +507,7 @@ fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::issuer(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
+fn roles() -> (Sample, Vec<(&'static str, Json)>) {
     let role = vec![
         ("name", json!(":partner")),
         ("scopes", json!([])),
@@ -547,6 +547,10 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("condition", Json::Null),
         ("time_zone", json!("Berlin")),
     ];
+    (samples::role(), role)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
     let principal = vec![
         ("kind", json!("robot")),
         ("roles", json!([])),
@@ -596,7 +600,6 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("anonymous_quotas", many(|n| format!("q{n}"), 9)),
     ];
     [
-        (samples::role(), role),
         issuers(),
         (samples::principal(), principal),
         upstreams(),

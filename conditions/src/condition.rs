@@ -11,7 +11,7 @@ use http::HeaderName;
 use tollgate_gate::{Condition, Facts};
 use tollgate_store::TimeZone;
 
-use crate::place::{at, told};
+use crate::place::{at, offset, told};
 use crate::uses::Uses;
 use crate::{context, schema};
 
@@ -107,7 +107,8 @@ fn check(text: &str, policy: Policy, uses: &Uses) -> Result<(), String> {
     let mut policies = PolicySet::new();
     policies.add(policy).map_err(|error| error.to_string())?;
     let result = Validator::new(schema).validate(&policies, ValidationMode::Strict);
-    if let Some(error) = result.validation_errors().next() {
+    let first = result.validation_errors().min_by_key(|error| offset(*error));
+    if let Some(error) = first {
         return Err(told(text, error, BEFORE.len()));
     }
     let is_impossible = |warning: &&cedar_policy::ValidationWarning| {

@@ -5,6 +5,12 @@ use miette::Diagnostic;
 /// The most characters that a message has beside its place.
 const MESSAGE_CHARS_MAX: usize = 500;
 
+/// Where Cedar says that something is wrong, in bytes of what it read.
+pub(crate) fn offset(error: &(impl Diagnostic + ?Sized)) -> usize {
+    let label = error.labels().and_then(|mut labels| labels.next());
+    label.map_or(0, |label| label.offset())
+}
+
 /// What Cedar says is wrong, at its line and column in `text`, which begins `before` bytes into what Cedar read.
 pub(crate) fn told(text: &str, error: &(impl Diagnostic + ?Sized), before: usize) -> String {
     let label = error.labels().and_then(|mut labels| labels.next());

@@ -273,5 +273,5 @@ async fn an_explanation_tells_of_each_condition() {
     );
 
     let (status, _) = explain(&["--header", "Authorization: Bearer x"]);
-    assert_eq!(status, Some(2));
+    assert_eq!(status, Some(78));
 }

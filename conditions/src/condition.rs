@@ -107,7 +107,9 @@ fn check(text: &str, policy: Policy, uses: &Uses) -> Result<(), String> {
     let mut policies = PolicySet::new();
     policies.add(policy).map_err(|error| error.to_string())?;
     let result = Validator::new(schema).validate(&policies, ValidationMode::Strict);
-    let first = result.validation_errors().min_by_key(|error| offset(*error));
+    let first = result
+        .validation_errors()
+        .min_by_key(|error| offset(*error));
     if let Some(error) = first {
         return Err(told(text, error, BEFORE.len()));
     }

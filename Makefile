@@ -82,7 +82,7 @@ plots: ## Draw docs/plots/ from the simulation of the throttle.
 	@TOLLGATE_TEST_PLOTS=1 $(CARGO) test --quiet -p tollgate-gate --test it plots_show
 
 bench: ## How long a decision takes.
-	$(CARGO) bench -p tollgate-gate
+	$(CARGO) bench -p tollgate-gate -p tollgate-conditions
 
 bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: writes docs/benchmarks.md.
 	@scripts/need cargo terraform curl

@@ -1,6 +1,7 @@
 //! Documents, as a backend finds them.
 
 use serde_json::Value;
+use tollgate_conditions::Cedar;
 use tollgate_gate::Snapshot;
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Entry};
@@ -25,6 +26,6 @@ pub fn documents(bytes: &[u8]) {
         assert_eq!(again, entry, "a document reads as it is written");
     }
     if let Ok(proxy) = Name::parse("edge") {
-        let _ = Snapshot::build(&[entry], &proxy);
+        let _ = Snapshot::build(&[entry], &proxy, &Cedar);
     }
 }

@@ -1,6 +1,7 @@
 //! What every parser of ours must hold to, whatever it is given: it ends, it does not panic, and what it accepts reads
 //! the same once it was written again. `make fuzz` searches for what breaks that; the tests here try a little of it.
 
+mod conditions;
 mod documents;
 mod heads;
 mod proxy_protocol;
@@ -8,6 +9,7 @@ mod requests;
 mod values;
 mod words;
 
+pub use conditions::conditions;
 pub use documents::documents;
 pub use heads::heads;
 pub use proxy_protocol::proxy_protocol;
@@ -19,7 +21,8 @@ pub use words::words;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
+    ("conditions", conditions),
     ("documents", documents),
     ("heads", heads),
     ("proxy_protocol", proxy_protocol),

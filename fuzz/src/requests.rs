@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 use serde_json::json;
+use tollgate_conditions::Cedar;
 use tollgate_gate::{Now, Snapshot, Target};
 use tollgate_proxy::filter;
 use tollgate_store::Name;
@@ -113,7 +114,8 @@ fn snapshot() -> Snapshot {
             json!({"listen": [{"address": "127.0.0.1:80"}]}),
         ),
     ];
-    let (snapshot, rejected) = Snapshot::build(&entries, &Name::parse("edge").expect("a name"));
+    let (snapshot, rejected) =
+        Snapshot::build(&entries, &Name::parse("edge").expect("a name"), &Cedar);
     assert!(rejected.is_empty(), "{rejected:?}");
     snapshot
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::json;
-use tollgate_gate::{Admission, Meter, Now, Refusal, Snapshot, Target};
+use tollgate_gate::{
+    Admission, Circumstances, Meter, NoConditions, Now, Refusal, Snapshot, Target,
+};
 use tollgate_store::document::{Document, DocumentKey, Entry, Key, KeyVersion, Kind, Spec};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace, Secret, Timestamp};
@@ -58,7 +60,14 @@ impl World {
     fn decide(&self, request: &Request, now: Now) -> Result<Admission, Refusal> {
         let target = Target::parse(&Method::GET, Some("api.example.com"), &request.uri)?;
         let principal = self.snapshot.identify(&request.headers, ADDRESS, now)?;
-        let grant = self.snapshot.authorize(&principal, &target)?;
+        let circumstances = Circumstances {
+            address: Some(ADDRESS),
+            time: now.wall,
+            headers: &request.headers,
+        };
+        let grant = self
+            .snapshot
+            .authorize(&principal, &target, &circumstances)?;
         self.meter.admit(&grant, ADDRESS, now)
     }
 }
@@ -200,7 +209,7 @@ fn roles(scopes: usize, paths: Paths, is_refused: bool) -> World {
         client
     });
     let clients = clients.collect();
-    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"));
+    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"), &NoConditions);
     assert!(rejected.is_empty(), "{rejected:?}");
     World {
         snapshot,
@@ -260,7 +269,7 @@ fn world(keys: usize) -> World {
     // An order that no cache can foresee.
     clients.sort_by_key(|(order, _)| *order);
     clients.truncate(CLIENTS_MAX);
-    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"));
+    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"), &NoConditions);
     assert!(rejected.is_empty());
     World {
         snapshot,

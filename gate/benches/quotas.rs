@@ -10,7 +10,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
-use tollgate_gate::{Grant, Meter, Now, Snapshot, Target};
+use tollgate_gate::{Circumstances, Grant, Meter, NoConditions, Now, Snapshot, Target};
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace};
@@ -64,7 +64,8 @@ fn with_grant(limits: &Value, act: impl FnOnce(&Grant<'_>)) {
         entries.push(entry("quota", "each", &quota));
     }
     entries.push(entry("key", "acme", &key));
-    let (snapshot, rejected) = Snapshot::build(&entries, &Name::parse("edge").unwrap());
+    let (snapshot, rejected) =
+        Snapshot::build(&entries, &Name::parse("edge").unwrap(), &NoConditions);
     assert_eq!(rejected, []);
 
     let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).unwrap();
@@ -75,7 +76,13 @@ fn with_grant(limits: &Value, act: impl FnOnce(&Grant<'_>)) {
         Some("api.example.com"),
         &Uri::from_static("/"),
     );
-    act(&snapshot.authorize(&principal, &target.unwrap()).unwrap());
+    let circumstances = Circumstances {
+        address: None,
+        time: moment(0).wall,
+        headers: &headers,
+    };
+    let grant = snapshot.authorize(&principal, &target.unwrap(), &circumstances);
+    act(&grant.unwrap());
 }
 
 fn moment(step: u64) -> Now {

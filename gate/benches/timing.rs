@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
-use tollgate_gate::{Now, Snapshot};
+use tollgate_gate::{NoConditions, Now, Snapshot};
 use tollgate_store::document::{Document, DocumentKey, Entry, Kind};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name};
@@ -83,7 +83,7 @@ fn world() -> (Snapshot, Vec<KeyId>) {
         });
         entries.push(entry(Kind::Key, &format!("key-{index}"), spec));
     }
-    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"));
+    let (snapshot, rejected) = Snapshot::build(&entries, &name("edge"), &NoConditions);
     assert!(rejected.is_empty());
     (snapshot, ids)
 }

@@ -5,6 +5,7 @@
 //! its quotas and mints an [`Admission`]. Nothing here opens a socket, reads a clock or logs.
 
 mod authorize;
+mod condition;
 mod identify;
 mod meter;
 mod refusal;
@@ -16,6 +17,9 @@ mod throttle;
 use std::time::Duration;
 
 pub use authorize::Grant;
+pub use condition::{
+    CONDITIONAL_ROLES_MAX, Circumstances, Condition, ConditionLanguage, Facts, NoConditions,
+};
 pub use identify::{
     ClientCertificate, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber,
     IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
@@ -27,7 +31,8 @@ pub use meter::{
 };
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
-    Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,
+    Caller, ConditionFinding, Decision, Documents, Explanation, Finding, Question,
+    SIMULATED_REQUESTS_MAX,
 };
 pub use snapshot::{Rejected, Snapshot, UpstreamRule};
 pub use target::{PATH_BYTES_MAX, Target};

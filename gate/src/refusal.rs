@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tollgate_store::KeyId;
 use tollgate_store::document::CredentialKind;
+use tollgate_store::{KeyId, Name};
 
 use crate::PATH_BYTES_MAX;
 use crate::identify::{IssuerNumber, TokenFault};
@@ -42,6 +42,14 @@ pub enum Refusal {
     OutOfScope {
         /// Who asks.
         caller: CallerKind,
+    },
+    /// Roles of the caller would allow the request, but it meets the condition of none of them.
+    #[error("{caller} may send the request only under a condition, which it does not meet")]
+    ConditionUnmet {
+        /// Who asks.
+        caller: CallerKind,
+        /// The roles: for the operator, not for the caller.
+        roles: Box<[Name]>,
     },
     /// The route that carries the request does not take that kind of credential.
     #[error("route {route:?} takes no {}", kind.as_str())]
@@ -108,6 +116,7 @@ impl Refusal {
             Self::TokenUnasked { .. } => "introspection_missing",
             Self::ProofsFull => "proofs_full",
             Self::OutOfScope { .. } => "scope_insufficient",
+            Self::ConditionUnmet { .. } => "condition_unmet",
             Self::CredentialKind { .. } => "credential_kind",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",

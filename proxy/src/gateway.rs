@@ -16,8 +16,8 @@ use hyper::body::Incoming;
 use rand::RngExt;
 use smol_str::SmolStr;
 use tollgate_gate::{
-    Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
-    TokenTrail, token_of,
+    Admission, Arrival, Circumstances, Grant, Meter, Now, Presented, Principal, Sent, Snapshot,
+    Target, TokenMemory, TokenTrail, token_of,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -115,9 +115,10 @@ impl Gateway {
         }
         let place = (&target, authority);
         let presented = self.presented(request.headers(), place, (peer, caller));
+        let circumstances = Circumstances::of(&presented, now);
         let principal = self.identified(generation, presented, now, record).await?;
         let snapshot = &generation.snapshot;
-        let grant = snapshot.authorize(&principal, &target);
+        let grant = snapshot.authorize(&principal, &target, &circumstances);
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
@@ -129,8 +130,8 @@ impl Gateway {
         let authority = authority.map(SmolStr::from);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
-            let credential = headers::credentials(request.headers());
-            self.check(upgrade, credential, &target, (peer.client, caller))
+            let kept = kept(snapshot, request.headers());
+            self.check(upgrade, kept, &target, (peer.client, caller))
         });
         let voucher = Voucher {
             peer,
@@ -276,7 +277,7 @@ impl Gateway {
     fn check(
         &self,
         upgrade: &Upgrade,
-        credential: HeaderMap,
+        headers: HeaderMap,
         target: &Target,
         (client, caller): (Option<IpAddr>, &Caller),
     ) -> Check {
@@ -292,7 +293,7 @@ impl Gateway {
             };
             let snapshot = &generation.snapshot;
             let presented = Presented {
-                headers: &credential,
+                headers: &headers,
                 address: client,
                 certificate: certificate.as_deref(),
                 keys: &*issuers,
@@ -301,17 +302,19 @@ impl Gateway {
                 sent: None,
                 trail: None,
             };
-            let principal = snapshot.identify_presented(&presented, clock.now());
+            let now = clock.now();
+            let circumstances = Circumstances::of(&presented, now);
+            let principal = snapshot.identify_presented(&presented, now);
             let allows = |principal: &Principal<'_>| {
                 unanswered.store(0, Ordering::Relaxed);
-                let grant = snapshot.authorize(principal, &target)?;
+                let grant = snapshot.authorize(principal, &target, &circumstances)?;
                 Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
             };
             match principal.and_then(|principal| allows(&principal)) {
                 Err(refusal) if refusal.wants_answer_of().is_some() => {
                     let asked = refusal.wants_answer_of();
                     let issuer = asked.and_then(|number| snapshot.issuer(number));
-                    if let (Some(issuer), Some(token)) = (issuer, token_of(&credential)) {
+                    if let (Some(issuer), Some(token)) = (issuer, token_of(&headers)) {
                         issuers.ask_beside(&issuer.name, token, client);
                     }
                     // An issuer that is down for a moment ends no connection.
@@ -323,6 +326,17 @@ impl Gateway {
             }
         })
     }
+}
+
+/// What of a request's headers decides whether its connection may go on: the credential, and what conditions look at.
+fn kept(snapshot: &Snapshot, headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers::credentials(headers);
+    for name in snapshot.conditions_headers() {
+        for value in headers.get_all(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
 }
 
 /// Refuses a body that is said to be longer than its route takes; of another its bytes are counted.

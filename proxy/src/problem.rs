@@ -85,6 +85,9 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Decision(Decision::OutOfScope { .. }) | Refusal::ScopeMissing { .. } => {
             "the credential does not allow this request".into()
         }
+        Refusal::Decision(Decision::ConditionUnmet { .. }) => {
+            "the credential does not allow this request under these circumstances".into()
+        }
         Refusal::Decision(Decision::CredentialKind { kind, .. }) => format!(
             "what answers here takes no {}: use another kind of credential",
             kind.as_str()

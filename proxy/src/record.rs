@@ -67,6 +67,8 @@ pub(crate) struct Facts {
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
     pub(crate) upstream: Option<Name>,
+    /// The roles whose conditions it does not meet.
+    pub(crate) roles: Box<[Name]>,
     /// The limit that refused it.
     pub(crate) quota: Option<Arc<Policy>>,
     /// The limit of a quota that only measures, which would have.
@@ -267,6 +269,9 @@ impl Record {
         match refusal {
             Refusal::Decision(tollgate_gate::Refusal::Unauthenticated(fault)) => {
                 self.facts.key_id = CredentialFault::key(*fault);
+            }
+            Refusal::Decision(tollgate_gate::Refusal::ConditionUnmet { roles, .. }) => {
+                self.facts.roles.clone_from(roles);
             }
             Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) => {
                 self.facts.quota = Some(Arc::clone(&over.policy));

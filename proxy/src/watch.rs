@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::Notify;
+use tollgate_conditions::Cedar;
 use tollgate_gate::{Rejected, Snapshot};
 use tollgate_store::MaterialReference;
 use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
@@ -169,7 +170,7 @@ impl Watching {
         let proxy = self.watch.config.proxy.clone();
         let kinds = kinds(&entries);
         // A hundred thousand keys take a while: requests must not wait for it.
-        let build = move || Snapshot::build(&entries, &proxy);
+        let build = move || Snapshot::build(&entries, &proxy, &Cedar);
         let outcome = tokio::task::spawn_blocking(build).await;
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);

@@ -8,6 +8,7 @@ mod authorities;
 mod aws_word;
 pub mod backend;
 mod certificate;
+mod condition;
 mod counter_url;
 pub mod document;
 mod duration;
@@ -37,6 +38,7 @@ pub use certificate::{
     CERTIFICATE_NAME_BYTES_MAX, CERTIFICATE_URI_BYTES_MAX, CertificateHost, CertificateName,
     CertificateUri, PublicKeySha256,
 };
+pub use condition::{CONDITION_BYTES_MAX, CONDITION_DEPTH_MAX, Condition};
 pub use counter_url::{CounterPrefix, CounterUrl};
 pub use duration::{
     AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,

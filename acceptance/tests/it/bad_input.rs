@@ -34,6 +34,15 @@ resource "tollgate_quota" "it" {
   name   = "free"
   limits = [{ requests = 10, per = "1 minute" }]
 }
+
+resource "tollgate_role" "it" {
+  name      = "office"
+  scopes    = ["orders:read"]
+  condition = <<-EOT
+    context.weekday <= 5
+    && context.hous >= 9
+  EOT
+}
 "#;
     run.declare(configuration);
 
@@ -48,6 +57,7 @@ resource "tollgate_quota" "it" {
         "on main.tf line 11",
         // The attribute that holds what is wrong.
         "on main.tf line 12",
+        "line 2, column 4: ",
     ] {
         assert!(
             text.contains(expected),

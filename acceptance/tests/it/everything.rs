@@ -92,6 +92,8 @@ resource "tollgate_role" "it" {
   name        = "partner"
   description = "Partners."
   scopes      = [tollgate_scope.it.name]
+  condition   = "context.hour >= 0 && !(context.headers has \"x-blocked\")"
+  time_zone   = "Europe/Berlin"
 }
 "#,
         changed: r#"

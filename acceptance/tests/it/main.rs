@@ -14,6 +14,7 @@ mod bad_input;
 mod bench_proxy;
 mod concurrency;
 #[cfg(target_os = "linux")]
+mod conditions;
 mod crash;
 mod credentials;
 mod decisions;

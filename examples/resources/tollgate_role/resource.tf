@@ -18,3 +18,14 @@ resource "tollgate_role" "partner" {
     create_before_destroy = true
   }
 }
+
+# What it gives, it gives in working hours only, and to who asks from the office.
+resource "tollgate_role" "refunds" {
+  name      = "refunds"
+  scopes    = [tollgate_scope.orders_write.name]
+  time_zone = "Europe/Berlin"
+  condition = <<-EOT
+    context.weekday <= 5 && context.hour >= 9 && context.hour < 17
+    && context has address && context.address.isInRange(ip("10.20.0.0/16"))
+  EOT
+}

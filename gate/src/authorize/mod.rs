@@ -1,5 +1,6 @@
 //! What a principal may do, and where it goes.
 
+mod conditional;
 mod needed;
 mod path_trie;
 mod request_table;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use tollgate_store::Name;
 use tollgate_store::document::{self, Priority};
 
-use crate::identify::{HeldScopes, QuotaRule, ScopeRule, ScopeSet};
-use crate::{Principal, Refusal, Snapshot, Target, UpstreamRule};
+use crate::identify::{ConditionalScopes, HeldScopes, QuotaRule, ScopeRule, ScopeSet};
+use crate::{Circumstances, Principal, Refusal, Snapshot, Target, UpstreamRule};
 pub(crate) use needed::breadth;
 use path_trie::PathTrie;
 use request_table::RequestTable;
@@ -52,22 +53,21 @@ impl Snapshot {
     /// Finds the scope that allows a request and the route that carries it; a route that is open to everybody needs no
     /// scope.
     ///
-    /// Scopes come first: who holds none that fits learns nothing of the routes that are not open.
+    /// Scopes come first: who holds none that fits learns nothing of the routes that are not open. Conditions come last,
+    /// as each of them costs more than all the rest: only where nothing else allows the request.
     pub fn authorize<'s>(
         &'s self,
         principal: &'s Principal<'s>,
         target: &Target,
+        circumstances: &Circumstances<'_>,
     ) -> Result<Grant<'s>, Refusal> {
-        let scope = self.grants.find(&principal.access().scopes, target);
+        let mut under = None;
+        let mut scope = self.grants.find(&principal.access().scopes, target);
         let route = self.routes.find(target);
         let is_open = || route.is_some_and(|route| self.routes.is_open(route, target));
         if scope.is_none() && !is_open() {
-            return Err(match principal.nothing() {
-                Some(fault) => fault.into(),
-                None => Refusal::OutOfScope {
-                    caller: principal.kind(),
-                },
-            });
+            let (found, held) = self.authorize_under_condition(principal, target, circumstances)?;
+            (scope, under) = (Some(found), Some(held));
         }
         let route = route.ok_or(Refusal::NoRoute)?;
         if let Some(kind) = principal.credential()
@@ -81,6 +81,7 @@ impl Snapshot {
         Ok(Grant {
             principal,
             scope: scope.map(|scope| &scope.name),
+            under,
             route,
         })
     }
@@ -91,6 +92,8 @@ impl Snapshot {
 pub struct Grant<'s> {
     principal: &'s Principal<'s>,
     scope: Option<&'s Name>,
+    /// What is held under conditions, which the request meets.
+    under: Option<&'s ConditionalScopes>,
     route: &'s RouteRule,
 }
 
@@ -145,10 +148,16 @@ impl<'s> Grant<'s> {
         self.route.cost
     }
 
-    /// The scopes that the caller holds, in the order of their names.
+    /// The scopes that the caller holds, in the order of their names: those that it holds always and, where the request is
+    /// allowed under a condition, those that it holds under that.
     pub fn scopes(&self) -> impl Iterator<Item = &'s Name> {
-        let scopes = self.principal.access().scopes.iter();
-        scopes.map(|scope| &scope.name)
+        let mut scopes: Vec<_> = self.principal.access().scopes.iter().collect();
+        if let Some(under) = self.under {
+            scopes.extend(under.scopes.iter());
+            scopes.sort_unstable_by_key(|scope| scope.number);
+            scopes.dedup_by_key(|scope| scope.number);
+        }
+        scopes.into_iter().map(|scope| &scope.name)
     }
 
     /// The quotas that count it.

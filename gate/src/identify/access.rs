@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tollgate_store::document::{Across, Each, Limit, OnCounterFailure, Priority, Quota};
 use tollgate_store::{Cidr, Name};
 
+use super::conditional::ConditionalScopes;
 use super::scopes::HeldScopes;
 use crate::meter::{Counting, Measure, Policy, Weight, policies};
 
@@ -16,6 +17,8 @@ pub(crate) struct Access {
     pub(crate) principal: Option<Arc<PrincipalRule>>,
     /// In the order of their names, and so of their numbers.
     pub(crate) scopes: HeldScopes,
+    /// What it may do beside under conditions, in the order of the roles' names; mostly nothing.
+    pub(crate) conditional: Box<[ConditionalScopes]>,
     pub(crate) quotas: Box<[Arc<QuotaRule>]>,
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod certificate;
+mod conditional;
 mod header;
 mod key;
 mod principal;
@@ -17,6 +18,7 @@ use tollgate_store::Name;
 pub(crate) use access::{Access, PrincipalRule, QuotaRule, ScopeRule};
 pub use certificate::ClientCertificate;
 pub(crate) use certificate::{CertificateRule, Certificates};
+pub(crate) use conditional::{ConditionalScopes, GivenScopes, RoleRule};
 pub(crate) use key::{Credential, KeyRule, Keys};
 pub use principal::Principal;
 pub(crate) use principal::Proof;
@@ -25,7 +27,7 @@ pub use token::{
     GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
     NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced,
 };
-pub(crate) use token::{Issuers, ScopesByName, Subjects, subject_claim};
+pub(crate) use token::{Issuers, Subjects, subject_claim};
 
 use crate::{CredentialFault, Now, Refusal, Snapshot};
 use header::Place;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use serde_json::{Map, Value};
 use tollgate_store::document::{CertificateSubject, CredentialKind};
 use tollgate_store::{KeyId, Name};
 
@@ -188,6 +189,14 @@ impl<'s> Principal<'s> {
             Proof::Bearer(bearer) => bearer.access(),
             Proof::Certificate(rule) => &rule.access,
             Proof::Nothing(access, _) => access,
+        }
+    }
+
+    /// What the token says by which it is known, where that is an issuer's and conditions may ask for it.
+    pub(crate) fn claims(&self) -> Option<&Map<String, Value>> {
+        match &self.proof {
+            Proof::Bearer(bearer) => bearer.claims(),
+            _ => None,
         }
     }
 

@@ -90,6 +90,12 @@ impl HeldScopes {
             .binary_search_by_key(&number, |scope| scope.number);
         self.rules.get(place.ok()?).map(Arc::as_ref)
     }
+
+    /// Those that are in both.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let is_others = |scope: &&Arc<ScopeRule>| other.get(scope.number).is_some();
+        self.rules.iter().filter(is_others).cloned().collect()
+    }
 }
 
 impl From<Vec<Arc<ScopeRule>>> for HeldScopes {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_store::document::{self, Across, Each, Entry, Kind, OnCounterFailure, Quota, Spec};
 use tollgate_store::{HostPattern, Method, Name, PathPattern};
 
-use super::{Decision, Question, Stage, reason, target};
+use super::{ConditionFinding, ConditionalFinding, Decision, Question, Stage, reason, target};
 use crate::authorize::Grants;
 use crate::identify::{HeldScopes, ScopeRule};
 use crate::meter::policies;
@@ -62,7 +62,8 @@ impl Snapshot {
                 findings.push(finding(who, reached > Stage::Caller));
             }
             if reached >= Stage::Scope {
-                let found = documents.scopes(&progress.held, &target);
+                let mut found = documents.scopes(&progress.held, &target);
+                found.extend(documents.conditional(&progress.conditional, &target));
                 findings.push(with("scopes", found, reached > Stage::Scope));
             }
             if reached >= Stage::Route {
@@ -113,6 +114,27 @@ impl Documents<'_> {
             }
         });
         bounded(told.collect(), held.len(), "scopes")
+    }
+
+    /// The scopes that the caller holds under conditions, with what becomes of those.
+    fn conditional(&self, held: &[ConditionalFinding], target: &Target) -> Vec<Finding> {
+        let told = held.iter().take(LISTED_MAX).map(|held| {
+            let mut findings: Vec<_> = held.roles.iter().map(condition).collect();
+            let scopes = self.scopes(&held.scopes, target);
+            let is_allowed = scopes.iter().any(|scope| scope.fits == Some(true));
+            findings.extend(scopes);
+            let names: Vec<_> = held
+                .roles
+                .iter()
+                .map(|it| format!("{:?}", it.role))
+                .collect();
+            let says = format!("under the condition of role {}", names.join(" and role "));
+            Finding {
+                findings,
+                ..finding(says, held.is_met() && is_allowed)
+            }
+        });
+        bounded(told.collect(), held.len(), "roles with conditions")
     }
 
     /// The routes of the proxy whose path fits.
@@ -291,6 +313,28 @@ impl<'d> Pattern<'d> {
             "the method"
         };
         (format!("{which} does not fit: {misfit} is another"), false)
+    }
+}
+
+/// A condition, and what it looks at.
+fn condition(of: &ConditionFinding) -> Finding {
+    let is_met = if of.is_met { "is met" } else { "is not met" };
+    let text: Vec<_> = of.condition.split_whitespace().collect();
+    let because = of.because.iter().map(|because| Finding {
+        says: because.clone(),
+        fits: None,
+        findings: Vec::new(),
+    });
+    Finding {
+        findings: because.take(LISTED_MAX).collect(),
+        ..finding(
+            format!(
+                "condition of role {:?} {is_met}: {}",
+                of.role,
+                text.join(" ")
+            ),
+            of.is_met,
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! What would become of a request: the same straight line, with a caller who is named rather than proven.
 
+mod conditions;
 mod explain;
 mod reason;
 
@@ -12,11 +13,13 @@ use tollgate_store::{KeyId, Name, Secret};
 
 use crate::identify::{Access, KeyRule};
 use crate::{
-    Admission, ClientCertificate, CredentialFault, GivenKeys, Grant, IssuerKeys, Malformed, Meter,
-    NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Sent, Snapshot, Target,
-    TokenFault, TokenTrail, Traced,
+    Admission, Circumstances, ClientCertificate, CredentialFault, GivenKeys, Grant, IssuerKeys,
+    Malformed, Meter, NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Sent,
+    Snapshot, Target, TokenFault, TokenTrail, Traced,
 };
 
+pub use conditions::ConditionFinding;
+use conditions::ConditionalFinding;
 pub use explain::{Documents, Explanation, Finding};
 
 /// The most requests that one question may be about.
@@ -35,6 +38,8 @@ pub struct Question<'q> {
     pub caller: Caller<'q>,
     /// From where.
     pub address: IpAddr,
+    /// With which headers beside those that a credential stands in; `None`: with none.
+    pub headers: Option<&'q HeaderMap>,
     /// When.
     pub at: jiff::Timestamp,
     /// How many such requests at that one moment, after none before: 1 to [`SIMULATED_REQUESTS_MAX`]. The last one is
@@ -82,6 +87,8 @@ pub struct Decision {
     pub principal: Option<String>,
     /// The scope that allows it; none where the route is open to everybody.
     pub scope: Option<String>,
+    /// The caller's roles that have conditions, and what becomes of those.
+    pub conditions: Vec<ConditionFinding>,
     /// The route that carries it.
     pub route: Option<String>,
     /// The upstream that would answer.
@@ -156,7 +163,9 @@ impl Stage {
         };
         match stop {
             Stop::Refused(Refusal::Malformed(_)) => Self::Request,
-            Stop::Refused(Refusal::OutOfScope { .. }) => Self::Scope,
+            Stop::Refused(Refusal::OutOfScope { .. } | Refusal::ConditionUnmet { .. }) => {
+                Self::Scope
+            }
             Stop::Refused(Refusal::NoRoute | Refusal::CredentialKind { .. }) => Self::Route,
             Stop::Refused(
                 Refusal::OverQuota(_) | Refusal::Overloaded | Refusal::CountersUnreachable,
@@ -180,8 +189,10 @@ struct Progress {
     key: Option<String>,
     token: Option<Traced>,
     principal: Option<String>,
-    /// The scopes that the caller holds.
+    /// The scopes that the caller holds always.
     held: Vec<String>,
+    /// Those that it holds under conditions.
+    conditional: Vec<ConditionalFinding>,
     scope: Option<String>,
     route: Option<String>,
     upstream: Option<String>,
@@ -233,6 +244,7 @@ impl Snapshot {
             subject,
             principal: told.principal,
             scope: told.scope,
+            conditions: conditions::by_role(&told.conditional),
             route: told.route,
             upstream: told.upstream,
             quotas: told.quotas,
@@ -360,9 +372,20 @@ impl Snapshot {
         (question, now): (&Question<'_>, Now),
         progress: &mut Progress,
     ) -> Result<(), Stop> {
+        let headers = HeaderMap::new();
+        let circumstances = Circumstances {
+            address: Some(question.address),
+            time: now.wall,
+            headers: question.headers.unwrap_or(&headers),
+        };
+        progress.conditional = conditions::findings(principal, target, &circumstances);
         let scope = self.grants.find(&principal.access().scopes, target);
         progress.scope = scope.map(|scope| scope.name.to_string());
-        let grant = self.authorize(principal, target)?;
+        let grant = self.authorize(principal, target, &circumstances);
+        if let Some(scope) = grant.as_ref().ok().and_then(Grant::scope) {
+            progress.scope = Some(scope.to_string());
+        }
+        let grant = grant?;
         progress.route = Some(grant.route().to_string());
         progress.upstream = Some(grant.upstream().name.to_string());
         // Of who proves nothing, the route says what counts it.

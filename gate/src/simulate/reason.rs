@@ -3,6 +3,7 @@
 use tollgate_store::Name;
 use tollgate_store::document::{CertificateSubject, Kind, PartName};
 
+use super::conditions::{self, ConditionFinding};
 use super::{Caller, Progress, Question, Stop};
 use crate::refusal::address_text;
 use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault};
@@ -78,9 +79,26 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
                 quoted(progress.scope.as_ref())
             )
         }
+        Refusal::ConditionUnmet { roles, .. } => {
+            let names: Vec<_> = roles.iter().map(ToString::to_string).collect();
+            let unmet = conditions::by_role(&progress.conditional);
+            let unmet = unmet
+                .iter()
+                .filter(|it| names.contains(&it.role) && !it.is_met);
+            let unmet: Vec<_> = unmet.take(SCOPES_NAMED_MAX).map(condition_unmet).collect();
+            format!(
+                "{who} may send {} only under a condition: {}",
+                request(question),
+                unmet.join("; ")
+            )
+        }
         Refusal::OutOfScope { .. } => {
             let request = request(question);
-            match progress.held.as_slice() {
+            let conditional = progress.conditional.iter().flat_map(|it| &it.scopes);
+            let mut held: Vec<_> = progress.held.iter().chain(conditional).cloned().collect();
+            held.sort();
+            held.dedup();
+            match held.as_slice() {
                 [] => format!("{who} holds no scope, and {request} needs one"),
                 [held] => format!("{who} holds scope {held:?}, which does not allow {request}"),
                 held => format!(
@@ -101,6 +119,16 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
         | Refusal::TokenUnasked { .. }
         | Refusal::IssuerUnready { .. } => refusal.to_string(),
     }
+}
+
+/// The condition of a role, and how that is at which it looks.
+fn condition_unmet(of: &ConditionFinding) -> String {
+    let text: Vec<_> = of.condition.split_whitespace().collect();
+    let because = match of.because.as_slice() {
+        [] => String::new(),
+        because => format!(" ({})", because.join(", ")),
+    };
+    format!("role {:?} wants {}{because}", of.role, text.join(" "))
 }
 
 fn unauthenticated(question: &Question<'_>, progress: &Progress, fault: CredentialFault) -> String {

@@ -5,6 +5,7 @@ mod build;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderName;
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub(crate) breadths: Box<[usize]>,
     /// What each principal may do by a key that narrows nothing.
     pub(crate) principals: BTreeMap<Name, Arc<Access>>,
+    /// The headers that conditions look at, each once.
+    conditions_headers: Box<[HeaderName]>,
     proxy: Option<Proxy>,
     upstreams: BTreeMap<Name, Arc<UpstreamRule>>,
 }
@@ -77,6 +80,12 @@ impl Snapshot {
     #[must_use]
     pub fn issuer(&self, number: IssuerNumber) -> Option<&IssuerRule> {
         self.issuers.get(number)
+    }
+
+    /// The headers that the conditions of roles look at.
+    #[must_use]
+    pub fn conditions_headers(&self) -> &[HeaderName] {
+        &self.conditions_headers
     }
 
     /// How many keys there are, also disabled and expired ones.

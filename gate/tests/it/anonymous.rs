@@ -34,7 +34,7 @@ fn code(snapshot: &Snapshot, headers: &HeaderMap, path: &str) -> &'static str {
         Ok(principal) => principal,
         Err(refusal) => return refusal.code(),
     };
-    let grant = snapshot.authorize(&principal, &target);
+    let grant = snapshot.authorize(&principal, &target, &circumstances());
     grant.map_or_else(|refusal| refusal.code(), |_| "allowed")
 }
 
@@ -117,7 +117,9 @@ fn callers_without_a_credential_are_counted_by_their_addresses() {
             let principal = snapshot
                 .identify(&HeaderMap::new(), address, at(0))
                 .unwrap();
-            let grant = snapshot.authorize(&principal, &target).unwrap();
+            let grant = snapshot
+                .authorize(&principal, &target, &circumstances())
+                .unwrap();
             meter.admit(&grant, address, at(0)).is_ok()
         };
         assert!(admit("192.0.2.1"), "{each}");
@@ -200,6 +202,7 @@ fn a_decision_and_its_explanation_know_nobody() {
             path,
             caller: Asker::Nobody,
             address: ADDRESS,
+            headers: None,
             at: at(0).wall,
             requests,
         };

@@ -17,7 +17,7 @@ fn with_grants(grants: Value) -> (Snapshot, Caller) {
 fn is_in_scope(world: &(Snapshot, Caller), method: &str, host: &str, path: &str) -> bool {
     let (snapshot, acme) = world;
     let target = target(method, host, path).unwrap();
-    match snapshot.authorize(&acme.identify(snapshot).unwrap(), &target) {
+    match snapshot.authorize(&acme.identify(snapshot).unwrap(), &target, &circumstances()) {
         Ok(grant) => {
             assert_eq!(grant.scope().unwrap().as_str(), "some");
             true
@@ -146,7 +146,9 @@ fn the_most_specific_route_carries_by_path_then_host_then_method() {
     ] {
         let target = target(method, host, path).unwrap();
         let principal = acme.identify(&snapshot).unwrap();
-        let grant = snapshot.authorize(&principal, &target).unwrap();
+        let grant = snapshot
+            .authorize(&principal, &target, &circumstances())
+            .unwrap();
         assert_eq!(grant.route().as_str(), expected, "{method} {host} {path}");
         assert_eq!(grant.upstream().name.as_str(), "orders");
     }
@@ -221,7 +223,7 @@ proptest! {
 
         let target = target(method, host, path).unwrap();
         let principal = acme.identify(&snapshot).unwrap();
-        let found = snapshot.authorize(&principal, &target);
+        let found = snapshot.authorize(&principal, &target, &circumstances());
 
         prop_assert_eq!(
             found.ok().map(|grant| grant.route().as_str().to_owned()),

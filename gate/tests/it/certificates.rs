@@ -189,7 +189,9 @@ fn a_certificates_requests_count_for_its_principal_and_for_itself() {
             let certificate = certificate(&subjects);
             let principal = identify(&snapshot, &HeaderMap::new(), Some(&certificate)).unwrap();
             let target = target("GET", "a", "/x").unwrap();
-            let grant = snapshot.authorize(&principal, &target).unwrap();
+            let grant = snapshot
+                .authorize(&principal, &target, &circumstances())
+                .unwrap();
             meter.admit(&grant, ADDRESS, at(0)).is_ok()
         };
         assert!(admit(json!([{"san_uri": SPIFFE}])));
@@ -209,6 +211,7 @@ fn decided(
         path: "/x",
         caller: certificate.map_or(key, tollgate_gate::Caller::Certificate),
         address: ADDRESS,
+        headers: None,
         at: at(0).wall,
         requests: 1,
     };

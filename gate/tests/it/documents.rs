@@ -1,11 +1,14 @@
 //! Documents, callers and requests to test with.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
-use tollgate_gate::{Grant, Now, Principal, Refusal, Rejected, Snapshot, Target};
+use tollgate_gate::{
+    Circumstances, Grant, NoConditions, Now, Principal, Refusal, Rejected, Snapshot, Target,
+};
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace, Secret};
@@ -124,7 +127,7 @@ impl Caller {
         let target = target("GET", "api.example.com", path)?;
         // A test's principals may live for as long as it does.
         let principal = Box::leak(Box::new(self.identify(snapshot)?));
-        snapshot.authorize(principal, &target)
+        snapshot.authorize(principal, &target, &circumstances())
     }
 }
 
@@ -132,6 +135,17 @@ pub(crate) fn target(method: &str, host: &str, path: &str) -> Result<Target, Ref
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let uri = Uri::try_from(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     Target::parse(&method, Some(host), &uri)
+}
+
+static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+
+/// What comes with a request that no condition looks at.
+pub(crate) fn circumstances() -> Circumstances<'static> {
+    Circumstances {
+        address: Some(ADDRESS),
+        time: at(0).wall,
+        headers: &NO_HEADERS,
+    }
 }
 
 /// The moment `milliseconds` after the test began.
@@ -152,5 +166,5 @@ pub(crate) fn build(entries: &[Entry]) -> Snapshot {
 }
 
 pub(crate) fn build_with_rejected(entries: &[Entry]) -> (Snapshot, Vec<Rejected>) {
-    Snapshot::build(entries, &name("edge"))
+    Snapshot::build(entries, &name("edge"), &NoConditions)
 }

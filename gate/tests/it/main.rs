@@ -13,6 +13,7 @@
 mod anonymous;
 mod authorize;
 mod certificates;
+mod conditions;
 mod documents;
 mod identify;
 mod imported;

@@ -32,6 +32,7 @@ fn get<'q>(path: &'q str, caller: Asker<'q>) -> Question<'q> {
         path,
         caller,
         address: ADDRESS,
+        headers: None,
         at: at(0).wall,
         requests: 1,
     }
@@ -61,6 +62,7 @@ fn an_allowed_request_names_everything_that_lets_it_through() {
             issuer: None,
             subject: None,
             principal: Some("acme".to_owned()),
+            conditions: Vec::new(),
             scope: Some("orders:read".to_owned()),
             route: Some("orders".to_owned()),
             upstream: Some("orders".to_owned()),
@@ -186,6 +188,7 @@ fn time_and_place_count_as_in_the_proxy() {
     };
     let far = Question {
         address: "192.0.2.1".parse().unwrap(),
+        headers: None,
         ..get(ORDERS, Asker::KeyName("acme-ci"))
     };
     for (question, code, reason) in [

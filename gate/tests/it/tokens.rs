@@ -1,6 +1,7 @@
 //! Tokens of issuers: which are taken, as whom, and why others are not.
 
 mod access;
+mod conditions;
 mod cookbook;
 mod explained;
 mod memory;
@@ -168,7 +169,9 @@ fn opened(snapshot: &Snapshot, claims: Value) -> String {
     let principal = snapshot.identify(&headers(&token), ADDRESS, at(0)).unwrap();
     let is_open = |letter: &&str| {
         let target = target("GET", "api.example.com", &format!("/{letter}")).unwrap();
-        snapshot.authorize(&principal, &target).is_ok()
+        snapshot
+            .authorize(&principal, &target, &circumstances())
+            .is_ok()
     };
     ["a", "b", "c"].into_iter().filter(is_open).collect()
 }

@@ -44,7 +44,9 @@ impl World {
         let uri = Uri::try_from(path).ok()?;
         let target = Target::parse(&Method::GET, Some("a"), &uri).ok()?;
         let principal = self.acme.identify(&self.snapshot).unwrap();
-        self.snapshot.authorize(&principal, &target).ok()?;
+        self.snapshot
+            .authorize(&principal, &target, &circumstances())
+            .ok()?;
         Some(target.path().to_owned())
     }
 
@@ -66,7 +68,11 @@ impl World {
         };
         let nobody = self.snapshot.identify(&HeaderMap::new(), ADDRESS, at(0));
         let nobody = nobody.unwrap();
-        if self.snapshot.authorize(&nobody, &target).is_err() {
+        if self
+            .snapshot
+            .authorize(&nobody, &target, &circumstances())
+            .is_err()
+        {
             return true;
         }
         let mut readings = READINGS.iter();
@@ -180,7 +186,10 @@ fn what_a_loose_upstream_takes_for_a_closed_path_is_closed() {
     let nobody = nobody.unwrap();
     let is_open = |path: &str| {
         let target = target("GET", "a", path).unwrap();
-        world.snapshot.authorize(&nobody, &target).is_ok()
+        world
+            .snapshot
+            .authorize(&nobody, &target, &circumstances())
+            .is_ok()
     };
     for path in [
         "/public",

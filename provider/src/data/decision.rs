@@ -1,5 +1,7 @@
 //! `tollgate_decision`: what a proxy would answer, decided by the proxies' own engine.
 
+mod conditions;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -8,6 +10,7 @@ use async_trait::async_trait;
 use http::Uri;
 use serde::Deserialize;
 use serde_json::json;
+use tollgate_conditions::Cedar;
 use tollgate_gate::SIMULATED_REQUESTS_MAX;
 use tollgate_gate::{
     Caller, ClientCertificate, Decision as Decided, Question as Asked, Rejected, Snapshot, Target,
@@ -59,6 +62,7 @@ struct Question {
     issuer: Option<Name>,
     claims: Option<String>,
     address: IpAddr,
+    headers: Option<BTreeMap<String, String>>,
     at: Option<Timestamp>,
     requests: u32,
 }
@@ -119,15 +123,20 @@ impl Source for Decision {
         let made = lock(&self.snapshots).of(entries, &question.proxy);
         let (snapshot, rejected) = &*made;
         let certificate = question.certificate.as_ref().map(Certificate::shown);
+        let headers = question.headers.as_ref().map(conditions::read);
+        let asked = Asked {
+            headers: headers.as_ref(),
+            ..question.asked(certificate.as_ref())
+        };
         Ok(Answer {
-            attributes: told(snapshot.simulate(&question.asked(certificate.as_ref()), rejected)),
+            attributes: told(snapshot.simulate(&asked, rejected)),
             warnings,
         })
     }
 }
 
 /// The request.
-fn request() -> [Attribute; 13] {
+fn request() -> [Attribute; 14] {
     let text = |name| Attribute::optional(name, Type::String);
     [
         Attribute::required("proxy", Type::String)
@@ -167,6 +176,7 @@ fn request() -> [Attribute; 13] {
             .check(parse_address)
             .default("127.0.0.1")
             .describe("The client's address, which keys, principals and quotas may look at."),
+        conditions::headers_attribute(),
         text("at").check(Timestamp::parse).describe(
             "When it is made, in RFC 3339 with an offset, like `2027-01-01T00:00:00Z`. Now where left out.",
         ),
@@ -181,7 +191,7 @@ fn request() -> [Attribute; 13] {
 }
 
 /// The decision.
-fn decision() -> [Attribute; 12] {
+fn decision() -> [Attribute; 13] {
     let text = |name| Attribute::computed(name, Type::String);
     [
         Attribute::computed("allowed", Type::Bool).describe("Whether it would be sent on."),
@@ -196,6 +206,7 @@ fn decision() -> [Attribute; 12] {
         text("scope").describe(
             "The scope that allows it; null where none does and the route is open to everybody.",
         ),
+        conditions::conditions_attribute(),
         text("route").describe("The route that carries it."),
         text("upstream").describe("The upstream that would answer it."),
         Attribute::computed("quotas", Type::list_of_strings())
@@ -269,6 +280,7 @@ impl Question {
             path: &self.path,
             caller,
             address: self.address,
+            headers: None,
             at: self.at.as_ref().map_or_else(clock::now, Timestamp::at),
             requests: self.requests,
         }
@@ -300,7 +312,7 @@ impl Snapshots {
         let made = self
             .made
             .entry(proxy.clone())
-            .or_insert_with(|| Arc::new(Snapshot::build(entries, proxy)));
+            .or_insert_with(|| Arc::new(Snapshot::build(entries, proxy, &Cedar)));
         Arc::clone(made)
     }
 }
@@ -316,6 +328,7 @@ fn told(decided: Decided) -> Fields {
         subject: _,
         principal,
         scope,
+        conditions,
         route,
         upstream,
         quotas,
@@ -323,6 +336,7 @@ fn told(decided: Decided) -> Fields {
         limit,
         retry_after_seconds,
     } = decided;
+    let conditions: Vec<_> = conditions.iter().map(conditions::told).collect();
     let answers = [
         ("allowed", json!(allowed)),
         ("code", json!(code)),
@@ -330,6 +344,7 @@ fn told(decided: Decided) -> Fields {
         ("key_name", json!(key)),
         ("principal_name", json!(principal)),
         ("scope", json!(scope)),
+        ("conditions", json!(conditions)),
         ("route", json!(route)),
         ("upstream", json!(upstream)),
         ("quotas", json!(quotas)),

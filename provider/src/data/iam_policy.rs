@@ -240,7 +240,10 @@ fn policy(namespace: &Namespace, question: &Question) -> Json {
             .as_deref()
             .map(|key| decrypt(question.role, key)),
     );
-    json!({ "Version": LANGUAGE, "Statement": statements })
+    let mut policy = json!({ "Version": LANGUAGE, "Statement": statements });
+    // A policy that is written in another order is another text, and a change in every plan.
+    policy.sort_all_objects();
+    policy
 }
 
 fn enforce(question: &Question, documents: &[String]) -> Vec<Json> {

@@ -1,9 +1,10 @@
 //! The log as Terraform reads it from standard error: one JSON object a line, in the form of Go's hclog.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -88,7 +89,7 @@ fn line(event: &Event<'_>, timestamp: &str) -> String {
     others.insert("@message".to_owned(), message.into());
     others.insert("@module".to_owned(), "tollgate".into());
     others.insert("@timestamp".to_owned(), timestamp.into());
-    Value::Object(others).to_string()
+    json!(others).to_string()
 }
 
 /// RFC 3339 with exactly six fractional digits.
@@ -114,7 +115,7 @@ fn level_text(level: Level) -> &'static str {
 #[derive(Default)]
 struct Fields {
     message: String,
-    others: Map<String, Value>,
+    others: BTreeMap<String, Value>,
 }
 
 impl Fields {

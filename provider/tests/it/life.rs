@@ -85,8 +85,8 @@ async fn every_attribute_of_every_resource_reaches_the_document_under_its_own_na
             terraform.config(sample.resource, &given)
         );
         assert_eq!(
-            spec.as_object().unwrap().keys().collect::<Vec<_>>(),
-            given.as_object().unwrap().keys().collect::<Vec<_>>(),
+            spec.as_object().unwrap().keys().collect::<BTreeSet<_>>(),
+            given.as_object().unwrap().keys().collect::<BTreeSet<_>>(),
             "{}",
             sample.resource
         );

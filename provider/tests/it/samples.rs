@@ -78,6 +78,8 @@ pub(crate) fn role() -> Sample {
             "name": "partner",
             "description": "Partners.",
             "scopes": ["base:write", "base:read"],
+            "condition": "context.hour >= 9 && context.hour < 17",
+            "time_zone": "Europe/Berlin",
             "force_destroy": false,
         }),
         change: ("scopes", json!(["base:read"])),

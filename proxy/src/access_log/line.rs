@@ -71,6 +71,11 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     text(line, facts.route.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"upstream\":");
     text(line, facts.upstream.as_ref().map(Name::as_str));
+    // Most requests meet what conditions there are.
+    if !facts.roles.is_empty() {
+        line.extend_from_slice(b",\"roles_unmet\":");
+        texts(line, facts.roles.iter().map(Name::as_str));
+    }
     // Most requests are within their quotas.
     if let Some(policy) = &facts.quota {
         line.extend_from_slice(b",\"quota\":");
@@ -125,6 +130,17 @@ fn text(line: &mut Vec<u8>, text: Option<&str>) {
         // A Vec takes everything, and a text is JSON whatever it says.
         let _ = serde_json::to_writer(line, text);
     }
+}
+
+fn texts<'t>(line: &mut Vec<u8>, texts: impl Iterator<Item = &'t str>) {
+    line.push(b'[');
+    for (place, each) in texts.enumerate() {
+        if place > 0 {
+            line.push(b',');
+        }
+        text(line, Some(each));
+    }
+    line.push(b']');
 }
 
 fn address(line: &mut Vec<u8>, address: IpAddr) {

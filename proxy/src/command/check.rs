@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use tollgate_conditions::Cedar;
 use tollgate_gate::Snapshot;
 
 use super::{Arguments, store};
@@ -20,7 +21,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn check(config: &Config) -> Result<(), Failure> {
     let entries = store::load(config).await?;
-    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
+    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy, &Cedar);
     let head = format!(
         "{}, namespace {:?}: {} documents, {} keys, {} routes",
         config.store,

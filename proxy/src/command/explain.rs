@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use tollgate_conditions::{Cedar, is_credential};
 use tollgate_gate::{
-    Caller, ClientCertificate, Documents, Explanation, Finding, GivenKeys, JsonWebKeys, Question,
-    Snapshot,
+    Caller, ClientCertificate, ConditionFinding, Documents, Explanation, Finding, GivenKeys,
+    JsonWebKeys, Question, Snapshot,
 };
 use tollgate_store::{KeyId, Name, Secret, Timestamp};
 use zeroize::Zeroizing;
@@ -47,6 +49,9 @@ pub(super) struct Arguments {
     /// The client's address.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     address: IpAddr,
+    /// A header that the request would have, which conditions may look at. May be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = read_header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// When it would be asked, in RFC 3339, like 2027-01-01T00:00:00Z [default: now].
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
@@ -115,7 +120,7 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
     let certificate = certificate.map(read_certificate).transpose()?;
     let config = Config::try_from(serve::Arguments::from(arguments.store))?;
     let entries = in_one_thread(store::load(&config))??;
-    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy);
+    let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy, &Cedar);
     let keys = keys(&snapshot, token.as_ref(), arguments.jwks.as_deref())?;
     let caller = match (&token, &keys) {
         (Some(token), Some(keys)) => Caller::SignedToken(token, keys),
@@ -123,12 +128,17 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
             .caller
             .caller(token.as_ref(), certificate.as_ref()),
     };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &arguments.headers {
+        headers.append(name, value.clone());
+    }
     let question = Question {
         method: &arguments.method,
         host,
         path,
         caller,
         address: arguments.address,
+        headers: Some(&headers),
         at: arguments
             .at
             .as_ref()
@@ -189,6 +199,20 @@ fn addressed(url: &str) -> Result<(&str, &str), Failure> {
         Some(_) => wrong("the URL has a query but no path: write \"/?\" in place of \"?\""),
         None => Ok((rest, "/")),
     }
+}
+
+/// A header as it stands in a request. One that a credential stands in has no place on a command line.
+fn read_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || "it must be like \"x-environment: test\"".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name = HeaderName::try_from(name.trim()).map_err(|_| wrong())?;
+    let value = HeaderValue::try_from(value.trim()).map_err(|_| wrong())?;
+    if is_credential(&name) {
+        return Err(format!(
+            "{name} is a credential, which no condition sees: leave it out"
+        ));
+    }
+    Ok((name, value))
 }
 
 fn read_token() -> Result<Secret, Failure> {
@@ -267,6 +291,7 @@ fn as_json(explanation: &Explanation) -> Value {
         "subject": decision.subject,
         "principal": decision.principal,
         "scope": decision.scope,
+        "conditions": conditions(&decision.conditions),
         "route": decision.route,
         "upstream": decision.upstream,
         "quotas": decision.quotas,
@@ -274,6 +299,18 @@ fn as_json(explanation: &Explanation) -> Value {
         "retry_after_seconds": decision.retry_after_seconds,
         "findings": findings(&explanation.findings),
     })
+}
+
+fn conditions(of: &[ConditionFinding]) -> Vec<Value> {
+    let told = of.iter().map(|finding| {
+        json!({
+            "role": finding.role,
+            "condition": finding.condition,
+            "met": finding.is_met,
+            "because": finding.because,
+        })
+    });
+    told.collect()
 }
 
 fn findings(of: &[Finding]) -> Vec<Value> {

@@ -8,7 +8,8 @@ use redis::Value;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use serde_json::json;
 use tokio::runtime::Runtime;
-use tollgate_gate::{Grant, Now, Principal, Snapshot, Standing, Target};
+use tollgate_conditions::Cedar;
+use tollgate_gate::{Circumstances, Grant, Now, Principal, Snapshot, Standing, Target};
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId};
@@ -170,7 +171,7 @@ impl World {
             let route = json!({"proxy": "edge", "path": path, "upstream": "orders", "cost": cost});
             entries.push(entry("route", &format!("r{cost}"), &route));
         }
-        let (snapshot, rejected) = Snapshot::build(&entries, &Name::parse("edge").unwrap());
+        let (snapshot, rejected) = Snapshot::build(&entries, &Name::parse("edge").unwrap(), &Cedar);
         assert_eq!(rejected, []);
         let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).unwrap();
         let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer)]);
@@ -187,7 +188,14 @@ impl World {
     fn grant<'a>(&'a self, principal: &'a Principal<'a>, cost: u32) -> Grant<'a> {
         let path = Uri::try_from(format!("/{cost}")).unwrap();
         let target = Target::parse(&Method::GET, Some("api.test"), &path).unwrap();
-        self.snapshot.authorize(principal, &target).unwrap()
+        let circumstances = Circumstances {
+            address: None,
+            time: moment(START_US).wall,
+            headers: &self.headers,
+        };
+        self.snapshot
+            .authorize(principal, &target, &circumstances)
+            .unwrap()
     }
 }
 

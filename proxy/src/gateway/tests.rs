@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tollgate_conditions::Cedar;
 use tollgate_gate::Snapshot;
 use tollgate_store::Name;
 
@@ -43,7 +44,7 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
         is_cutting: AtomicBool::new(false),
     });
     let gateway = Arc::new(Gateway::new(ledger));
-    let (snapshot, _) = Snapshot::build(&[], &Name::parse("edge").unwrap());
+    let (snapshot, _) = Snapshot::build(&[], &Name::parse("edge").unwrap(), &Cedar);
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let means = Means {
         trust: SystemTrust::load(),

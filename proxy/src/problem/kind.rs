@@ -83,6 +83,11 @@ fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
             "unauthenticated",
             "Unauthenticated",
         ),
+        Decision::ConditionUnmet { .. } => (
+            StatusCode::FORBIDDEN,
+            "condition-unmet",
+            "Condition not met",
+        ),
         Decision::CredentialKind { .. } => (
             StatusCode::FORBIDDEN,
             "credential-not-taken",

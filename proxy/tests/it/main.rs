@@ -13,6 +13,7 @@ mod balance;
 mod body_limits;
 mod client_certificates;
 mod commands;
+mod conditions;
 mod connections;
 mod corpora;
 mod counters;

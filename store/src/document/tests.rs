@@ -39,7 +39,10 @@ fn every_kind_survives_its_envelope() {
             Kind::Quota,
             json!({"limits": [{"requests": 10, "per": "1m"}], "each": "principal"}),
         ),
-        (Kind::Role, json!({"scopes": ["orders:read"]})),
+        (
+            Kind::Role,
+            json!({"scopes": ["orders:read"], "condition": "context.hour > 8", "time_zone": "Europe/Berlin"}),
+        ),
         (
             Kind::Principal,
             json!({"kind": "user", "roles": ["partner"], "quotas": ["free"], "metadata": {"owner": "a"},

@@ -1,5 +1,7 @@
 //! Callers whose token is told of and not shown: for who wonders what it would open.
 
+use std::sync::Arc;
+
 use tollgate_store::Name;
 
 use super::claims::Claims;
@@ -27,6 +29,7 @@ impl Issuers {
             return Err(faulty(TokenFault::IssuerDisabled));
         }
         let claims = json::object(claims.as_bytes()).map_err(|_| faulty(TokenFault::Malformed))?;
+        let claims = Arc::new(claims);
         let claims = Claims(&claims);
         let checked = rule.check_answer(&claims, now.wall.as_second());
         let told = (&claims, ("", Scheme::Bearer));

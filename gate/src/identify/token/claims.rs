@@ -1,5 +1,7 @@
 //! What a token claims, once its signature is known to be good (RFC 7519, section 4.1; RFC 9068, section 4).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::TokenFault;
@@ -10,7 +12,7 @@ const SUBJECT_CHARS_MAX: usize = 255;
 const SECONDS_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The claims of a token.
-pub(super) struct Claims<'t>(pub(super) &'t Map<String, Value>);
+pub(super) struct Claims<'t>(pub(super) &'t Arc<Map<String, Value>>);
 
 impl Claims<'_> {
     /// A claim by its name; where none is called so, by the way to it.

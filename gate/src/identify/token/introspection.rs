@@ -1,5 +1,7 @@
 //! What an issuer says of a token that it was asked about (RFC 7662, section 2.2).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::claims::Claims;
@@ -9,7 +11,7 @@ use super::json;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Introspection {
     /// What the token says; `None`: it is no good, or not any more.
-    pub(super) claims: Option<Map<String, Value>>,
+    pub(super) claims: Option<Arc<Map<String, Value>>>,
 }
 
 impl Introspection {
@@ -19,7 +21,7 @@ impl Introspection {
             json::object(body).map_err(|_| "it is no JSON that has one reading".to_owned())?;
         match claims.get("active") {
             Some(Value::Bool(true)) => Ok(Self {
-                claims: Some(claims),
+                claims: Some(Arc::new(claims)),
             }),
             Some(Value::Bool(false)) => Ok(Self { claims: None }),
             _ => Err("it does not say whether the token is active (RFC 7662)".to_owned()),

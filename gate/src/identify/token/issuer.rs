@@ -11,6 +11,7 @@ use super::claims::Claims;
 use super::jws::Head;
 use super::keys::JsonWebKeys;
 use crate::identify::access::{Access, QuotaRule, ScopeRule};
+use crate::identify::conditional::{GivenScopes, RoleRule};
 
 const SCOPE_CLAIM: &str = "scope";
 const SUBJECT_CLAIM: &str = "sub";
@@ -20,8 +21,11 @@ const ACCESS_TOKEN: &str = "at+jwt";
 const UNTYPED: &str = "jwt";
 const CLOCK_SKEW_S: i64 = 30;
 
-/// Scopes by what tokens call them, or by what tokens call a role that gives them.
-pub(crate) type ScopesByName = HashMap<String, Box<[Arc<ScopeRule>]>>;
+/// Scopes by what tokens call them.
+pub(crate) type ScopesByName = HashMap<String, Arc<ScopeRule>>;
+
+/// Roles by what tokens call them.
+pub(crate) type RolesByName = HashMap<String, Arc<RoleRule>>;
 
 /// The subjects of one claim, and what each may do as the principal that it is.
 pub(crate) type Subjects = HashMap<String, Arc<Access>>;
@@ -36,7 +40,7 @@ pub struct IssuerRule {
     /// Its keys, where they stand in its document.
     pub(crate) inline: Option<Arc<JsonWebKeys>>,
     pub(crate) scopes: Arc<ScopesByName>,
-    pub(crate) roles: Arc<ScopesByName>,
+    pub(crate) roles: Arc<RolesByName>,
     pub(crate) quotas: Box<[Arc<QuotaRule>]>,
     /// By the claim that tells them.
     pub(crate) subjects: Vec<(String, Subjects)>,
@@ -51,6 +55,15 @@ pub(crate) enum Held<'s> {
     Declared(&'s Access),
     /// What the token says.
     Made(Box<Access>),
+}
+
+impl Held<'_> {
+    pub(crate) fn access(&self) -> &Access {
+        match self {
+            Self::Declared(access) => access,
+            Self::Made(access) => access,
+        }
+    }
 }
 
 /// Which claim tells whom a token of `issuer` is about.
@@ -142,9 +155,11 @@ impl IssuerRule {
             if !self.issuer.any_subject {
                 return Err(TokenFault::Subject);
             }
+            let claimed = self.claimed(claims)?;
             return Ok(Held::Made(Box::new(Access {
                 principal: None,
-                scopes: self.claimed(claims)?.into(),
+                scopes: claimed.always,
+                conditional: claimed.conditional,
                 quotas: self.quotas.clone(),
             })));
         };
@@ -154,15 +169,12 @@ impl IssuerRule {
         if !self.issuer.narrow {
             return Ok(Held::Declared(access));
         }
-        let claimed = self.claimed(claims)?;
-        let is_claimed = |scope: &&Arc<ScopeRule>| {
-            claimed
-                .binary_search_by_key(&scope.number, |it| it.number)
-                .is_ok()
-        };
+        let own = (&access.scopes, &*access.conditional);
+        let narrowed = GivenScopes::common(own, &self.claimed(claims)?);
         Ok(Held::Made(Box::new(Access {
             principal: access.principal.clone(),
-            scopes: access.scopes.iter().filter(is_claimed).cloned().collect(),
+            scopes: narrowed.always,
+            conditional: narrowed.conditional,
             quotas: access.quotas.clone(),
         })))
     }
@@ -192,8 +204,8 @@ impl IssuerRule {
         Ok(found.map(Arc::as_ref))
     }
 
-    /// The scopes that a token's scopes and roles stand for, by their numbers. What stands for none is passed over.
-    fn claimed(&self, claims: &Claims<'_>) -> Result<Vec<Arc<ScopeRule>>, TokenFault> {
+    /// What a token's scopes and roles stand for. What stands for nothing is passed over.
+    fn claimed(&self, claims: &Claims<'_>) -> Result<GivenScopes, TokenFault> {
         let scope_claim = self.issuer.scope_claim.as_ref();
         let scopes = claims.texts(scope_claim.map_or(SCOPE_CLAIM, ClaimName::as_str))?;
         let roles = match &self.issuer.roles_claim {
@@ -202,9 +214,6 @@ impl IssuerRule {
         };
         let scopes = scopes.iter().filter_map(|name| self.scopes.get(*name));
         let roles = roles.iter().filter_map(|name| self.roles.get(*name));
-        let mut claimed: Vec<_> = scopes.chain(roles).flatten().cloned().collect();
-        claimed.sort_unstable_by_key(|scope| scope.number);
-        claimed.dedup_by_key(|scope| scope.number);
-        Ok(claimed)
+        Ok(GivenScopes::gather(scopes.cloned(), roles.map(Arc::as_ref)))
     }
 }

@@ -1,5 +1,7 @@
 //! The compact form of a signed token, taken apart (RFC 7515, section 7.1).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -27,7 +29,7 @@ pub(super) struct Head {
 /// A signed token whose head was read, and whose signature was not.
 pub(super) struct Jws<'t> {
     pub(super) head: Head,
-    pub(super) claims: Map<String, Value>,
+    pub(super) claims: Arc<Map<String, Value>>,
     /// What is signed.
     pub(super) signed: &'t [u8],
     pub(super) signature: Vec<u8>,
@@ -71,7 +73,7 @@ impl<'t> Jws<'t> {
     ) -> Result<Self, TokenFault> {
         Ok(Self {
             head,
-            claims: object(claims)?,
+            claims: Arc::new(object(claims)?),
             signed,
             signature: bytes(signature)?,
         })

@@ -285,7 +285,7 @@ mod tests {
                     key_id: id.map(str::to_owned),
                     kind: None,
                 },
-                claims: Map::new(),
+                claims: std::sync::Arc::default(),
                 signed: signed.as_bytes(),
                 signature: BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap(),
             };

@@ -40,7 +40,7 @@ pub(super) struct Verified {
     /// Of which set of keys it was one.
     pub(super) keys: TokenDigest,
     pub(super) head: Head,
-    pub(super) claims: Map<String, Value>,
+    pub(super) claims: Arc<Map<String, Value>>,
 }
 
 /// The younger half is full before the older is forgotten: what is asked for again is young again.
@@ -185,7 +185,7 @@ mod tests {
                 key_id: None,
                 kind: None,
             },
-            claims: Map::new(),
+            claims: Arc::default(),
         })
     }
 

@@ -21,12 +21,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use serde_json::{Map, Value};
 use tollgate_store::Name;
 
 pub use fault::TokenFault;
 pub use introspection::Introspection;
 pub use issuer::IssuerRule;
-pub(crate) use issuer::{Held, ScopesByName, Subjects, subject_claim};
+pub(crate) use issuer::{Held, Subjects, subject_claim};
 pub use keys::{ISSUER_KEYS_MAX, JsonWebKeys};
 pub use memory::{PROOFS_MAX, TokenDigest, TokenMemory};
 pub use possession::Sent;
@@ -94,6 +95,8 @@ pub(crate) struct Bearer<'s> {
     /// The issuer's name, a space, which no name holds, and the subject: shared with every count.
     subject: Arc<str>,
     held: Held<'s>,
+    /// What the token says, where what it opens may depend on it.
+    claims: Option<Arc<Map<String, Value>>>,
 }
 
 impl Bearer<'_> {
@@ -112,10 +115,11 @@ impl Bearer<'_> {
     }
 
     pub(crate) fn access(&self) -> &Access {
-        match &self.held {
-            Held::Declared(access) => access,
-            Held::Made(access) => access,
-        }
+        self.held.access()
+    }
+
+    pub(crate) fn claims(&self) -> Option<&Map<String, Value>> {
+        self.claims.as_deref()
     }
 }
 

@@ -169,9 +169,12 @@ pub(super) fn bearer<'s>(
 
 fn known<'s>(rule: &'s IssuerRule, claims: &Claims<'_>) -> Result<Bearer<'s>, TokenFault> {
     let subject = rule.subject(claims)?;
+    let held = rule.access(claims)?;
+    let has_conditions = !held.access().conditional.is_empty();
     Ok(Bearer {
         subject: format!("{} {subject}", rule.name).into(),
-        held: rule.access(claims)?,
+        claims: has_conditions.then(|| Arc::clone(claims.0)),
+        held,
         issuer: rule,
     })
 }

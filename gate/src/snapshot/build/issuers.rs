@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use tollgate_store::document::{Claim, Issuer, Kind, Subject, TokenSubject};
 use tollgate_store::{Identifier, Name};
 
 use super::documents::Documents;
 use super::rules::Rules;
-use crate::identify::{
-    IssuerRule, Issuers, JsonWebKeys, ScopeRule, ScopesByName, Subjects, subject_claim,
-};
+use crate::identify::{IssuerRule, Issuers, JsonWebKeys, Subjects, subject_claim};
 
 /// Leaves out each issuer that names what is missing, whose keys can't be used, or that can't be told from another.
 pub(super) fn leave_out(documents: &mut Documents<'_>, rules: &Rules<'_>) {
@@ -83,22 +82,15 @@ pub(super) fn claim<'d>(issuer: &'d Issuer, subject: &'d TokenSubject) -> &'d st
 
 /// The rules of the issuers that are left.
 pub(super) fn rules(documents: &Documents<'_>, rules: &Rules<'_>) -> Issuers {
-    let same_scopes = same(
-        rules
-            .scopes
-            .iter()
-            .map(|(name, rule)| (*name, vec![Arc::clone(rule)])),
-    );
-    let of_role = |name: &Name| rules.scopes_of_role(name);
-    let same_roles = same(rules.role_names().map(|name| (name, of_role(name))));
-    let of_scope = |name: &Name| rules.scopes.get(name).cloned().into_iter().collect();
+    let same_scopes = same(&rules.scopes);
+    let same_roles = same(&rules.roles);
     let rule = |(name, issuer): (&&Name, &&Issuer)| IssuerRule {
         name: Name::clone(name),
         issuer: Issuer::clone(issuer),
         // It was read before, and was good.
         inline: inline(issuer).ok().flatten(),
-        scopes: mapped(issuer.scopes.as_ref(), &same_scopes, of_scope),
-        roles: mapped(issuer.roles.as_ref(), &same_roles, of_role),
+        scopes: mapped(issuer.scopes.as_ref(), (&rules.scopes, &same_scopes)),
+        roles: mapped(issuer.roles.as_ref(), (&rules.roles, &same_roles)),
         quotas: rules.quotas_of(issuer.quotas.as_ref()),
         subjects: subjects(name, issuer, documents, rules),
         principals: named(issuer, documents, rules),
@@ -125,21 +117,24 @@ fn named(issuer: &Issuer, documents: &Documents<'_>, rules: &Rules<'_>) -> Subje
     names.filter_map(|name| access(name)).collect()
 }
 
-fn same<'n>(names: impl Iterator<Item = (&'n Name, Vec<Arc<ScopeRule>>)>) -> Arc<ScopesByName> {
-    let entry = |(name, scopes): (&Name, Vec<_>)| (name.to_string(), scopes.into_boxed_slice());
-    Arc::new(names.map(entry).collect())
+/// Rules by what tokens call them.
+type ByWord<R> = HashMap<String, Arc<R>>;
+
+/// What tokens call by the names of the documents.
+fn same<R>(rules: &BTreeMap<&Name, Arc<R>>) -> Arc<ByWord<R>> {
+    let entry = |(name, rule): (&&Name, &Arc<R>)| (name.to_string(), Arc::clone(rule));
+    Arc::new(rules.iter().map(entry).collect())
 }
 
-fn mapped(
+fn mapped<R>(
     map: Option<&BTreeMap<String, Name>>,
-    same: &Arc<ScopesByName>,
-    scopes: impl Fn(&Name) -> Vec<Arc<ScopeRule>>,
-) -> Arc<ScopesByName> {
+    (rules, same): (&BTreeMap<&Name, Arc<R>>, &Arc<ByWord<R>>),
+) -> Arc<ByWord<R>> {
     let Some(map) = map else {
         return Arc::clone(same);
     };
-    let entry = |(said, name): (&String, &Name)| (said.clone(), scopes(name).into_boxed_slice());
-    Arc::new(map.iter().map(entry).collect())
+    let entry = |(said, name): (&String, &Name)| Some((said.clone(), Arc::clone(rules.get(name)?)));
+    Arc::new(map.iter().filter_map(entry).collect())
 }
 
 /// Who is a principal by a token of `name`, by the claims that tell.

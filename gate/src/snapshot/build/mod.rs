@@ -17,19 +17,25 @@ use tollgate_store::document::{Entry, Scope};
 
 use super::{Rejected, Snapshot};
 use crate::authorize::{Grants, breadth};
+use crate::condition::ConditionLanguage;
 use crate::identify::{Access, ScopeRule};
 use documents::Documents;
 use rules::Rules;
 
 impl Snapshot {
     /// Makes a snapshot of the good documents, and names each that is left out and why. It never fails: a bad
-    /// document disables itself and what names it. Of the routes, those of `proxy` are taken.
+    /// document disables itself and what names it. Of the routes, those of `proxy` are taken. The conditions of roles are
+    /// read as `language`.
     ///
     /// `entries` hold one document under a kind and name, as every backend does.
     #[must_use]
-    pub fn build(entries: &[Entry], proxy: &Name) -> (Self, Vec<Rejected>) {
+    pub fn build(
+        entries: &[Entry],
+        proxy: &Name,
+        language: &dyn ConditionLanguage,
+    ) -> (Self, Vec<Rejected>) {
         let mut documents = Documents::sort(entries);
-        let rules = Rules::new(&mut documents);
+        let rules = Rules::new(&mut documents, language);
         let keys = keys::rules(&mut documents, &rules);
         let (routes, upstreams) = routes::rules(&mut documents, &rules, proxy);
         let principals = keys::principals(&documents, &rules);
@@ -43,6 +49,7 @@ impl Snapshot {
             scopes: rules.scopes.keys().copied().cloned().collect(),
             breadths: documents.scopes.values().copied().map(breadth).collect(),
             principals,
+            conditions_headers: rules.conditions_headers(),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,
         };

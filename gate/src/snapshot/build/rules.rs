@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use http::HeaderName;
 use tollgate_store::Name;
-use tollgate_store::document::{Claim, Kind, Principal, Quota, Scope, Subject};
+use tollgate_store::document::{Claim, Kind, Principal, Quota, Role, Scope, Subject};
 
 use super::documents::Documents;
 use super::{issuers, subjects};
-use crate::identify::{Access, PrincipalRule, QuotaRule, ScopeRule};
+use crate::condition::{ConditionLanguage, ConditionalRole};
+use crate::identify::{
+    Access, GivenScopes, HeldScopes, PrincipalRule, QuotaRule, RoleRule, ScopeRule,
+};
 
-/// Scopes by their numbers, which are in the order of their names.
-type Scopes = BTreeMap<u32, Arc<ScopeRule>>;
 /// Quotas by their names.
 type Quotas = BTreeMap<Arc<Name>, Arc<QuotaRule>>;
 
@@ -21,7 +23,7 @@ pub(super) struct Rules<'e> {
     quotas: BTreeMap<&'e Name, Arc<QuotaRule>>,
     /// The quotas of principals that are exceptions, by quota and principal.
     exceptions: BTreeMap<(&'e Name, &'e Name), Arc<QuotaRule>>,
-    roles: BTreeMap<&'e Name, Scopes>,
+    pub(super) roles: BTreeMap<&'e Name, Arc<RoleRule>>,
     pub(super) principals: BTreeMap<&'e Name, Standing<'e>>,
 }
 
@@ -30,14 +32,14 @@ pub(super) struct Standing<'e> {
     /// By what callers without a key are it.
     pub(super) subjects: &'e [Subject],
     rule: Arc<PrincipalRule>,
-    scopes: Scopes,
+    scopes: GivenScopes,
     quotas: Quotas,
 }
 
 impl<'e> Rules<'e> {
     /// Resolves what stands below keys. A role that names what is missing is left out, and so is a principal: without
     /// a scope it would open less than its author meant, without a quota it would be unlimited.
-    pub(super) fn new(documents: &mut Documents<'e>) -> Self {
+    pub(super) fn new(documents: &mut Documents<'e>, language: &dyn ConditionLanguage) -> Self {
         let quotas = quotas(&documents.quotas);
         let mut rules = Self {
             scopes: scopes(&documents.scopes),
@@ -47,8 +49,8 @@ impl<'e> Rules<'e> {
             principals: BTreeMap::new(),
         };
         for (name, role) in std::mem::take(&mut documents.roles) {
-            match rules.named_scopes(Some(&role.scopes), documents) {
-                Ok(scopes) => drop(rules.roles.insert(name, scopes)),
+            match rules.role((name, role), language, documents) {
+                Ok(role) => drop(rules.roles.insert(name, Arc::new(role))),
                 Err(says) => documents.leave_out(Kind::Role, name.as_str(), &says),
             }
         }
@@ -61,6 +63,18 @@ impl<'e> Rules<'e> {
             }
         }
         rules
+    }
+
+    fn role(
+        &self,
+        (name, role): (&Name, &Role),
+        language: &dyn ConditionLanguage,
+        documents: &Documents<'_>,
+    ) -> Result<RoleRule, String> {
+        Ok(RoleRule {
+            scopes: self.named_scopes(Some(&role.scopes), documents)?,
+            conditional: ConditionalRole::read(name, role, language)?,
+        })
     }
 
     fn standing(
@@ -79,7 +93,7 @@ impl<'e> Rules<'e> {
         Ok(Standing {
             rule: Arc::new(rule),
             subjects: principal.subjects.as_deref().unwrap_or_default(),
-            scopes: self.scopes_of_roles(principal.roles.as_ref(), documents)?,
+            scopes: GivenScopes::gather([], self.named_roles(principal.roles.as_ref(), documents)?),
             quotas: self.named_quotas(principal.quotas.as_ref(), Some(name), documents)?,
         })
     }
@@ -93,20 +107,23 @@ impl<'e> Rules<'e> {
         claim
             .check()
             .map_err(|problem| format!("says too little or too much: {}", problem.message))?;
-        let mut scopes = self.named_scopes(claim.scopes, documents)?;
+        let scopes = self.named_scopes(claim.scopes, documents)?;
         let mut quotas = self.named_quotas(claim.quotas, claim.principal, documents)?;
         let Some(name) = claim.principal else {
-            scopes.extend(self.scopes_of_roles(claim.roles, documents)?);
-            return Ok(access(None, &scopes, &quotas));
+            let roles = self.named_roles(claim.roles, documents)?;
+            let given = GivenScopes::gather(scopes.iter().cloned(), roles);
+            return Ok(access(None, given, &quotas));
         };
         let principal = self.principal(name, documents)?;
-        if claim.scopes.is_some() {
-            scopes.retain(|number, _| principal.scopes.contains_key(number));
+        let own = (&principal.scopes.always, &*principal.scopes.conditional);
+        let given = if claim.scopes.is_some() {
+            GivenScopes::common(own, &scopes.into())
         } else {
-            scopes.clone_from(&principal.scopes);
-        }
+            principal.scopes.clone()
+        };
         quotas.extend(principal.quotas.clone());
-        Ok(access(Some(Arc::clone(&principal.rule)), &scopes, &quotas))
+        let rule = Arc::clone(&principal.rule);
+        Ok(access(Some(rule), given, &quotas))
     }
 
     /// Whether everything exists that a set says for all its keys. What it lacks, its keys may add.
@@ -119,20 +136,22 @@ impl<'e> Rules<'e> {
             self.principal(name, documents)?;
         }
         self.named_scopes(claim.scopes, documents)?;
-        self.scopes_of_roles(claim.roles, documents)?;
+        drop(self.named_roles(claim.roles, documents)?);
         self.named_quotas(claim.quotas, None, documents)?;
         Ok(())
     }
 
-    /// The names of the roles.
-    pub(super) fn role_names(&self) -> impl Iterator<Item = &'e Name> {
-        self.roles.keys().copied()
-    }
-
-    /// What a role gives; nothing where there is none.
-    pub(super) fn scopes_of_role(&self, name: &Name) -> Vec<Arc<ScopeRule>> {
-        let scopes = self.roles.get(name).into_iter();
-        scopes.flat_map(Scopes::values).cloned().collect()
+    /// The headers that the conditions of roles look at, each once.
+    pub(super) fn conditions_headers(&self) -> Box<[HeaderName]> {
+        let roles = self.roles.values();
+        let conditions = roles.filter_map(|role| role.conditional.as_ref());
+        let mut headers: Vec<_> = conditions
+            .flat_map(|role| role.condition.headers())
+            .cloned()
+            .collect();
+        headers.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        headers.dedup();
+        headers.into()
     }
 
     /// The named quotas; the error says what is missing: `names quota "x", which …`.
@@ -163,10 +182,10 @@ impl<'e> Rules<'e> {
         &self,
         names: Option<&BTreeSet<Name>>,
         documents: &Documents<'_>,
-    ) -> Result<Scopes, String> {
+    ) -> Result<HeldScopes, String> {
+        // In the order of their names, which is that of their numbers.
         let rules = named((Kind::Scope, names), &self.scopes, documents)?;
-        let numbered = |rule: &Arc<ScopeRule>| (rule.number, Arc::clone(rule));
-        Ok(rules.into_iter().map(numbered).collect())
+        Ok(rules.into_iter().cloned().collect())
     }
 
     /// What `principal` is counted by: exactly for it, or else what everybody is.
@@ -188,13 +207,13 @@ impl<'e> Rules<'e> {
         Ok(rules.into_iter().map(by_name).collect())
     }
 
-    fn scopes_of_roles(
+    fn named_roles(
         &self,
         names: Option<&BTreeSet<Name>>,
         documents: &Documents<'_>,
-    ) -> Result<Scopes, String> {
+    ) -> Result<impl Iterator<Item = &RoleRule>, String> {
         let roles = named((Kind::Role, names), &self.roles, documents)?;
-        Ok(roles.into_iter().flat_map(Scopes::clone).collect())
+        Ok(roles.into_iter().map(Arc::as_ref))
     }
 }
 
@@ -211,10 +230,11 @@ fn named<'r, R>(
     names.into_iter().flatten().map(rule).collect()
 }
 
-fn access(principal: Option<Arc<PrincipalRule>>, scopes: &Scopes, quotas: &Quotas) -> Access {
+fn access(principal: Option<Arc<PrincipalRule>>, given: GivenScopes, quotas: &Quotas) -> Access {
     Access {
         principal,
-        scopes: scopes.values().cloned().collect(),
+        scopes: given.always,
+        conditional: given.conditional,
         quotas: quotas.values().cloned().collect(),
     }
 }

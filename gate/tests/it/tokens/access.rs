@@ -117,7 +117,9 @@ fn each_subject_has_a_quota_of_its_own() {
         let token = Signer::ed25519().token(&head().to_string(), &claims.to_string());
         let principal = snapshot.identify(&headers(&token), ADDRESS, at(0)).unwrap();
         let target = target("GET", "api.example.com", "/a").unwrap();
-        let grant = snapshot.authorize(&principal, &target).unwrap();
+        let grant = snapshot
+            .authorize(&principal, &target, &circumstances())
+            .unwrap();
         let admitted = meter.admit(&grant, ADDRESS, at(0));
         admitted.map_or_else(|refusal| refusal.code(), |_| "ok")
     };

@@ -13,6 +13,7 @@ fn get<'q>(caller: Caller<'q>, path: &'q str) -> Question<'q> {
         path,
         caller,
         address: ADDRESS,
+        headers: None,
         at: at(0).wall,
         requests: 1,
     }

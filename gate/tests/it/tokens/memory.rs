@@ -282,6 +282,7 @@ fn decided(snapshot: &Snapshot, caller: Caller<'_>, path: &str) -> &'static str 
         path,
         caller,
         address: ADDRESS,
+        headers: None,
         at: at(0).wall,
         requests: 1,
     };

@@ -6,7 +6,7 @@ use crate::samples::{self, Sample};
 
 /// Every resource, as it is right, and what is wrong with one attribute each.
 pub(super) fn all() -> impl Iterator<Item = (Sample, Vec<(&'static str, Json)>)> {
-    let resources = [scopes(), quotas(), keys(), key_sets()];
+    let resources = [scopes(), quotas(), keys(), key_sets(), roles()];
     resources.into_iter().chain(others())
 }
 
@@ -507,7 +507,7 @@ fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
     (samples::issuer(), mistakes)
 }
 
-fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
+fn roles() -> (Sample, Vec<(&'static str, Json)>) {
     let role = vec![
         ("name", json!(":partner")),
         ("scopes", json!([])),
@@ -515,7 +515,42 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("scopes", json!([null])),
         ("scopes", many(|n| format!("s{n}"), 101)),
         ("description", json!("x".repeat(501))),
+        ("condition", json!("")),
+        ("condition", json!("context.hour = 9")),
+        (
+            "condition",
+            json!("context.hour >= 9 &&\n  context.hous < 17"),
+        ),
+        ("condition", json!("context.hour >= \"9\"")),
+        ("condition", json!("context.hour")),
+        (
+            "condition",
+            json!("context.address.isInRange(ip(\"10.0.0.0/8\"))"),
+        ),
+        (
+            "condition",
+            json!("context has address && context.address.isInRange(ip(\"10.0.0.0/40\"))"),
+        ),
+        ("condition", json!("context.headers[\"x-env\"] == \"test\"")),
+        ("condition", json!("context.headers has \"X-Env\"")),
+        ("condition", json!("context.headers has authorization")),
+        ("condition", json!("principal == User::\"alice\"")),
+        ("condition", json!("context == {hour: 9}")),
+        ("condition", json!("false")),
+        ("condition", json!("true } unless { false")),
+        (
+            "condition",
+            json!("(".repeat(33) + "true" + &")".repeat(33)),
+        ),
+        ("condition", json!(vec!["true"; 300].join("&&"))),
+        ("condition", json!(format!("true{}", " ".repeat(4_093)))),
+        ("condition", Json::Null),
+        ("time_zone", json!("Berlin")),
     ];
+    (samples::role(), role)
+}
+
+fn others() -> [(Sample, Vec<(&'static str, Json)>); 5] {
     let principal = vec![
         ("kind", json!("robot")),
         ("roles", json!([])),
@@ -567,7 +602,6 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("body_bytes_max", json!(4_294_967_296_u64)),
     ];
     [
-        (samples::role(), role),
         issuers(),
         (samples::principal(), principal),
         upstreams(),

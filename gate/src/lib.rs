@@ -5,8 +5,10 @@
 //! its quotas and mints an [`Admission`]. Nothing here opens a socket, reads a clock or logs.
 
 mod authorize;
+pub mod credential;
 mod identify;
 mod meter;
+mod own_page;
 mod refusal;
 mod simulate;
 mod snapshot;
@@ -17,14 +19,15 @@ use std::time::Duration;
 
 pub use authorize::Grant;
 pub use identify::{
-    ClientCertificate, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber,
-    IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
-    TokenFault, TokenMemory, TokenTrail, Traced, token_of,
+    ClientCertificate, GivenAnswer, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys,
+    IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent,
+    TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced, token_of,
 };
 pub use meter::{
     Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,
     Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
 };
+pub use own_page::OwnPage;
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,

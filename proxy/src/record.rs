@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
-use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced};
+use tollgate_gate::{
+    Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced, credential,
+};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
 use crate::caller::Tls;
 use crate::clock::Clock;
-use crate::credential;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::refusal::Refusal;

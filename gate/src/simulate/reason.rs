@@ -5,7 +5,9 @@ use tollgate_store::document::{CertificateSubject, Kind, PartName};
 
 use super::{Caller, Progress, Question, Stop};
 use crate::refusal::address_text;
-use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault};
+use crate::{
+    ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault, credential,
+};
 
 /// The most scopes that a sentence names.
 const SCOPES_NAMED_MAX: usize = 10;
@@ -24,6 +26,13 @@ pub(super) fn reached(
 
 /// Why a request would be sent on.
 fn allowed(question: &Question<'_>, progress: &Progress) -> String {
+    if let Some(page) = progress.page {
+        let request = request(question);
+        return format!(
+            "the proxy answers {request} by itself, to everybody: {}",
+            page.as_str()
+        );
+    }
     let (who, request) = (who(progress), request(question));
     let scope = quoted(progress.scope.as_ref());
     let route = quoted(progress.route.as_ref());
@@ -72,12 +81,10 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
     match refusal {
         Refusal::Malformed(malformed) => format!("the request is malformed: {malformed}"),
         Refusal::Unauthenticated(fault) => unauthenticated(question, progress, *fault),
-        Refusal::CredentialKind { .. } => {
-            format!(
-                "scope {} would do, but {refusal}",
-                quoted(progress.scope.as_ref())
-            )
-        }
+        Refusal::CredentialKind { .. } | Refusal::NotExchanged { .. } => match &progress.scope {
+            Some(scope) => format!("scope {scope:?} would do, but {refusal}"),
+            None => refusal.to_string(),
+        },
         Refusal::OutOfScope { .. } => {
             let request = request(question);
             match progress.held.as_slice() {
@@ -239,6 +246,7 @@ pub(super) fn who(progress: &Progress) -> String {
 /// The request without its query, which may hold what is nobody's business.
 pub(super) fn request(question: &Question<'_>) -> String {
     let path = question.path.split('?').next().unwrap_or_default();
+    let path = credential::redacted(path);
     format!("{} {}{path}", question.method, question.host)
 }
 

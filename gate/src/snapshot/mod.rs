@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
+use crate::OwnPage;
 use crate::authorize::{Grants, Routes};
 use crate::identify::{Access, Certificates, IssuerNumber, IssuerRule, Issuers, Keys};
 
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub(crate) breadths: Box<[usize]>,
     /// What each principal may do by a key that narrows nothing.
     pub(crate) principals: BTreeMap<Name, Arc<Access>>,
+    /// What the proxy answers by itself, by its path.
+    pub(crate) own_pages: Box<[(String, OwnPage)]>,
     proxy: Option<Proxy>,
     upstreams: BTreeMap<Name, Arc<UpstreamRule>>,
 }
@@ -77,6 +80,14 @@ impl Snapshot {
     #[must_use]
     pub fn issuer(&self, number: IssuerNumber) -> Option<&IssuerRule> {
         self.issuers.get(number)
+    }
+
+    /// Whether tokens of any issuer must be bound to their bearer's certificate or key: who comes without is told how to
+    /// prove a key (RFC 9449).
+    #[must_use]
+    pub fn wants_binding(&self) -> bool {
+        let mut issuers = self.issuers().map(|rule| &rule.issuer);
+        issuers.any(|issuer| issuer.enabled && issuer.require_binding)
     }
 
     /// How many keys there are, also disabled and expired ones.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
-use tollgate_gate::{Grant, Now, Principal, Refusal, Rejected, Snapshot, Target};
+use tollgate_gate::{
+    Caller as Asker, Grant, Now, Principal, Question, Refusal, Rejected, Snapshot, Target,
+};
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId, Name, Namespace, Secret};
@@ -125,6 +127,19 @@ impl Caller {
         // A test's principals may live for as long as it does.
         let principal = Box::leak(Box::new(self.identify(snapshot)?));
         snapshot.authorize(principal, &target)
+    }
+}
+
+/// A question about one `GET` of a path by that caller.
+pub(crate) fn get<'q>(path: &'q str, caller: Asker<'q>) -> Question<'q> {
+    Question {
+        method: "GET",
+        host: "api.example.com",
+        path,
+        caller,
+        address: ADDRESS,
+        at: at(0).wall,
+        requests: 1,
     }
 }
 

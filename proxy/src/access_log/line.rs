@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use tollgate_gate::credential;
 use tollgate_store::{KeyId, Name};
 
-use crate::credential;
 use crate::record::Facts;
 
 const USER_AGENT_CHARS_MAX: usize = 200;

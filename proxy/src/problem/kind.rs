@@ -83,7 +83,7 @@ fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
             "unauthenticated",
             "Unauthenticated",
         ),
-        Decision::CredentialKind { .. } => (
+        Decision::CredentialKind { .. } | Decision::NotExchanged { .. } => (
             StatusCode::FORBIDDEN,
             "credential-not-taken",
             "Credential not taken",

@@ -16,6 +16,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{Entry, Scope};
 
 use super::{Rejected, Snapshot};
+use crate::OwnPage;
 use crate::authorize::{Grants, breadth};
 use crate::identify::{Access, ScopeRule};
 use documents::Documents;
@@ -43,6 +44,7 @@ impl Snapshot {
             scopes: rules.scopes.keys().copied().cloned().collect(),
             breadths: documents.scopes.values().copied().map(breadth).collect(),
             principals,
+            own_pages: OwnPage::all(documents.proxies.get(proxy).copied()),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,
         };

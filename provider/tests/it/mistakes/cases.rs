@@ -259,6 +259,18 @@ fn shown() -> Vec<(&'static str, Json)> {
         ("identity", json!({"principal": "authorization"})),
         (
             "identity",
+            json!({"principal": "cookie", "key": "dpop", "subject": "proxy-authorization", "issuer": "transfer-encoding"}),
+        ),
+        (
+            "identity",
+            json!({"jwt": {"header": "x-api-key", "issuer": "a", "audience": "b", "key": "file:/k"}}),
+        ),
+        (
+            "identity",
+            json!({"subject": "x-caller", "issuer": "x-caller"}),
+        ),
+        (
+            "identity",
             json!({"jwt": {"header": "x-caller", "issuer": "", "audience": "a b", "key": "hush"}}),
         ),
         (
@@ -276,6 +288,32 @@ fn shown() -> Vec<(&'static str, Json)> {
         (
             "credential",
             json!({"header": {"name": "Cookie", "value": "Bearer hush"}}),
+        ),
+        (
+            "credential",
+            json!({"header": {"name": "proxy-authorization", "value": "file:/k"}, "plaintext": true}),
+        ),
+        (
+            "credential",
+            json!({"header": {"name": "x-key", "value": "file:/k"}}),
+        ),
+        (
+            "credential",
+            json!({"basic": {"username": "a", "password": "file:/k"}, "plaintext": false}),
+        ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "https://login.internal/token", "client_id": "a", "client_secret": "file:/k",
+                "issuers": ["log in"],
+            }}),
+        ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "https://login.internal/token", "client_id": "a", "client_secret": "file:/k",
+                "issuers": [],
+            }}),
         ),
         (
             "credential",
@@ -485,7 +523,7 @@ fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
         ("ca", json!("/etc/ca.pem")),
         (
             "ca",
-            json!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca-AbCdEf"),
+            json!("arn:aws:acm:eu-west-1:123456789012:certificate/1"),
         ),
         (
             "introspection",

@@ -32,13 +32,18 @@ pub fn is_named_in(query: &str) -> bool {
                 name = Cow::Owned(decoded(&name));
             }
         }
-        let plain = |byte: &u8| match byte {
-            b'-' => b'_',
-            byte => byte.to_ascii_lowercase(),
-        };
-        let name: Vec<u8> = name.iter().map(plain).collect();
-        PARAMETERS.iter().any(|bearing| bearing.as_bytes() == name)
+        let mut bearing = PARAMETERS.iter();
+        bearing.any(|bearing| is_spelling_of(&name, bearing.as_bytes()))
     })
+}
+
+/// Whether a name is that one, which is in lower case and with `_`.
+fn is_spelling_of(name: &[u8], plain: &[u8]) -> bool {
+    let is_same = |(byte, plain): (&u8, &u8)| match byte {
+        b'-' => *plain == b'_',
+        byte => byte.to_ascii_lowercase() == *plain,
+    };
+    name.len() == plain.len() && name.iter().zip(plain).all(is_same)
 }
 
 /// Whether a text holds what looks like a JSON Web Token and is one by `is_one`, also percent-encoded. At most

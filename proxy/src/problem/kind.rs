@@ -49,7 +49,7 @@ pub(super) fn kind(refusal: &Refusal) -> Kind {
             "Request timeout",
         ),
         Refusal::NotReady | Refusal::Introspection(_) => NOT_READY,
-        Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
+        Refusal::BodyTooLarge { .. } | Refusal::BodyUnsignable { .. } => BODY_TOO_LARGE,
         Refusal::Throttled => upstream_kind(UpstreamFault::Connections),
         Refusal::Upstream(fault) => upstream_kind(*fault),
         Refusal::Internal => (

@@ -197,6 +197,7 @@ fn each_refusal_has_its_status() {
         (UpstreamFault::Credential.into(), 502),
         (UpstreamFault::TokenExchange.into(), 502),
         (UpstreamFault::Protocol.into(), 502),
+        (Refusal::BodyTooLarge { bytes_max: 1 }, 413),
         (Refusal::BodyUnsignable { bytes_max: 1 }, 413),
         (UpstreamFault::ConnectTimeout.into(), 504),
         (UpstreamFault::ResponseTimeout.into(), 504),

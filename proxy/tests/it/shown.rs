@@ -438,10 +438,9 @@ async fn an_upstream_is_told_the_subject_and_the_issuer_of_a_token_and_nobody_fo
     let bearing = |subject: &str| Client::new(&scene.proxy).bearing(&issuer.token("k1", subject));
     let forged = |client: &Client| {
         let request = client.request("GET", "/v1/orders");
-        let request = request
-            .header("x-subject", "root")
-            .header("X_Issuer", "root");
         request
+            .header("x-subject", "root")
+            .header("X_Issuer", "root")
     };
     let alice = bearing("alice");
     until("the issuer's tokens are taken", async || {

@@ -249,6 +249,13 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
 
 /// What upstreams are told and shown.
 fn shown() -> Vec<(&'static str, Json)> {
+    let shown = secrets().into_iter().chain(tokens_and_signatures());
+    let forwarded = ("forward_credential", json!(true));
+    told().into_iter().chain(shown).chain([forwarded]).collect()
+}
+
+/// What they are told of who asks.
+fn told() -> Vec<(&'static str, Json)> {
     vec![
         ("identity", json!({})),
         (
@@ -277,6 +284,12 @@ fn shown() -> Vec<(&'static str, Json)> {
             "identity",
             json!({"jwt": {"header": "x-caller", "issuer": "a", "audience": "b", "ttl": "6m", "key": "file:/k"}}),
         ),
+    ]
+}
+
+/// Secrets that they are shown.
+fn secrets() -> Vec<(&'static str, Json)> {
+    vec![
         ("credential", json!({})),
         (
             "credential",
@@ -319,6 +332,12 @@ fn shown() -> Vec<(&'static str, Json)> {
             "credential",
             json!({"basic": {"username": "a:b", "password": "file:/k"}}),
         ),
+    ]
+}
+
+/// Tokens and signatures that they are shown.
+fn tokens_and_signatures() -> Vec<(&'static str, Json)> {
+    vec![
         (
             "credential",
             json!({"oauth2_client_credentials": {
@@ -351,7 +370,6 @@ fn shown() -> Vec<(&'static str, Json)> {
                 "service": "s3", "region": "eu-west-1", "payload": "unsigned", "body_bytes_max": 1,
             }}),
         ),
-        ("forward_credential", json!(true)),
     ]
 }
 

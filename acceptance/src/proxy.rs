@@ -24,6 +24,16 @@ impl Proxy {
         place: &Place,
         namespace: &Namespace,
     ) -> Result<Self, Failure> {
+        Self::start_with(binaries, place, namespace, &[])
+    }
+
+    /// The same with further environment variables.
+    pub fn start_with(
+        binaries: &Binaries,
+        place: &Place,
+        namespace: &Namespace,
+        variables: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let admin = format!("127.0.0.1:{}", free_port()?);
         let mut command = Command::new(binaries.proxy());
         forget_foreign_settings(&mut command);
@@ -33,7 +43,8 @@ impl Proxy {
             .env("TOLLGATE_PROXY", "edge")
             .env("TOLLGATE_ADMIN", &admin)
             .env("TOLLGATE_POLL", "500ms")
-            .envs(place.environment());
+            .envs(place.environment())
+            .envs(variables.iter().copied());
         let mut proxy = Self {
             process: Process::start(&mut command)?,
             admin: format!("http://{admin}"),

@@ -6,8 +6,10 @@
 
 mod authorize;
 mod condition;
+pub mod credential;
 mod identify;
 mod meter;
+mod own_page;
 mod refusal;
 mod simulate;
 mod snapshot;
@@ -21,14 +23,15 @@ pub use condition::{
     CONDITIONAL_ROLES_MAX, Circumstances, Condition, ConditionLanguage, Facts, NoConditions,
 };
 pub use identify::{
-    ClientCertificate, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber,
-    IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent, TokenDigest,
-    TokenFault, TokenMemory, TokenTrail, Traced, token_of,
+    ClientCertificate, GivenAnswer, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys,
+    IssuerNumber, IssuerRule, JsonWebKeys, NoKeys, PROOFS_MAX, Presented, Principal, Sent,
+    TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced, token_of,
 };
 pub use meter::{
     Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,
     Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
 };
+pub use own_page::OwnPage;
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, ConditionFinding, Decision, Documents, Explanation, Finding, Question,

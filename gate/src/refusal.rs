@@ -58,6 +58,19 @@ pub enum Refusal {
         route: String,
         /// The kind that was sent.
         kind: CredentialKind,
+        /// The kinds that it takes.
+        taken: Vec<CredentialKind>,
+    },
+    /// The upstream is shown a token that is exchanged for the caller's, and the caller has none that is.
+    #[error(
+        "upstream {upstream:?} is shown a token that is exchanged for the caller's, and {}",
+        unexchanged(*kind)
+    )]
+    NotExchanged {
+        /// The upstream.
+        upstream: String,
+        /// The kind of credential that was sent; a token is one of another issuer.
+        kind: CredentialKind,
     },
     /// The request is in scope, but no route of this proxy carries it.
     #[error("no route of this proxy carries the request, though the caller's scopes allow it")]
@@ -118,6 +131,7 @@ impl Refusal {
             Self::OutOfScope { .. } => "scope_insufficient",
             Self::ConditionUnmet { .. } => "condition_unmet",
             Self::CredentialKind { .. } => "credential_kind",
+            Self::NotExchanged { .. } => "credential_not_exchanged",
             Self::NoRoute => "route_missing",
             Self::OverQuota(_) => "quota_exceeded",
             Self::CountersUnreachable => "counters_unreachable",
@@ -197,6 +211,10 @@ pub enum Malformed {
     /// A segment that is nothing but parameters, which some servers read as empty.
     #[error("the path holds a segment that starts with ';'")]
     PathParameter,
+    /// A token in the path or the query, or a parameter that bears one by its name, where logs on the way would keep it
+    /// (RFC 6750, section 2.3).
+    #[error("a token must not be sent in the path or the query")]
+    CredentialInTarget,
     /// A raw control character, space, `#` or byte beyond ASCII.
     #[error("the query holds a character that must be percent-encoded")]
     QueryCharacter,
@@ -221,6 +239,7 @@ impl Malformed {
             Self::PathDotSegment => "path_dot_segment",
             Self::PathEmptySegment => "path_empty_segment",
             Self::PathParameter => "path_parameter",
+            Self::CredentialInTarget => "credential_in_query",
             Self::QueryCharacter => "query_character",
         }
     }
@@ -321,6 +340,13 @@ pub enum CredentialFault {
         /// The client's address, if it is known.
         address: Option<IpAddr>,
     },
+}
+
+fn unexchanged(kind: CredentialKind) -> String {
+    match kind {
+        CredentialKind::Token => "tokens of this one's issuer are not".to_owned(),
+        kind => format!("a {} is never", kind.as_str()),
+    }
 }
 
 /// An address, for messages.

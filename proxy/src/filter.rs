@@ -4,7 +4,6 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{Request, Version};
 
 use crate::connection::HEADERS_MAX;
-use crate::credential;
 
 /// What makes a request's head ambiguous, beyond what its target shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -42,9 +41,6 @@ pub enum Fault {
     /// An absolute target of another scheme.
     #[error("the request target's scheme is neither http nor https")]
     SchemeUnknown,
-    /// A token in the path or the query, where logs on the way would keep it.
-    #[error("a token must not be sent in the path or the query")]
-    CredentialInTarget,
 }
 
 impl Fault {
@@ -63,14 +59,7 @@ impl Fault {
             Self::HeadTooLarge => "head_too_large",
             Self::FramingUnknown => "framing_unknown",
             Self::SchemeUnknown => "scheme_unknown",
-            Self::CredentialInTarget => "credential_in_query",
         }
-    }
-
-    /// Whether it is doubtful where the request ends or for whom it is, and so whatever follows on its connection.
-    #[must_use]
-    pub fn ends_connection(self) -> bool {
-        !matches!(self, Self::CredentialInTarget)
     }
 }
 
@@ -142,17 +131,11 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Fault> {
     if uri.scheme_str().is_some_and(|scheme| !is_http(scheme)) {
         return Err(Fault::SchemeUnknown);
     }
-    let query = uri.query().unwrap_or_default();
-    if credential::is_in(uri.path().as_bytes()) || credential::is_in(query.as_bytes()) {
-        return Err(Fault::CredentialInTarget);
-    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use tollgate_store::{Environment, KeyId, token};
-
     use super::*;
 
     fn request(version: Version, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
@@ -258,22 +241,6 @@ mod tests {
                 "{coding:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_token_in_the_target_is_refused_and_other_words_are_not() {
-        let id = KeyId::parse("abcdefghijkl").unwrap();
-        let token = token::generate(&Environment::default(), id).unwrap();
-        let token = token.expose();
-        let host = [("host", "a.test")];
-
-        for uri in [format!("/?a=1&api_key={token}"), format!("/v1/{token}")] {
-            assert_eq!(
-                fault(Version::HTTP_11, &uri, &host),
-                Some(Fault::CredentialInTarget)
-            );
-        }
-        assert_eq!(fault(Version::HTTP_11, "/?sort=tg_live_x", &host), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use rand::RngExt;
 use smol_str::SmolStr;
 use tollgate_gate::{
     Admission, Arrival, Circumstances, Grant, Meter, Now, Presented, Principal, Sent, Snapshot,
-    Target, TokenMemory, TokenTrail, token_of,
+    Target, TokenMemory, TokenTrail, credential, token_of,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -36,7 +36,7 @@ use crate::refusal::Refusal;
 use crate::response_body::{Content, ResponseBody};
 use crate::tunnel::{Check, Handover, Tunnel};
 use crate::upgrade::{self, Upgrade};
-use crate::{credential, filter, problem, rate_limit};
+use crate::{filter, problem, rate_limit};
 
 /// How many seconds a connection goes on whose token's issuer says nothing of it.
 const UNANSWERED_CHECKS_MAX: u32 = 30;
@@ -110,8 +110,12 @@ impl Gateway {
         if generation.snapshot.proxy().is_none() {
             return Err(Refusal::NotReady);
         }
-        if let Some(page) = generation.well_known.find(&target, || generation.jwks()) {
-            return Ok(Reply::Page(page));
+        generation
+            .snapshot
+            .check_target(&target)
+            .map_err(tollgate_gate::Refusal::from)?;
+        if let Some(page) = generation.snapshot.own_page(&target) {
+            return Ok(Reply::Page(generation.page(page)));
         }
         let place = (&target, authority);
         let presented = self.presented(request.headers(), place, (peer, caller));
@@ -478,6 +482,7 @@ impl Handler for Gateway {
                     path,
                     request_id: id,
                     resource_metadata: metadata,
+                    wants_binding: generation.is_some_and(|it| it.snapshot.wants_binding()),
                 };
                 let (mut head, body) = problem::response(&refusal, &asked).into_parts();
                 if let Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) = &refusal {

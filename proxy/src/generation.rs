@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
-use tollgate_gate::{Admission, Grant, Snapshot, Target, ThrottleState};
+use tollgate_gate::{Admission, Grant, OwnPage, Snapshot, Target, ThrottleState};
 use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
 
@@ -19,7 +20,7 @@ use crate::upgrade::Upgrade;
 use crate::upstream::{
     AnswerBody, Errand, Findings, Flight, Means, Permit, Switched, TargetState, Upstream,
 };
-use crate::well_known::WellKnown;
+use crate::well_known::{self, WellKnown};
 
 /// A snapshot, and the pools of connections that its routes lead to.
 #[derive(Debug)]
@@ -157,6 +158,16 @@ impl Generation {
             .map(|key| (key.get("kid").map(ToString::to_string), key))
             .collect();
         serde_json::json!({"keys": by_id.into_values().collect::<Vec<_>>()})
+    }
+
+    /// A page that the proxy answers by itself.
+    #[must_use]
+    pub fn page(&self, page: OwnPage) -> Response<Bytes> {
+        match page {
+            OwnPage::Jwks => well_known::jwks(&self.jwks()),
+            // Also whatever the engine may one day know beyond.
+            _ => self.well_known.resource(),
+        }
     }
 
     /// What is found about the certificates and secrets that upstreams need.

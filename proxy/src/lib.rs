@@ -14,7 +14,6 @@ pub mod command;
 pub mod config;
 pub mod connection;
 pub mod counters;
-mod credential;
 pub mod cut;
 pub mod failure;
 pub mod filter;

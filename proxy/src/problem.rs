@@ -9,13 +9,14 @@ mod kind;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use tollgate_gate::{CredentialFault, Malformed};
+use tollgate_store::document::CredentialKind;
 
 use crate::refusal::{Refusal, UpstreamFault};
-use challenge::{challenge, proof_challenge};
+use challenge::{bearer, proof, unproven};
 use kind::kind;
 
 /// A snapshot comes with a poll.
@@ -41,6 +42,8 @@ pub struct Asked<'a> {
     pub request_id: &'a str,
     /// Where the proxy says who hands out tokens (RFC 9728).
     pub resource_metadata: Option<&'a str>,
+    /// Whether an issuer's tokens must be bound, so that how to prove a key is told too (RFC 9449).
+    pub wants_binding: bool,
 }
 
 /// The answer to a request that was refused.
@@ -88,11 +91,15 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
         Refusal::Decision(Decision::ConditionUnmet { .. }) => {
             "the credential does not allow this request under these circumstances".into()
         }
-        Refusal::Decision(Decision::CredentialKind { kind, .. }) => format!(
-            "what answers here takes no {}: use another kind of credential",
-            kind.as_str()
+        Refusal::Decision(Decision::CredentialKind { kind, taken, .. }) => format!(
+            "what answers here takes no {}: use {}",
+            kind.as_str(),
+            any_of(taken)
         )
         .into(),
+        Refusal::Decision(Decision::NotExchanged { .. }) => {
+            "what answers here takes access tokens of some issuers alone: use one of theirs".into()
+        }
         Refusal::Decision(Decision::NoRoute) => "nothing answers here".into(),
         Refusal::Decision(Decision::OverQuota(over)) => {
             let (quota, measure) = (&over.policy.quota, &over.policy.measure);
@@ -110,6 +117,18 @@ fn detail(refusal: &Refusal) -> Cow<'static, str> {
     }
 }
 
+/// Kinds of credentials one after the other: `a token or a certificate`.
+fn any_of(kinds: &[CredentialKind]) -> String {
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|kind| format!("a {}", kind.as_str()))
+        .collect();
+    if kinds.is_empty() {
+        return "none".to_owned();
+    }
+    kinds.join(" or ")
+}
+
 fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
     use tollgate_gate::Refusal as Decision;
 
@@ -121,22 +140,33 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
         Refusal::Decision(Decision::Unauthenticated(CredentialFault::Token { fault, .. }))
             if fault.is_of_proof() =>
         {
-            headers.insert(WWW_AUTHENTICATE, proof_challenge(*fault));
+            proof(*fault, asked, headers);
         }
         Refusal::Decision(Decision::Unauthenticated(fault)) => {
             let error = match fault {
                 CredentialFault::Missing | CredentialFault::CertificateUnknown => None,
                 _ => Some("invalid_token"),
             };
-            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
+            bearer((error, None), asked, headers);
+            unproven(asked, headers);
         }
         Refusal::Decision(Decision::OutOfScope { .. }) => {
-            let error = Some("insufficient_scope");
-            headers.insert(WWW_AUTHENTICATE, challenge(error, None, asked));
+            bearer((Some("insufficient_scope"), None), asked, headers);
         }
         Refusal::ScopeMissing { needed, .. } => {
-            let error = Some("insufficient_scope");
-            headers.insert(WWW_AUTHENTICATE, challenge(error, Some(needed), asked));
+            bearer((Some("insufficient_scope"), Some(needed)), asked, headers);
+        }
+        Refusal::Decision(Decision::CredentialKind { taken, .. }) => {
+            if taken.contains(&CredentialKind::Key) || taken.contains(&CredentialKind::Token) {
+                bearer((None, None), asked, headers);
+            }
+            if taken.contains(&CredentialKind::Token) {
+                unproven(asked, headers);
+            }
+        }
+        Refusal::Decision(Decision::NotExchanged { .. }) => {
+            bearer((None, None), asked, headers);
+            unproven(asked, headers);
         }
         Refusal::Decision(Decision::OverQuota(over)) => {
             let wait = over.retry_after_seconds();

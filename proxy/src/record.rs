@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
 use smol_str::SmolStr;
-use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced};
+use tollgate_gate::{
+    Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced, credential,
+};
 use tollgate_store::{KeyId, Name};
 
 use crate::access_log::AccessLog;
 use crate::caller::Tls;
 use crate::clock::Clock;
-use crate::credential;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 use crate::refusal::Refusal;

@@ -116,7 +116,7 @@ pub enum UpstreamFault {
     /// There is nothing to show it: a secret that can't be read, or an authorization server that gives no token.
     #[error("the proxy has no credential for the upstream")]
     Credential,
-    /// There is no token to show it for the caller's: that is none of an issuer's, or the server exchanges it for none.
+    /// There is no token to show it for the caller's: the server exchanges it for none.
     #[error("the caller's token can't be exchanged for one for the upstream")]
     TokenExchange,
     /// What came was no HTTP, or can be read in two ways.
@@ -165,12 +165,12 @@ impl Refusal {
     #[must_use]
     pub fn ends_connection(&self) -> bool {
         match self {
-            Self::Malformed(fault) => fault.ends_connection(),
             Self::Decision(tollgate_gate::Refusal::Malformed(fault)) => matches!(
                 fault,
                 Malformed::HostMissing | Malformed::HostInvalid | Malformed::HostAmbiguous
             ),
-            Self::BodyBroken
+            Self::Malformed(_)
+            | Self::BodyBroken
             | Self::BodyStalled
             | Self::BodyTooLarge { .. }
             | Self::BodyUnsignable { .. } => true,

@@ -175,9 +175,7 @@ impl Watching {
         let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
-        let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
-        let places = places.chain(issuers_places(&snapshot));
-        self.memory.keeper.fetch_new(places).await;
+        self.memory.keeper.fetch_new(places(&snapshot)).await;
         let means = Means {
             trust: self.watch.trust.clone(),
             vault: self.memory.keeper.vault().clone(),
@@ -254,9 +252,7 @@ impl Watching {
         self.tell(result);
         let generation = self.watch.gateway.generation.load_full();
         if let Some(generation) = &generation {
-            let upstreams = generation.snapshot.upstreams();
-            let places = upstreams.flat_map(|rule| rule.upstream.places());
-            let places = places.chain(issuers_places(&generation.snapshot));
+            let places = places(&generation.snapshot);
             self.memory.keeper.fetch_all(places).await;
         }
         self.memory.listening.update(&mut self.watch).await;
@@ -280,12 +276,12 @@ impl Watching {
     }
 }
 
-/// Where the secrets are that the proxy shows issuers.
-fn issuers_places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
-    snapshot.issuers().filter_map(|rule| {
-        let introspection = rule.issuer.introspection.as_deref()?;
-        Some(introspection.client_secret.reference())
-    })
+/// Where everything is that the proxy reads to speak to issuers and upstreams.
+pub(crate) fn places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
+    let upstreams = snapshot.upstreams();
+    let upstreams = upstreams.flat_map(|rule| rule.upstream.places());
+    let issuers = snapshot.issuers();
+    upstreams.chain(issuers.flat_map(|rule| rule.issuer.places()))
 }
 
 /// The documents by kind, as they are written.

@@ -2,10 +2,9 @@
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Response};
 use serde::Serialize;
 use serde_json::json;
-use tollgate_gate::Target;
 use tollgate_store::document::{Proxy, ResourceMetadata};
 use tollgate_store::{Name, ServiceUrl};
 
@@ -16,20 +15,12 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// RFC 7517, section 8.5.2.
 const JWK_SET: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
-/// Pages that the proxy answers by itself.
+/// What a proxy says of itself, and where.
 #[derive(Debug, Default)]
 pub struct WellKnown {
-    pages: Vec<Page>,
-    /// Where the metadata of the protected resource is (RFC 9728).
-    resource_metadata: Option<String>,
-    /// Where the public keys are that verify what upstreams are told (RFC 7517).
-    jwks_path: Option<String>,
-}
-
-#[derive(Debug)]
-struct Page {
-    path: String,
-    body: Bytes,
+    /// Where the metadata of the protected resource is (RFC 9728): what refusals name.
+    url: Option<String>,
+    metadata: Bytes,
 }
 
 #[derive(Serialize)]
@@ -42,47 +33,37 @@ struct Metadata<'a> {
 }
 
 impl WellKnown {
-    /// The pages of a proxy.
+    /// What a proxy says.
     #[must_use]
     pub fn of(proxy: Option<&Proxy>) -> Self {
-        let jwks_path = proxy.and_then(|proxy| proxy.jwks_path.as_ref());
-        let mut known = Self {
-            jwks_path: jwks_path.map(ToString::to_string),
-            ..Self::default()
-        };
         let metadata = proxy.and_then(|proxy| proxy.resource_metadata.as_ref());
-        if let Some(metadata) = metadata {
-            let path = metadata.path();
-            known.resource_metadata = Some(format!("{}{path}", metadata.resource.origin()));
-            let body = json!(Metadata::of(metadata)).to_string().into();
-            known.pages.push(Page { path, body });
+        let Some(metadata) = metadata else {
+            return Self::default();
+        };
+        let (origin, path) = (metadata.resource.origin(), metadata.path());
+        Self {
+            url: Some(format!("{origin}{path}")),
+            metadata: json!(Metadata::of(metadata)).to_string().into(),
         }
-        known
     }
 
-    /// The page that is asked for, if it is one of them; `jwks` makes the set of public keys as it is now.
+    /// The metadata of the protected resource.
     #[must_use]
-    pub fn find(
-        &self,
-        target: &Target,
-        jwks: impl FnOnce() -> serde_json::Value,
-    ) -> Option<Response<Bytes>> {
-        if !matches!(*target.method(), Method::GET | Method::HEAD) {
-            return None;
-        }
-        if self.jwks_path.as_deref() == Some(target.path()) {
-            return Some(answer(jwks().to_string().into(), (JWK_SET, REVALIDATE)));
-        }
-        // Mostly there are none.
-        let page = self.pages.iter().find(|page| page.path == target.path())?;
-        Some(answer(page.body.clone(), (JSON, CACHE)))
+    pub fn resource(&self) -> Response<Bytes> {
+        answer(self.metadata.clone(), (JSON, CACHE))
     }
 
-    /// The URL of the resource's metadata, which refusals name.
+    /// The URL of that metadata, which refusals name.
     #[must_use]
     pub fn resource_metadata(&self) -> Option<&str> {
-        self.resource_metadata.as_deref()
+        self.url.as_deref()
     }
+}
+
+/// A set of public keys, as it is now.
+#[must_use]
+pub fn jwks(keys: &serde_json::Value) -> Response<Bytes> {
+    answer(keys.to_string().into(), (JWK_SET, REVALIDATE))
 }
 
 fn answer(

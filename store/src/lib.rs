@@ -44,7 +44,7 @@ pub use duration::{
     AnswerLife, AnswerTimeout, CheckInterval, CounterTimeout, Overlap, Period, RotationPeriod,
     ThrottleWait, Timeout, duration_within,
 };
-pub use field_name::{FieldName, Identifier};
+pub use field_name::{FieldName, Identifier, IdentityFieldName};
 pub use issuer::{Audience, ClaimName, ClaimValue, ClockSkew, InlineKeys, TokenType};
 pub use key_id::KeyId;
 pub use listen::{ListenAddress, ListenPlace, ProxySender};

@@ -132,6 +132,7 @@ fn network(text: &str) -> Option<ipnet::IpNet> {
 pub struct TargetUrl {
     text: String,
     encrypted: bool,
+    loopback: bool,
     host: String,
     port: u16,
 }
@@ -179,6 +180,7 @@ impl TargetUrl {
         Ok(Self {
             text: text.to_owned(),
             encrypted,
+            loopback: is_loopback(&host),
             host: host.to_string(),
             port,
         })
@@ -188,6 +190,12 @@ impl TargetUrl {
     #[must_use]
     pub fn encrypted(&self) -> bool {
         self.encrypted
+    }
+
+    /// Whether it is this machine by itself, so that nobody on the way hears what is said.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
     }
 
     /// The host, an IPv6 address in brackets.

@@ -121,7 +121,7 @@ resource "tollgate_issuer" "it" {
   subject_claim = "client_id"
   principal_claim = "tollgate_principal"
   require_binding = true
-  ca              = "file:/etc/tollgate/login-ca.pem"
+  ca              = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login-ca-AbCdEf"
   introspection = {
     url              = "https://login.example.com/introspect"
     client_id        = "tollgate"
@@ -275,6 +275,8 @@ resource "tollgate_upstream" "it" {
     key       = "x-client"
     key_id    = "x-client-id"
     scopes    = "x-roles"
+    subject   = "x-subject"
+    issuer    = "x-issuer"
     jwt = {
       header   = "x-caller"
       issuer   = "edge"
@@ -291,6 +293,7 @@ resource "tollgate_upstream" "it" {
       scopes        = ["orders:write", "orders:read"]
       audience      = "orders"
     }
+    plaintext = true
   }
 }
 "#,

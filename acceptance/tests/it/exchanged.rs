@@ -33,6 +33,7 @@ resource "tollgate_upstream" "it" {{
       client_secret = "file:{secret}"
       scopes        = ["profiles"]
       audience      = "https://profiles.example.com"
+      issuers       = [tollgate_issuer.it.name]
     }}
   }}
 }}

@@ -9,6 +9,7 @@
 
 mod asking;
 mod authorization;
+mod bad_identities;
 mod bad_input;
 #[cfg(target_os = "linux")]
 mod bench_proxy;
@@ -35,6 +36,7 @@ mod plugin;
 mod quotas;
 mod scale;
 mod secrecy;
+mod signed;
 mod stores;
 mod throttled;
 mod tour;

@@ -59,26 +59,40 @@ resource "tollgate_upstream" "ledger" {
   }
 }
 
-# Each caller's own token is exchanged for one that this upstream takes.
+resource "tollgate_issuer" "staff" {
+  name        = "staff"
+  url         = "https://login.internal/"
+  audiences   = ["https://api.example.com"]
+  any_subject = true
+}
+
+# Each caller's own token is exchanged for one that this upstream takes; it is told whose it was.
 resource "tollgate_upstream" "profiles" {
   name    = "profiles"
   targets = ["https://profiles.internal"]
 
+  identity = {
+    subject = "x-subject"
+    issuer  = "x-issuer"
+  }
   credential = {
     token_exchange = {
       token_url     = "https://login.internal/oauth2/token"
       client_id     = "edge"
       client_secret = "file:/etc/tollgate/edge-client-secret"
       audience      = "profiles"
+      issuers       = [tollgate_issuer.staff.name]
     }
   }
 }
 
+# It speaks no TLS, and the way to it is safe.
 resource "tollgate_upstream" "legacy" {
   name    = "legacy"
   targets = ["http://legacy.internal:8080"]
 
   credential = {
-    basic = { username = "edge", password = "file:/etc/tollgate/legacy-password" }
+    basic     = { username = "edge", password = "file:/etc/tollgate/legacy-password" }
+    plaintext = true
   }
 }

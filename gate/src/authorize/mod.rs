@@ -12,7 +12,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{self, Priority};
 
 use crate::identify::{ConditionalScopes, HeldScopes, QuotaRule, ScopeRule, ScopeSet};
-use crate::{Circumstances, Principal, Refusal, Snapshot, Target, UpstreamRule};
+use crate::{Circumstances, CredentialFault, Principal, Refusal, Snapshot, Target, UpstreamRule};
 pub(crate) use needed::breadth;
 use path_trie::PathTrie;
 use request_table::RequestTable;
@@ -76,8 +76,10 @@ impl Snapshot {
             return Err(Refusal::CredentialKind {
                 route: route.name.to_string(),
                 kind,
+                taken: self.routes.taken(route, target),
             });
         }
+        check_exchange(route, principal)?;
         Ok(Grant {
             principal,
             scope: scope.map(|scope| &scope.name),
@@ -85,6 +87,28 @@ impl Snapshot {
             route,
         })
     }
+}
+
+/// Whether the caller's token can be exchanged, where the upstream is shown what it is exchanged for. Whom the proxy could
+/// show nothing for must not be charged first.
+fn check_exchange(route: &RouteRule, principal: &Principal<'_>) -> Result<(), Refusal> {
+    let upstream = &route.upstream;
+    let credential = upstream.upstream.credential.as_deref();
+    let Some(exchange) = credential.and_then(|shown| shown.token_exchange.as_ref()) else {
+        return Ok(());
+    };
+    let mut issuer = principal.issuer().into_iter();
+    if issuer.any(|(issuer, _)| exchange.takes(issuer)) {
+        return Ok(());
+    }
+    let Some(kind) = principal.credential() else {
+        let fault = principal.nothing();
+        return Err(fault.unwrap_or(CredentialFault::Missing).into());
+    };
+    Err(Refusal::NotExchanged {
+        upstream: upstream.name.to_string(),
+        kind,
+    })
 }
 
 /// Proof that a principal may send a request, and where it goes. Only [`Snapshot::authorize`] makes one.

@@ -142,6 +142,14 @@ impl Routes {
         route.door.takes(kind) && self.declared(target).is_none_or(|door| door.takes(kind))
     }
 
+    /// The kinds of credentials that a request may be sent with that `route` carries.
+    pub(crate) fn taken(&self, route: &RouteRule, target: &Target) -> Vec<CredentialKind> {
+        let kinds = CredentialKind::ALL.into_iter();
+        kinds
+            .filter(|kind| self.takes(route, *kind, target))
+            .collect()
+    }
+
     fn declared(&self, target: &Target) -> Option<&Door> {
         self.declared.as_ref()?.find(target)
     }

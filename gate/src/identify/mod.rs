@@ -24,12 +24,13 @@ pub use principal::Principal;
 pub(crate) use principal::Proof;
 pub(crate) use scopes::{HeldScopes, ScopeSet};
 pub use token::{
-    GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule, JsonWebKeys,
-    NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced,
+    GivenAnswer, GivenKeys, ISSUER_KEYS_MAX, Introspection, IssuerKeys, IssuerNumber, IssuerRule,
+    JsonWebKeys, NoKeys, PROOFS_MAX, Sent, TokenDigest, TokenFault, TokenMemory, TokenTrail,
+    Traced,
 };
 pub(crate) use token::{Issuers, Subjects, subject_claim};
 
-use crate::{CredentialFault, Now, Refusal, Snapshot};
+use crate::{CredentialFault, Malformed, Now, Refusal, Snapshot, Target, credential};
 use header::Place;
 use token::Scheme;
 
@@ -97,6 +98,17 @@ impl Snapshot {
     #[must_use]
     pub fn issuer_named_by(&self, token: &str) -> Option<&IssuerRule> {
         self.issuers.named_by(token)
+    }
+
+    /// Refuses a target that holds a token which says that it is of one of the issuers: logs on the way would keep it, and
+    /// the upstream would get it. Tokens of others may be its own links.
+    pub fn check_target(&self, target: &Target) -> Result<(), Malformed> {
+        let is_one = |token: &str| self.issuers.is_named_in(token);
+        let text = target.path_and_query().as_str();
+        if !self.issuers.all().is_empty() && credential::is_any_jwt_in(text, is_one) {
+            return Err(Malformed::CredentialInTarget);
+        }
+        Ok(())
     }
 
     /// Finds out who asks: by a key's token in `Authorization: Bearer` or `X-API-Key`, by an issuer's in the former or,

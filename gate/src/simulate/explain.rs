@@ -56,7 +56,10 @@ impl Snapshot {
             format!("request: {}", reason::request(question)),
             reached > Stage::Request,
         )];
-        if let Ok(target) = target(question) {
+        if let Some(page) = progress.page {
+            let says = format!("page of the proxy itself, for everybody: {}", page.as_str());
+            findings.push(finding(says, true));
+        } else if let Ok(target) = target(question) {
             if reached >= Stage::Caller {
                 let who = format!("caller: {}", reason::who(&progress));
                 findings.push(finding(who, reached > Stage::Caller));

@@ -11,11 +11,11 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use tollgate_store::{KeyId, Name, Secret};
 
-use crate::identify::{Access, KeyRule};
+use crate::identify::{Access, IssuerRule, KeyRule};
 use crate::{
-    Admission, Circumstances, ClientCertificate, CredentialFault, GivenKeys, Grant, IssuerKeys,
-    Malformed, Meter, NoKeys, Now, OverQuota, Presented, Principal, Refusal, Rejected, Sent,
-    Snapshot, Target, TokenFault, TokenTrail, Traced,
+    Admission, Circumstances, ClientCertificate, CredentialFault, GivenAnswer, GivenKeys, Grant,
+    IssuerKeys, Malformed, Meter, NoKeys, Now, OverQuota, OwnPage, Presented, Principal, Refusal,
+    Rejected, Sent, Snapshot, Target, TokenFault, TokenTrail, Traced,
 };
 
 pub use conditions::ConditionFinding;
@@ -62,6 +62,8 @@ pub enum Caller<'q> {
     Certificate(&'q ClientCertificate),
     /// The same of a token that those keys of its issuer verify.
     SignedToken(&'q Secret, &'q GivenKeys),
+    /// The same of a token that its issuer said that of.
+    AnsweredToken(&'q Secret, &'q GivenAnswer),
     /// Who bears a token of that issuer with those claims, a JSON object, and shows nothing beside it.
     Claims(&'q Name, &'q str),
     /// Who bears nothing.
@@ -71,7 +73,7 @@ pub enum Caller<'q> {
 /// What would become of a request, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether it would be sent on.
+    /// Whether it would be sent on, or be answered by the proxy itself with a page that is everybody's.
     pub allowed: bool,
     /// The reason as one stable word: `allowed`, or the refusal's as it stands in the proxy's log.
     pub code: &'static str,
@@ -166,7 +168,9 @@ impl Stage {
             Stop::Refused(Refusal::OutOfScope { .. } | Refusal::ConditionUnmet { .. }) => {
                 Self::Scope
             }
-            Stop::Refused(Refusal::NoRoute | Refusal::CredentialKind { .. }) => Self::Route,
+            Stop::Refused(
+                Refusal::NoRoute | Refusal::CredentialKind { .. } | Refusal::NotExchanged { .. },
+            ) => Self::Route,
             Stop::Refused(
                 Refusal::OverQuota(_) | Refusal::Overloaded | Refusal::CountersUnreachable,
             ) => Self::Quota,
@@ -186,6 +190,8 @@ enum Shown {
 /// What is known of a request so far.
 #[derive(Default, Clone)]
 struct Progress {
+    /// What the proxy answers by itself.
+    page: Option<OwnPage>,
     key: Option<String>,
     token: Option<Traced>,
     principal: Option<String>,
@@ -208,6 +214,17 @@ impl Snapshot {
     pub fn simulate(&self, question: &Question<'_>, rejected: &[Rejected]) -> Decision {
         let (decision, _, _) = self.decide(question, rejected);
         decision
+    }
+
+    /// The issuer that must be asked about a token before anybody can tell whether it is good.
+    #[must_use]
+    pub fn issuer_to_ask(&self, token: &Secret, at: jiff::Timestamp) -> Option<&IssuerRule> {
+        let now = Now {
+            wall: at,
+            monotonic: Duration::ZERO,
+        };
+        let refusal = self.identify(&bearing(token).ok()?, None, now).err()?;
+        self.issuer(refusal.wants_answer_of()?)
     }
 
     fn decide(
@@ -262,6 +279,11 @@ impl Snapshot {
         if self.proxy().is_none() {
             return Err(Stop::NotReady);
         }
+        self.check_target(&target)?;
+        progress.page = self.own_page(&target);
+        if progress.page.is_some() {
+            return Ok(());
+        }
         let address = question.address;
         let now = Now {
             wall: question.at,
@@ -273,7 +295,10 @@ impl Snapshot {
                 let principal = self.without_a_token(question, now, progress)?;
                 return self.walk_on(&principal, &target, (question, now), progress);
             }
-            Caller::Token(_) | Caller::SignedToken(..) | Caller::Claims(..) => {
+            Caller::Token(_)
+            | Caller::SignedToken(..)
+            | Caller::AnsweredToken(..)
+            | Caller::Claims(..) => {
                 let principal = self.bearer(question, (&target, shown), now, progress)?;
                 return self.walk_on(&principal, &target, (question, now), progress);
             }
@@ -327,6 +352,7 @@ impl Snapshot {
         let (headers, keys): (_, &dyn IssuerKeys) = match question.caller {
             Caller::Token(token) => (bearing(token)?, &NoKeys),
             Caller::SignedToken(token, keys) => (bearing(token)?, keys),
+            Caller::AnsweredToken(token, answer) => (bearing(token)?, answer),
             _ => (HeaderMap::new(), &NoKeys),
         };
         let sent = Sent {

@@ -6,7 +6,9 @@ use tollgate_store::document::{CertificateSubject, Kind, PartName};
 use super::conditions::{self, ConditionFinding};
 use super::{Caller, Progress, Question, Stop};
 use crate::refusal::address_text;
-use crate::{ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault};
+use crate::{
+    ClientCertificate, CredentialFault, OverQuota, Refusal, Rejected, TokenFault, credential,
+};
 
 /// The most scopes that a sentence names.
 const SCOPES_NAMED_MAX: usize = 10;
@@ -25,6 +27,13 @@ pub(super) fn reached(
 
 /// Why a request would be sent on.
 fn allowed(question: &Question<'_>, progress: &Progress) -> String {
+    if let Some(page) = progress.page {
+        let request = request(question);
+        return format!(
+            "the proxy answers {request} by itself, to everybody: {}",
+            page.as_str()
+        );
+    }
     let (who, request) = (who(progress), request(question));
     let scope = quoted(progress.scope.as_ref());
     let route = quoted(progress.route.as_ref());
@@ -73,12 +82,6 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
     match refusal {
         Refusal::Malformed(malformed) => format!("the request is malformed: {malformed}"),
         Refusal::Unauthenticated(fault) => unauthenticated(question, progress, *fault),
-        Refusal::CredentialKind { .. } => {
-            format!(
-                "scope {} would do, but {refusal}",
-                quoted(progress.scope.as_ref())
-            )
-        }
         Refusal::ConditionUnmet { roles, .. } => {
             let names: Vec<_> = roles.iter().map(ToString::to_string).collect();
             let unmet = conditions::by_role(&progress.conditional);
@@ -92,6 +95,10 @@ fn refused(question: &Question<'_>, progress: &Progress, refusal: &Refusal) -> S
                 unmet.join("; ")
             )
         }
+        Refusal::CredentialKind { .. } | Refusal::NotExchanged { .. } => match &progress.scope {
+            Some(scope) => format!("scope {scope:?} would do, but {refusal}"),
+            None => refusal.to_string(),
+        },
         Refusal::OutOfScope { .. } => {
             let request = request(question);
             let conditional = progress.conditional.iter().flat_map(|it| &it.scopes);
@@ -267,6 +274,7 @@ pub(super) fn who(progress: &Progress) -> String {
 /// The request without its query, which may hold what is nobody's business.
 pub(super) fn request(question: &Question<'_>) -> String {
     let path = question.path.split('?').next().unwrap_or_default();
+    let path = credential::redacted(path);
     format!("{} {}{path}", question.method, question.host)
 }
 

@@ -9,6 +9,7 @@ use http::HeaderName;
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
 
+use crate::OwnPage;
 use crate::authorize::{Grants, Routes};
 use crate::identify::{Access, Certificates, IssuerNumber, IssuerRule, Issuers, Keys};
 
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub(crate) principals: BTreeMap<Name, Arc<Access>>,
     /// The headers that conditions look at, each once.
     conditions_headers: Box<[HeaderName]>,
+    /// What the proxy answers by itself, by its path.
+    pub(crate) own_pages: Box<[(String, OwnPage)]>,
     proxy: Option<Proxy>,
     upstreams: BTreeMap<Name, Arc<UpstreamRule>>,
 }
@@ -86,6 +89,14 @@ impl Snapshot {
     #[must_use]
     pub fn conditions_headers(&self) -> &[HeaderName] {
         &self.conditions_headers
+    }
+
+    /// Whether tokens of any issuer must be bound to their bearer's certificate or key: who comes without is told how to
+    /// prove a key (RFC 9449).
+    #[must_use]
+    pub fn wants_binding(&self) -> bool {
+        let mut issuers = self.issuers().map(|rule| &rule.issuer);
+        issuers.any(|issuer| issuer.enabled && issuer.require_binding)
     }
 
     /// How many keys there are, also disabled and expired ones.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 
-use crate::{Malformed, Refusal};
+use crate::{Malformed, Refusal, credential};
 pub use path::PATH_BYTES_MAX;
 
 /// What a request asks for, in the one spelling that is authorised, matched and forwarded.
@@ -30,6 +30,7 @@ impl Target {
         if matches!(*method, Method::CONNECT | Method::TRACE) {
             return Err(Malformed::MethodRefused.into());
         }
+        check_credentials(uri)?;
         let authority = authority.ok_or(Malformed::HostMissing)?;
         if uri.authority().is_some_and(|other| other != authority) {
             return Err(Malformed::HostAmbiguous.into());
@@ -64,6 +65,18 @@ impl Target {
     pub fn path_and_query(&self) -> &PathAndQuery {
         &self.path_and_query
     }
+}
+
+/// Nobody may send a credential where logs on the way would keep it (RFC 6750, section 2.3).
+fn check_credentials(uri: &Uri) -> Result<(), Malformed> {
+    let query = uri.query().unwrap_or_default();
+    let is_there = [uri.path(), query]
+        .iter()
+        .any(|text| credential::is_in(text.as_bytes()));
+    if is_there || credential::is_named_in(query) {
+        return Err(Malformed::CredentialInTarget);
+    }
+    Ok(())
 }
 
 fn canonical_path_and_query(uri: &Uri) -> Result<PathAndQuery, Malformed> {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde_json::{Value, json};
 use tollgate_gate::{
-    Circumstances, Grant, NoConditions, Now, Principal, Refusal, Rejected, Snapshot, Target,
+    Caller as Asker, Circumstances, Grant, NoConditions, Now, Principal, Question, Refusal,
+    Rejected, Snapshot, Target,
 };
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
@@ -128,6 +129,20 @@ impl Caller {
         // A test's principals may live for as long as it does.
         let principal = Box::leak(Box::new(self.identify(snapshot)?));
         snapshot.authorize(principal, &target, &circumstances())
+    }
+}
+
+/// A question about one `GET` of a path by that caller.
+pub(crate) fn get<'q>(path: &'q str, caller: Asker<'q>) -> Question<'q> {
+    Question {
+        method: "GET",
+        host: "api.example.com",
+        path,
+        caller,
+        address: ADDRESS,
+        headers: None,
+        at: at(0).wall,
+        requests: 1,
     }
 }
 

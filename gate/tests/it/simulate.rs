@@ -25,19 +25,6 @@ fn world() -> Vec<Entry> {
     entries
 }
 
-fn get<'q>(path: &'q str, caller: Asker<'q>) -> Question<'q> {
-    Question {
-        method: "GET",
-        host: "api.example.com",
-        path,
-        caller,
-        address: ADDRESS,
-        headers: None,
-        at: at(0).wall,
-        requests: 1,
-    }
-}
-
 fn decide(entries: &[Entry], question: &Question<'_>) -> Decision {
     let (snapshot, rejected) = build_with_rejected(entries);
     snapshot.simulate(question, &rejected)
@@ -427,4 +414,117 @@ fn the_scope_that_is_needed_is_the_narrowest_that_allows_the_request() {
     assert_eq!(needed("DELETE").as_deref(), Some("orders:a"));
     assert_eq!(needed("POST").as_deref(), Some("orders:c"));
     assert_eq!(needed("PATCH").as_deref(), Some("aaa-admin"));
+}
+
+/// A world whose upstream is shown what tokens are exchanged for, and an issuer whose tokens may do everything.
+fn exchanging(more: serde_json::Value) -> Vec<Entry> {
+    let mut exchange = json!({
+        "token_url": "https://login.example.com/token", "client_id": "edge", "client_secret": "file:/s",
+    });
+    let fields = exchange.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    let mut entries = world();
+    let spec = json!({
+        "targets": ["https://10.0.0.1"], "credential": {"token_exchange": exchange},
+    });
+    entries[1] = entry("upstream", "orders", spec);
+    for issuer in ["login", "other"] {
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let spec = json!({
+            "url": format!("https://{issuer}.example.com/"), "audiences": ["orders"], "any_subject": true,
+            "jwks": json!({"keys": [key]}).to_string(),
+        });
+        entries.push(entry("issuer", issuer, spec));
+    }
+    entries
+}
+
+#[test]
+fn who_has_no_token_to_exchange_is_refused_before_anything_is_charged() {
+    let (login, other) = (name("login"), name("other"));
+    let claims = r#"{"aud": "orders", "sub": "alice", "scope": "all"}"#;
+    let all = exchanging(json!({}));
+    let some = exchanging(json!({"issuers": ["login"]}));
+    for (entries, caller, expected) in [
+        (&all, Asker::Claims(&login, claims), "allowed"),
+        (&all, Asker::Claims(&other, claims), "allowed"),
+        (&all, Asker::KeyName("alone"), "credential_not_exchanged"),
+        (&some, Asker::Claims(&login, claims), "allowed"),
+        (
+            &some,
+            Asker::Claims(&other, claims),
+            "credential_not_exchanged",
+        ),
+        (&some, Asker::KeyName("alone"), "credential_not_exchanged"),
+    ] {
+        let decision = decide(entries, &get(ORDERS, caller));
+        assert_eq!(decision.code, expected, "{caller:?}: {}", decision.reason);
+    }
+
+    let decision = decide(&all, &get(ORDERS, Asker::KeyName("acme-ci")));
+    assert_eq!(
+        decision.reason,
+        "scope \"orders:read\" would do, but upstream \"orders\" is shown a token that is exchanged for the caller's, and a \
+         key is never"
+    );
+    assert_eq!(decision.upstream, None);
+}
+
+#[test]
+fn nobody_gets_through_an_open_route_to_an_upstream_that_is_shown_exchanged_tokens() {
+    let mut entries = exchanging(json!({}));
+    let spec =
+        json!({"proxy": "edge", "path": "/v1/orders/**", "upstream": "orders", "anonymous": true});
+    entries[2] = entry("route", "orders", spec);
+
+    let decision = decide(&entries, &get(ORDERS, Asker::Nobody));
+
+    assert_eq!(decision.code, "credential_missing");
+}
+
+#[test]
+fn what_the_proxy_answers_by_itself_is_told_as_that() {
+    let mut entries = world();
+    let spec = json!({
+        "listen": [{"address": "127.0.0.1:80"}],
+        "jwks_path": "/.well-known/jwks.json",
+        "resource_metadata": {
+            "resource": "https://api.example.com", "authorization_servers": ["https://login.example.com"],
+        },
+    });
+    entries[0] = entry("proxy", "edge", spec);
+    let documents = |entries| Documents {
+        entries,
+        proxy: Box::leak(Box::new(name("edge"))),
+        rejected: &[],
+    };
+    for (path, what) in [
+        ("/.well-known/jwks.json", "its public keys (RFC 7517)"),
+        (
+            "/.well-known/oauth-protected-resource?x=1",
+            "who hands out tokens for it (RFC 9728)",
+        ),
+    ] {
+        let question = get(path, Asker::Nobody);
+        let explanation = build(&entries).explain(&question, &documents(&entries));
+        let decision = &explanation.decision;
+        assert!(
+            decision.allowed && decision.code == "allowed",
+            "{decision:?}"
+        );
+        assert!(decision.reason.ends_with(what), "{}", decision.reason);
+        assert_eq!((&decision.route, &decision.upstream), (&None, &None));
+        let says: Vec<_> = explanation
+            .findings
+            .iter()
+            .map(|it| it.says.as_str())
+            .collect();
+        assert_eq!(says.len(), 2, "{says:?}");
+        assert!(says[1].ends_with(what), "{says:?}");
+        let post = Question {
+            method: "POST",
+            ..question
+        };
+        assert_eq!(decide(&entries, &post).code, "credential_missing");
+    }
 }

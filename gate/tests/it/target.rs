@@ -2,7 +2,7 @@ use http::{Method, Uri};
 use proptest::prelude::*;
 use tollgate_gate::{Malformed, PATH_BYTES_MAX, Refusal, Target};
 
-use crate::documents::target;
+use crate::documents::{Caller, target};
 
 fn parse(path: &str) -> Result<String, &'static str> {
     match target("GET", "a", path) {
@@ -162,5 +162,25 @@ proptest! {
         if let Ok(uri) = Uri::try_from(&path) {
             let _ = Target::parse(&Method::GET, Some(&host), &uri);
         }
+    }
+}
+
+#[test]
+fn a_token_in_the_target_and_a_parameter_that_bears_one_are_refused_and_other_words_are_not() {
+    let token = Caller::new("acme").token;
+    let token = token.expose();
+    for path in [
+        format!("/?a=1&k={token}"),
+        format!("/v1/{token}"),
+        format!("/v1/{}", token.replace('_', "%5F")),
+        "/?access_token=x".to_owned(),
+        "/?a=1&api%5Fkey=x".to_owned(),
+        "/?X-API-Key".to_owned(),
+    ] {
+        let refusal = target("GET", "a", &path).unwrap_err();
+        assert_eq!(refusal.code(), "credential_in_query");
+    }
+    for path in ["/?sort=tg_live_x", "/access_token?x=api_key", "/?token=x"] {
+        assert!(target("GET", "a", path).is_ok(), "{path}");
     }
 }

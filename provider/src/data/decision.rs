@@ -194,7 +194,10 @@ fn request() -> [Attribute; 14] {
 fn decision() -> [Attribute; 13] {
     let text = |name| Attribute::computed(name, Type::String);
     [
-        Attribute::computed("allowed", Type::Bool).describe("Whether it would be sent on."),
+        Attribute::computed("allowed", Type::Bool).describe(
+            "Whether it would be sent on, or be answered by the proxy itself with a page that is everybody's (its public \
+             keys, and the metadata of RFC 9728).",
+        ),
         text("code").describe(
             "The reason as one stable word: `allowed`, or what the proxies' logs have, like `scope_insufficient`.",
         ),

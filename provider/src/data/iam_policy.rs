@@ -130,7 +130,8 @@ fn attributes() -> Vec<Attribute> {
             .check(check_certificate)
             .at_most(UPSTREAM_SECRETS_MAX)
             .describe(
-                "The ARNs of the secrets that `tls`, `identity.jwt` and `credential` of a `tollgate_upstream` name, 1 \
+                "The ARNs of the secrets that `tls`, `identity.jwt` and `credential` of a `tollgate_upstream`, and `ca` and \
+                 `introspection` of a `tollgate_issuer`, name, 1 \
                  to 256. Only with the role `enforce`. A KMS key of their own is not in the policy.",
             ),
         Attribute::optional("replicates", Type::Bool)

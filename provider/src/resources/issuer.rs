@@ -6,7 +6,7 @@ use tollgate_store::document::{
 };
 use tollgate_store::{
     AnswerLife, AnswerTimeout, Audience, Authorities, ClaimName, ClockSkew, Identifier, InlineKeys,
-    MaterialReference, Name, SecretPlace, ServiceUrl, TokenType,
+    Name, SecretPlace, ServiceUrl, TokenType,
 };
 
 use super::{description, force_destroy, name, names};
@@ -57,7 +57,8 @@ fn verification() -> [Attribute; 7] {
         Attribute::optional("jwks_url", Type::String)
             .check(ServiceUrl::parse)
             .describe(
-                "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says. Keys are fetched \
+                "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says, which must be on \
+                 the host of `url`: an issuer whose keys are elsewhere needs this. Keys are fetched \
                  again before they are old, which their `Cache-Control` says within 5 minutes and an hour: that is how \
                  long a key counts after it was taken away. While that fails, the last ones count for 24 hours.",
             ),
@@ -111,10 +112,11 @@ fn possession() -> [Attribute; 3] {
                  A token that is bound opens nothing for anybody else in any case.",
             ),
         Attribute::optional("ca", Type::String)
-            .check(check_authorities)
+            .check(Authorities::parse)
             .describe(
-                "Who may sign for the certificates of its servers: PEM itself, or `file:` and an absolute path on each \
-                 proxy. Whom the proxy's system trusts where left out.",
+                "Who may sign for the certificates of its servers: PEM itself, `file:` and an absolute path on each \
+                 proxy, or the ARN of a secret of AWS Secrets Manager. It is read again once it changes. Whom the \
+                 proxy's system trusts where left out.",
             ),
     ]
 }
@@ -130,8 +132,8 @@ fn introspection() -> [Attribute; 9] {
         Attribute::required("client_secret", Type::String)
             .check(SecretPlace::parse)
             .describe(
-                "The file on each proxy with the secret that goes with it, on one line: `file:` and an absolute path. \
-                 It is read again once it changes.",
+                "Where each proxy reads the secret that goes with it, on one line: `file:` and an absolute path, or \
+                 the ARN of a secret of AWS Secrets Manager. It is read again once it changes.",
             ),
         Attribute::optional("method", Type::String)
             .check(ClientAuthentication::parse)
@@ -167,12 +169,6 @@ fn introspection() -> [Attribute; 9] {
                  answered 503. 50 where left out.",
             ),
     ]
-}
-
-fn check_authorities(text: &str) -> Result<(), String> {
-    let authorities = Authorities::parse(text)?;
-    let file = authorities.reference().map(MaterialReference::file);
-    file.transpose().map(drop)
 }
 
 /// What a token stands for.

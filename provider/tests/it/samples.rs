@@ -319,6 +319,8 @@ pub(crate) fn upstream() -> Sample {
                 "key": "x-client",
                 "key_id": "x-client-id",
                 "scopes": "x-roles",
+                "subject": "x-subject",
+                "issuer": "x-issuer",
                 "jwt": {
                     "header": "x-caller",
                     "issuer": "edge",
@@ -335,6 +337,7 @@ pub(crate) fn upstream() -> Sample {
                     "scopes": ["orders:read"],
                     "audience": "orders",
                 },
+                "plaintext": true,
             },
             "forward_credential": false,
             "force_destroy": false,

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use tollgate_gate::credential;
 use tollgate_store::{KeyId, Name};
 
 use crate::address_text::address_text;
-use crate::credential;
 use crate::record::Facts;
 
 const USER_AGENT_CHARS_MAX: usize = 200;

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::metrics::CredentialFetches;
 use crate::tls::{Keeper, Materials};
 use crate::upstream::{AwsIdentity, Findings, Means, SystemTrust};
+use crate::watch::places;
 
 /// Reads the namespace as `serve` would, and tells what it would leave out.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -66,11 +67,10 @@ async fn check(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// What is wrong with what upstreams need.
+/// What is wrong with what upstreams and issuers need.
 async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     let mut keeper = Keeper::new(&config.store);
-    let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
-    keeper.fetch_all(places).await;
+    keeper.fetch_all(places(snapshot)).await;
     let means = Means {
         trust: SystemTrust::load(),
         vault: keeper.vault().clone(),
@@ -80,6 +80,9 @@ async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     let mut findings = Findings::default();
     for rule in snapshot.upstreams() {
         findings.look_at(rule, &means);
+    }
+    for rule in snapshot.issuers() {
+        findings.look_at_issuer(rule, &means);
     }
     findings
 }

@@ -12,8 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tollgate_conditions::{Cedar, is_credential};
 use tollgate_gate::{
-    Caller, ClientCertificate, ConditionFinding, Documents, Explanation, Finding, GivenKeys,
-    JsonWebKeys, Question, Snapshot,
+    Caller, ClientCertificate, ConditionFinding, Documents, Explanation, Finding, GivenAnswer,
+    GivenKeys, IssuerRule, JsonWebKeys, Question, Snapshot, credential,
 };
 use tollgate_store::{KeyId, Name, Secret, Timestamp};
 use zeroize::Zeroizing;
@@ -22,8 +22,8 @@ use super::{in_one_thread, serve, store};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::tls::client_certificate;
-use crate::{credential, issuers, tls};
+use crate::tls::{Keeper, Vault, client_certificate};
+use crate::{issuers, tls};
 
 /// The most that is read of standard input: no credential is longer.
 const TOKEN_BYTES_MAX: u64 = 8 * 1024;
@@ -46,6 +46,9 @@ pub(super) struct Arguments {
     /// The public keys of the token's issuer (RFC 7517), in place of those that it publishes.
     #[arg(long, value_name = "FILE", requires = "token_stdin")]
     jwks: Option<PathBuf>,
+    /// Ask the token's issuer about it (RFC 7662) where a proxy would, with the secret that a proxy has.
+    #[arg(long, requires = "token_stdin")]
+    introspect: bool,
     /// The client's address.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     address: IpAddr,
@@ -84,11 +87,41 @@ struct CallerArguments {
     certificate: Option<PathBuf>,
 }
 
+/// What an issuer's places hold, as a proxy would read it.
+async fn vault(config: &Config, rule: &IssuerRule) -> Vault {
+    let mut keeper = Keeper::new(&config.store);
+    keeper.fetch_all(rule.issuer.places()).await;
+    keeper.vault().clone()
+}
+
+/// What the token's issuer says of it, where it must be asked.
+fn answer(
+    snapshot: &Snapshot,
+    config: &Config,
+    (token, at): (Option<&Secret>, jiff::Timestamp),
+) -> Result<Option<GivenAnswer>, Failure> {
+    let rule = token.and_then(|token| Some((snapshot.issuer_to_ask(token, at)?, token)));
+    let Some((rule, token)) = rule else {
+        return Ok(None);
+    };
+    let asked = async {
+        let vault = vault(config, rule).await;
+        issuers::answer_of(rule, token, &vault).await
+    };
+    let answer = in_one_thread(asked)?.map_err(|why| {
+        let issuer = rule.name.as_str();
+        Failure::Configuration(format!(
+            "issuer {issuer:?} can't be asked about the token: {why}"
+        ))
+    })?;
+    Ok(Some(GivenAnswer(Arc::new(answer))))
+}
+
 /// The keys that verify the token, where it is an issuer's.
 fn keys(
     snapshot: &Snapshot,
-    token: Option<&Secret>,
-    file: Option<&Path>,
+    config: &Config,
+    (token, file): (Option<&Secret>, Option<&Path>),
 ) -> Result<Option<GivenKeys>, Failure> {
     let unfit = |problem: String| Failure::Configuration(problem);
     if let Some(file) = file {
@@ -102,7 +135,11 @@ fn keys(
     let Some(rule) = rule.filter(|rule| rule.is_remote()) else {
         return Ok(None);
     };
-    let fetched = in_one_thread(issuers::keys_of(rule))?;
+    let fetched = async {
+        let vault = vault(config, rule).await;
+        issuers::keys_of(rule, &vault).await
+    };
+    let fetched = in_one_thread(fetched)?;
     let keys = fetched.map_err(|why| {
         unfit(format!(
             "the keys of issuer {:?} can't be fetched: {why}; give them with --jwks",
@@ -121,9 +158,15 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
     let config = Config::try_from(serve::Arguments::from(arguments.store))?;
     let entries = in_one_thread(store::load(&config))??;
     let (snapshot, rejected) = Snapshot::build(&entries, &config.proxy, &Cedar);
-    let keys = keys(&snapshot, token.as_ref(), arguments.jwks.as_deref())?;
-    let caller = match (&token, &keys) {
-        (Some(token), Some(keys)) => Caller::SignedToken(token, keys),
+    let at = arguments.at.as_ref();
+    let at = at.map_or_else(|| Clock::start().now().wall, Timestamp::at);
+    let file = arguments.jwks.as_deref();
+    let keys = keys(&snapshot, &config, (token.as_ref(), file))?;
+    let asked = token.as_ref().filter(|_| arguments.introspect);
+    let answer = answer(&snapshot, &config, (asked, at))?;
+    let caller = match (&token, &keys, &answer) {
+        (Some(token), _, Some(answer)) => Caller::AnsweredToken(token, answer),
+        (Some(token), Some(keys), None) => Caller::SignedToken(token, keys),
         _ => arguments
             .caller
             .caller(token.as_ref(), certificate.as_ref()),
@@ -139,10 +182,7 @@ pub(super) fn run(arguments: Arguments) -> Result<bool, Failure> {
         caller,
         address: arguments.address,
         headers: Some(&headers),
-        at: arguments
-            .at
-            .as_ref()
-            .map_or_else(|| Clock::start().now().wall, Timestamp::at),
+        at,
         requests: arguments.requests,
     };
     let documents = Documents {

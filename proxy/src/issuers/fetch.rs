@@ -65,7 +65,8 @@ pub(super) async fn keys(
     Ok((keys, lifetime(&headers)))
 }
 
-/// Where an issuer's metadata says that its keys are.
+/// Where an issuer's metadata says that its keys are: on its own host, as whoever can change that one document could send
+/// the proxy anywhere for keys to believe.
 async fn discovered(
     issuer: &ServiceUrl,
     tls: &Arc<ClientConfig>,
@@ -89,7 +90,15 @@ async fn discovered(
             issuer.as_str()
         )));
     }
-    ServiceUrl::parse(&metadata.jwks_uri).map_err(|why| unfit(format!("jwks_uri: {why}")))
+    let keys = ServiceUrl::parse(&metadata.jwks_uri);
+    let keys = keys.map_err(|why| unfit(format!("jwks_uri: {why}")))?;
+    if keys.origin().host() != issuer.origin().host() {
+        let keys = keys.as_str();
+        return Err(unfit(format!(
+            "jwks_uri {keys:?} is on another host than the issuer: if that is right, declare it as jwks_url"
+        )));
+    }
+    Ok(keys)
 }
 
 fn metadata_urls(issuer: &ServiceUrl) -> [ServiceUrl; 2] {

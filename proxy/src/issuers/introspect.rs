@@ -186,7 +186,11 @@ impl Asker {
     }
 
     async fn fly(&self, token: &Secret, digest: TokenDigest) -> Result<(), IntrospectionFault> {
-        let fetched = self.fetch(token).await;
+        let fetched = self.fetch(token).await.map_err(|(fault, cause)| {
+            let issuer = self.issuer.as_str();
+            tracing::warn!(issuer, cause, "an issuer can't be asked about a token");
+            fault
+        });
         let now = self.clock.now();
         let mut state = self.state();
         let outcome = fetched.map(|answer| {
@@ -217,32 +221,24 @@ impl Asker {
         }
     }
 
-    async fn fetch(&self, token: &Secret) -> Result<Introspection, IntrospectionFault> {
-        let told = |cause: &str| {
-            let issuer = self.issuer.as_str();
-            tracing::warn!(issuer, cause, "an issuer can't be asked about a token");
-        };
+    /// Asks about a token, whatever is known of it; the error also says in words what is wrong.
+    pub(super) async fn fetch(
+        &self,
+        token: &Secret,
+    ) -> Result<Introspection, (IntrospectionFault, String)> {
+        let failed = |cause: String| (IntrospectionFault::Failed, cause);
         let tls = trusted(&self.security).await;
         let file = Arc::clone(&self.secret);
         // It takes as long as the file system does.
         let _ = tokio::task::spawn_blocking(move || file.refresh()).await;
-        let question = tls.and_then(|tls| Ok((self.question(token)?, tls)));
-        let (question, tls) = question.map_err(|cause| {
-            told(&cause);
-            IntrospectionFault::Failed
-        })?;
+        let tls = tls.map_err(failed)?;
+        let question = self.question(token).map_err(failed)?;
         let answer = question.ask(&self.declared.url, &tls).await;
-        let answer = answer.map_err(|fault| {
-            told(&fault.to_string());
-            match fault {
-                ServiceFault::TooLate(_) => IntrospectionFault::TooLate,
-                _ => IntrospectionFault::Failed,
-            }
+        let answer = answer.map_err(|fault| match fault {
+            ServiceFault::TooLate(_) => (IntrospectionFault::TooLate, fault.to_string()),
+            _ => failed(fault.to_string()),
         })?;
-        Introspection::parse(&answer.body).map_err(|cause| {
-            told(&cause);
-            IntrospectionFault::Failed
-        })
+        Introspection::parse(&answer.body).map_err(failed)
     }
 
     fn question(&self, token: &Secret) -> Result<Question, String> {

@@ -5,6 +5,7 @@ mod answers;
 mod calls;
 mod fetch;
 mod introspect;
+mod once;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,9 +22,10 @@ use tollgate_store::{Authorities, Name, ServiceUrl};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::refusal::IntrospectionFault;
-use crate::upstream::{Means, Security, SystemTrust};
+use crate::upstream::{Means, Security};
 use fetch::FetchFault;
 use introspect::Asker;
+pub(crate) use once::{answer_of, keys_of};
 
 /// For how long keys are current where nothing is said, and the least and the most that may be said.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -178,7 +180,8 @@ impl Issuers {
     }
 
     fn start(&self, rule: &IssuerRule, means: &Means) -> Arc<Kept> {
-        let security = Security::of_authorities(rule.issuer.ca.as_ref(), &means.trust);
+        let material = (&means.trust, &means.vault);
+        let security = Security::of_authorities(rule.issuer.ca.as_ref(), material);
         let security = Arc::new(security);
         let issuer = Arc::new(Issuer {
             name: rule.name.clone(),
@@ -285,16 +288,6 @@ impl Issuer {
     }
 }
 
-/// The keys that an issuer publishes now, for a command; the error says what is wrong.
-pub(crate) async fn keys_of(rule: &IssuerRule) -> Result<JsonWebKeys, String> {
-    let security = Security::of_authorities(rule.issuer.ca.as_ref(), &SystemTrust::load());
-    let tls = fetch::trusted(&Arc::new(security)).await?;
-    let declared = &rule.issuer;
-    let keys = fetch::keys(&declared.url, declared.jwks_url.as_ref(), &tls).await;
-    keys.map(|(keys, _)| keys)
-        .map_err(|fault| fault.to_string())
-}
-
 /// Fetches an issuer's keys again and again, at once for the first time.
 async fn keep(issuer: Arc<Issuer>, clock: Clock, metrics: Arc<Metrics>) {
     let mut retry = RETRY_MIN;
@@ -341,6 +334,8 @@ fn ahead_of(lifetime: Duration, chance: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::Vault;
+    use crate::upstream::SystemTrust;
 
     #[test]
     fn keys_count_for_a_day_after_they_were_fetched_and_no_longer() {
@@ -364,5 +359,36 @@ mod tests {
         assert_eq!(seconds(600, 1.0), 432);
         assert_eq!(seconds(0, 0.0), 240);
         assert_eq!(seconds(u64::MAX, 0.0), 2_880);
+    }
+
+    #[test]
+    fn ten_thousand_unknown_keys_bring_about_one_fetch_in_half_a_minute() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let trust = (&SystemTrust::load(), &Vault::default());
+        let issuer = Issuer {
+            name: Name::parse("login").unwrap(),
+            url: ServiceUrl::parse("https://login.test/").unwrap(),
+            jwks_url: None,
+            ca: None,
+            security: Arc::new(Security::of_authorities(None, trust)),
+            fetched: ArcSwapOption::empty(),
+            demand: Mutex::default(),
+            wanted: Notify::new(),
+            ended: watch::Sender::new(0),
+        };
+        let mut fetches = Vec::new();
+        for number in 0..10_000 {
+            let now = Duration::from_millis(1_000 + number * 3);
+            if issuer.ask(now) {
+                fetches.push(now);
+            }
+            // It ends before the next token comes.
+            issuer.demand().is_fetching = false;
+        }
+        assert_eq!(fetches, [Duration::from_secs(1)]);
+
+        assert!(!issuer.ask(Duration::from_millis(30_999)));
+        assert!(issuer.ask(Duration::from_secs(31)), "another half minute");
+        assert!(issuer.ask(Duration::from_secs(31)), "and all wait for it");
     }
 }

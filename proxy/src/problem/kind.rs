@@ -88,7 +88,7 @@ fn decision_kind(decision: &tollgate_gate::Refusal) -> Words {
             "condition-unmet",
             "Condition not met",
         ),
-        Decision::CredentialKind { .. } => (
+        Decision::CredentialKind { .. } | Decision::NotExchanged { .. } => (
             StatusCode::FORBIDDEN,
             "credential-not-taken",
             "Credential not taken",

@@ -18,6 +18,7 @@ fn answer(refusal: impl Into<Refusal>) -> Response<Bytes> {
         path: "/v1/orders",
         request_id: "r-1",
         resource_metadata: None,
+        wants_binding: false,
     };
     response(&refusal.into(), &asked)
 }
@@ -177,6 +178,7 @@ fn each_refusal_has_its_status() {
             decision(tollgate_gate::Refusal::CredentialKind {
                 route: "orders".to_owned(),
                 kind: tollgate_store::document::CredentialKind::Key,
+                taken: Vec::new(),
             }),
             403,
         ),
@@ -218,4 +220,74 @@ fn a_503_says_when_to_come_back() {
     ] {
         assert!(header(&answer(refusal), "retry-after").is_some());
     }
+}
+
+/// Every challenge of an answer, where issuers' tokens must be bound or not, and the metadata is declared.
+fn challenges(refusal: impl Into<Refusal>, wants_binding: bool) -> Vec<String> {
+    let asked = Asked {
+        path: "/v1/orders",
+        request_id: "r-1",
+        resource_metadata: Some("https://a.test/m"),
+        wants_binding,
+    };
+    let response = response(&refusal.into(), &asked);
+    let values = response.headers().get_all("www-authenticate").iter();
+    values
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect()
+}
+
+const BEARER: &str = "Bearer realm=\"tollgate\", resource_metadata=\"https://a.test/m\"";
+const DPOP: &str = "DPoP realm=\"tollgate\", algs=\"RS256 PS256 ES256 EdDSA\", \
+                    resource_metadata=\"https://a.test/m\"";
+
+#[test]
+fn where_tokens_must_be_bound_both_schemes_are_offered() {
+    let missing = || decision(CredentialFault::Missing);
+    assert_eq!(challenges(missing(), false), [BEARER]);
+    assert_eq!(challenges(missing(), true), [BEARER, DPOP]);
+
+    let fault = TokenFault::ProofMissing;
+    let unproven = decision(CredentialFault::Token {
+        issuer: None,
+        fault,
+    });
+    let expected = DPOP.replace("algs", "error=\"invalid_token\", algs");
+    assert_eq!(challenges(unproven, true), [expected]);
+}
+
+#[test]
+fn a_kind_of_credential_that_is_not_taken_is_answered_with_the_schemes_of_those_that_are() {
+    use tollgate_store::document::CredentialKind::{Certificate, Key, Token};
+
+    for (kind, taken, is_bound, expected, detail) in [
+        (Key, vec![Token], true, vec![BEARER, DPOP], "use a token"),
+        (Key, vec![Token], false, vec![BEARER], "use a token"),
+        (
+            Token,
+            vec![Key, Certificate],
+            true,
+            vec![BEARER],
+            "use a key or a certificate",
+        ),
+        (Key, vec![Certificate], true, vec![], "use a certificate"),
+    ] {
+        let refusal = || {
+            decision(tollgate_gate::Refusal::CredentialKind {
+                route: "orders".to_owned(),
+                kind,
+                taken: taken.clone(),
+            })
+        };
+        assert_eq!(challenges(refusal(), is_bound), expected, "{taken:?}");
+        let told = body(refusal());
+        assert!(told["detail"].as_str().unwrap().ends_with(detail), "{told}");
+    }
+    let refusal = decision(tollgate_gate::Refusal::NotExchanged {
+        upstream: "orders".to_owned(),
+        kind: Key,
+    });
+    assert_eq!(challenges(refusal.clone(), false), [BEARER]);
+    let told = body(refusal);
+    assert!(!told.to_string().contains("upstream"), "{told}");
 }

@@ -202,7 +202,7 @@ impl Kept {
             Err(fault) => {
                 // Who never had it tells that by itself.
                 if self.good.is_some() && self.fault.is_none() {
-                    tracing::error!(%place, %fault, "a secret for an upstream can't be read: what was read before is used on");
+                    tracing::error!(%place, %fault, "a secret for an upstream or an issuer can't be read: what was read before is used on");
                 }
                 self.fault = Some(fault);
             }

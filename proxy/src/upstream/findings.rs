@@ -1,13 +1,13 @@
-//! What is found about the certificates and secrets that upstreams need.
+//! What is found about the certificates and secrets that upstreams and issuers need.
 
 use std::collections::BTreeMap;
 
-use tollgate_gate::UpstreamRule;
+use tollgate_gate::{IssuerRule, UpstreamRule};
 use tollgate_store::MaterialReference;
 
 use super::Means;
 use super::security::Security;
-use super::shown::Shown;
+use super::shown::{SecretFile, Shown, secret};
 use crate::tls::End;
 
 /// What is wrong, and what ends.
@@ -28,6 +28,15 @@ impl Findings {
         }
         if let Some(shown) = Shown::new(rule, means) {
             shown.report(self);
+        }
+    }
+
+    /// The same of what it takes to speak to an issuer.
+    pub fn look_at_issuer(&mut self, rule: &IssuerRule, means: &Means) {
+        let material = (&means.trust, &means.vault);
+        Security::of_authorities(rule.issuer.ca.as_ref(), material).report(self);
+        if let Some(asked) = rule.issuer.introspection.as_deref() {
+            SecretFile::new(&asked.client_secret, secret, &means.vault).report(self);
         }
     }
 }

@@ -119,14 +119,16 @@ impl Security {
     }
 
     /// The same of a server that is no upstream: whom `ca` signs for, or else whom the system trusts.
-    pub(crate) fn of_authorities(ca: Option<&Authorities>, trust: &SystemTrust) -> Self {
+    pub(crate) fn of_authorities(
+        ca: Option<&Authorities>,
+        (trust, vault): (&SystemTrust, &Vault),
+    ) -> Self {
         let tls = UpstreamTls {
             ca: ca.cloned(),
             server_name: None,
             certificate: None,
         };
-        let material = (trust, &Vault::default());
-        Self::reading_by(Some(&tls), Some(Protocol::Http11), material)
+        Self::reading_by(Some(&tls), Some(Protocol::Http11), (trust, vault))
     }
 
     /// What to make a connection with.

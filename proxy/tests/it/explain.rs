@@ -1,11 +1,14 @@
 //! `tollgate-proxy explain`.
 
 use std::process::Output;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
-use crate::support::{Issuer, Store, key_id, run_command, run_command_with, token};
+use crate::support::{
+    Files, IntrospectionServer, Issuer, Store, key_id, run_command, run_command_with, token,
+};
 
 const ORDERS: &str = "https://api.test/v1/orders/7?page=2";
 
@@ -177,4 +180,74 @@ async fn what_cant_be_told_ends_with_another_code_than_a_refusal() {
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert!(!complaint.contains(token) && complaint.lines().count() == 1);
     }
+}
+
+// The issuer answers by the second thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_only_its_issuer_can_read_is_explained_once_that_is_asked() {
+    let store = filled().await;
+    let (server, files) = (IntrospectionServer::start().await, Files::new());
+    files.put("secret", "its secret");
+    let issuer = json!({"url": server.url, "audiences": ["orders"], "any_subject": true, "introspection": {
+        "url": format!("{}/introspect", server.url), "client_id": "the_proxy",
+        "client_secret": files.place("secret"),
+    }});
+    store.put(Kind::Issuer, "login", issuer).await;
+    server.activate("op_good");
+    let arguments = ["explain", "GET", ORDERS, "--token-stdin", "--json"];
+    for (token, more, code, exit) in [
+        ("op_good", &[][..], "introspection_missing", 1),
+        ("op_good", &["--introspect"], "allowed", 0),
+        ("op_bad", &["--introspect"], "token_inactive", 1),
+    ] {
+        let arguments = [&arguments[..], more].concat();
+        let output = run_command_with(&store, &arguments, token);
+        let text = told(&output);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["code"], code, "{text}");
+        assert_eq!(output.status.code(), Some(exit));
+        assert!(!text.contains(token));
+    }
+    assert_eq!(server.asked().len(), 2, "it is asked where that is wanted");
+
+    server.is_failing.store(true, Ordering::SeqCst);
+    let arguments = [&arguments[..], &["--introspect"]].concat();
+    let output = run_command_with(&store, &arguments, "op_good");
+    assert_eq!(output.status.code(), Some(78));
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        complaint.contains("issuer \"login\" can't be asked about the token"),
+        "{complaint}"
+    );
+    assert!(!complaint.contains("op_good"));
+}
+
+#[tokio::test]
+async fn a_page_of_the_proxy_itself_and_a_token_in_the_query_are_told_as_that() {
+    let store = filled().await;
+    let proxy = json!({"listen": [{"address": "127.0.0.1:0"}], "jwks_path": "/jwks.json"});
+    store.put(Kind::Proxy, "edge", proxy).await;
+    let page = ["explain", "GET", "https://api.test/jwks.json"];
+
+    assert_eq!(
+        told(&run_command(&store, &page)),
+        "\
+allowed: the proxy answers GET api.test/jwks.json by itself, to everybody: its public keys (RFC 7517)
+├─ ok request: GET api.test/jwks.json
+└─ ok page of the proxy itself, for everybody: its public keys (RFC 7517)
+"
+    );
+
+    let named = [
+        "explain",
+        "GET",
+        "https://api.test/v1/orders?access_token=x",
+        "--key",
+        "acme",
+    ];
+    let refused = told(&run_command(&store, &named));
+    assert!(
+        refused.starts_with("refused (credential_in_query): "),
+        "{refused}"
+    );
 }

@@ -1,5 +1,7 @@
 //! Tokens of issuers, as clients, upstreams and operators meet them.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
@@ -303,4 +305,127 @@ async fn a_token_of_a_key_opens_with_a_proof_which_counts_once_and_goes_no_furth
     let bearer = bearer.get("/v1/orders").await;
     assert_eq!(reason(&stage, &bearer).await, "proof_missing");
     assert_eq!(client.get("/v1/orders").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_in_the_query_is_refused_and_reaches_no_upstream_and_no_log() {
+    let (stage, issuer, client) = ready(json!({})).await;
+    let token = issuer.token("k1", "alice");
+    let token = token.expose();
+    let before = stage.upstream.gate.requests.load(Ordering::SeqCst);
+    for query in [
+        format!("access_token={token}"),
+        format!("page=2&state={token}"),
+        format!("state={}", token.replace('.', "%2E")),
+        format!("api_key={}", stage.store.token.expose()),
+        "Api-Key=whatever".to_owned(),
+    ] {
+        let reply = client.get(&format!("/v1/orders?{query}")).await;
+        assert_eq!(reply.status, 400, "{}", query.replace(token, "TOKEN"));
+        assert_eq!(reason(&stage, &reply).await, "credential_in_query");
+        assert!(!reply.text().contains(token));
+    }
+    let in_path = client.get(&format!("/v1/{token}")).await;
+    assert_eq!(reason(&stage, &in_path).await, "credential_in_query");
+    assert_eq!(stage.upstream.gate.requests.load(Ordering::SeqCst), before);
+    let output = stage.proxy.output();
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    assert!(!output.contains(signature) && !output.contains(stage.store.token.expose()));
+
+    // An upstream's own links are its own.
+    let claims = json!({"iss": "https://links.test", "sub": "download"});
+    let link = Issuer::sign("k9", &claims);
+    let reply = client.get(&format!("/v1/orders?t={}", link.expose())).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn keys_of_no_use_leave_the_last_good_ones_and_are_told() {
+    let large = format!("{{\"keys\": [], \"x\": \"{}\"}}", "x".repeat(1024 * 1024));
+    let twice = r#"{"keys": [], "keys": []}"#.to_owned();
+    let shared = r#"{"keys": [{"kty": "oct", "alg": "HS256", "kid": "k1", "k": "c2VjcmV0"}]}"#;
+    let cases = [
+        ("garbage \0".to_owned(), "no JSON"),
+        ("<html><body>Down</body></html>".to_owned(), "no JSON"),
+        (large, "1 MiB"),
+        (twice, "no JSON that has one reading"),
+        (shared.to_owned(), "no key that verifies signatures"),
+    ];
+    let kept = cases.map(async |(keys, expected)| {
+        let (stage, issuer, good) = ready(json!({})).await;
+        issuer.publish_text(&keys);
+        let stranger = Client::new(&stage.proxy).bearing(&issuer.token("k2", "mallory"));
+        assert_eq!(stranger.get("/v1/orders").await.status, 401);
+
+        let told = stage.proxy.logged(|line| line["fault"].is_string()).await;
+        let fault = told["fault"].as_str().unwrap();
+        assert!(fault.contains(expected), "{expected}: {fault}");
+        assert_eq!(told["is_served"], true);
+        assert_eq!(good.get("/v1/orders").await.status, 200, "{expected}");
+    });
+    futures_util::future::join_all(kept).await;
+}
+
+#[tokio::test]
+async fn of_two_keys_of_one_name_either_verifies_and_a_shared_secret_among_them_never_does() {
+    let (stage, issuer, _) = ready(json!({})).await;
+    let mut keys: Value = serde_json::from_str(&Issuer::jwks(&["k1", "k2"])).unwrap();
+    keys["keys"][1]["kid"] = json!("k1");
+    let secret = json!({"kty": "oct", "alg": "HS256", "kid": "h1", "k": "c2VjcmV0"});
+    keys["keys"].as_array_mut().unwrap().push(secret);
+    issuer.publish_text(&keys.to_string());
+    let status = async |token| {
+        let client = Client::new(&stage.proxy).bearing(&token);
+        client.get("/v1/orders").await.status
+    };
+
+    assert_eq!(status(issuer.token("k3", "mallory")).await, 401);
+    assert_eq!(issuer.asked(KEYS), 2, "the new set is fetched");
+    let second = issuer.token_named(("k1", "k2"), "alice");
+    assert_eq!(status(second).await, 200);
+    assert_eq!(status(issuer.token("k1", "alice")).await, 200);
+    let forged = issuer.token_named(("h1", "secret"), "alice");
+    assert_eq!(status(forged).await, 401);
+}
+
+#[tokio::test]
+async fn keys_on_another_host_are_believed_only_where_they_are_declared() {
+    let (stage, issuer) = (Stage::new().await, Issuer::start().await);
+    let elsewhere = issuer.url.replace("127.0.0.1", "localhost");
+    issuer.name_keys_at(&format!("{elsewhere}{KEYS}"));
+    let document = issuer.document(&json!({}));
+    stage.store.put(Kind::Issuer, "login", document).await;
+    let told = stage.proxy.logged(|line| line["fault"].is_string()).await;
+    let fault = told["fault"].as_str().unwrap();
+    assert!(fault.contains("is on another host"), "{fault}");
+    assert!(fault.contains("declare it as jwks_url"), "{fault}");
+    assert_eq!(issuer.asked(KEYS), 0);
+
+    let document = issuer.document(&json!({"jwks_url": format!("{elsewhere}{KEYS}")}));
+    stage.store.put(Kind::Issuer, "login", document).await;
+    let client = Client::new(&stage.proxy).bearing(&issuer.token("k1", "alice"));
+    until("the declared keys are taken", async || {
+        client.get("/v1/orders").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_without_a_credential_is_told_of_proofs_where_tokens_must_be_bound() {
+    let (stage, _) = stage(json!({"require_binding": true})).await;
+    let stranger = Client::new(&stage.proxy);
+    let schemes = async || {
+        let reply = stranger.get("/v1/orders").await;
+        let challenges = reply.headers.get_all("www-authenticate").iter();
+        let scheme = |value: &http::HeaderValue| {
+            let text = value.to_str().unwrap();
+            text.split(' ').next().unwrap().to_owned()
+        };
+        challenges.map(scheme).collect::<Vec<_>>()
+    };
+
+    until("the issuer is known", async || {
+        schemes().await == ["Bearer", "DPoP"]
+    })
+    .await;
 }

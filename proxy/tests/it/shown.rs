@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tollgate_store::document::Kind;
 
 use crate::support::{
-    Authority, Client, Process, Store, TokenServer, Upstream, key_id, token, until,
+    Authority, Client, Issuer, Process, Store, TokenServer, Upstream, key_id, token, until,
 };
 
 /// A proxy whose upstream declares more, and the folder of its secrets.
@@ -423,4 +423,52 @@ fn decoded(token: &str, number: usize) -> Value {
     let part = token.split('.').nth(number).unwrap();
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part);
     serde_json::from_slice(&bytes.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn an_upstream_is_told_the_subject_and_the_issuer_of_a_token_and_nobody_forges_them() {
+    let scene = Scene::new(
+        &[],
+        |_| json!({"identity": {"subject": "x-subject", "issuer": "x-issuer"}}),
+    )
+    .await;
+    let issuer = Issuer::start().await;
+    let document = issuer.document(&json!({}));
+    scene.store.put(Kind::Issuer, "login", document).await;
+    let bearing = |subject: &str| Client::new(&scene.proxy).bearing(&issuer.token("k1", subject));
+    let forged = |client: &Client| {
+        let request = client.request("GET", "/v1/orders");
+        request
+            .header("x-subject", "root")
+            .header("X_Issuer", "root")
+    };
+    let alice = bearing("alice");
+    until("the issuer's tokens are taken", async || {
+        alice.get("/v1/orders").await.status == 200
+    })
+    .await;
+    let reply = alice.send(forged(&alice)).await;
+    assert_eq!(reply.echoed("x-subject"), ["alice"]);
+    assert_eq!(reply.echoed("x-issuer"), ["login"]);
+    assert!(!reply.text().contains("root"), "{}", reply.text());
+
+    // A key is no issuer's token.
+    let reply = scene.client.send(forged(&scene.client)).await;
+    assert_eq!(reply.echoed("x-subject"), Vec::<String>::new());
+    assert!(!reply.text().contains("root"), "{}", reply.text());
+
+    // What an upstream could read as somebody else is told as nobody.
+    let before = scene.upstream.gate.requests.load(Ordering::SeqCst);
+    for (subject, status, reason) in [
+        (" alice", 502, "upstream_identity"),
+        ("\u{e4}lice", 502, "upstream_identity"),
+        ("alice\r\nx-user: root", 401, "token_claim"),
+        ("alice\0", 401, "token_claim"),
+    ] {
+        let reply = bearing(subject).get("/v1/orders").await;
+        assert_eq!(reply.status, status, "{subject:?}");
+        let id = reply.header("x-request-id").unwrap();
+        assert_eq!(scene.reason(id).await, reason, "{subject:?}");
+    }
+    assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), before);
 }

@@ -18,18 +18,26 @@ struct Scene {
 
 impl Scene {
     async fn new(server: &TokenServer) -> Self {
+        Self::with(server, json!({})).await
+    }
+
+    /// `more` is added to what is declared of the exchange.
+    async fn with(server: &TokenServer, more: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "its secret").unwrap();
         let (store, issuer) = (Store::new(), Issuer::start().await);
         let upstream = Upstream::start().await;
-        let credential = json!({"credential": {"token_exchange": {
+        let mut exchange = json!({
             "token_url": format!("{}/token", server.url),
             "client_id": "the_proxy",
             "client_secret": format!("file:{}", secret.display()),
             "scopes": ["profiles:read"],
             "audience": "profiles",
-        }}});
+        });
+        let fields = exchange.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let credential = json!({"credential": {"token_exchange": exchange}});
         store.fill_targets(&[upstream.url()], credential).await;
         let document = issuer.document(&json!({}));
         store.put(Kind::Issuer, "login", document).await;
@@ -119,20 +127,47 @@ async fn what_cant_be_exchanged_is_a_bad_gateway_with_a_reason_of_its_own() {
     let alice = scene.client("alice");
     assert_eq!(alice.get("/v1/orders").await.status, 200);
 
-    // A key's token is none that the server could know.
     let before = scene.upstream.gate.requests.load(Ordering::SeqCst);
-    let key = Client::new(&scene.proxy).bearing(&scene.store.token);
     server.is_failing.store(true, Ordering::SeqCst);
-    for client in [key, scene.client("bob")] {
-        let reply = client.get("/v1/orders").await;
-        assert_eq!(reply.status, 502);
-        let id = reply.header("x-request-id").unwrap();
-        assert_eq!(scene.reason(id).await, "upstream_token_exchange");
-    }
+    let reply = scene.client("bob").get("/v1/orders").await;
+    assert_eq!(reply.status, 502);
+    let id = reply.header("x-request-id").unwrap();
+    assert_eq!(scene.reason(id).await, "upstream_token_exchange");
     assert_eq!(scene.upstream.gate.requests.load(Ordering::SeqCst), before);
     let about = |line: &Value| line["message"] == "a caller's token could not be exchanged";
     scene.proxy.logged(about).await;
 
     // Who has one goes on.
     assert_eq!(alice.get("/v1/orders").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_has_no_token_that_is_exchanged_is_told_what_to_use_and_nobody_is_asked() {
+    let server = TokenServer::start().await;
+    let scene = Scene::with(&server, json!({"issuers": ["login"]})).await;
+    scene.known().await;
+    let other = Issuer::start().await;
+    let document = other.document(&json!({}));
+    scene.store.put(Kind::Issuer, "other", document).await;
+    let token = other.token("k1", "alice");
+    let stranger = Client::new(&scene.proxy).bearing(&token);
+    until("the other issuer's tokens are known", async || {
+        let status = stranger.get("/v1/orders").await.status;
+        status != 503 && status != 401
+    })
+    .await;
+    let before = server.asked().len();
+
+    // A key's token is none that the server could know.
+    let key = Client::new(&scene.proxy).bearing(&scene.store.token);
+    for client in [key, stranger] {
+        let reply = client.get("/v1/orders").await;
+        assert_eq!(reply.status, 403);
+        let challenge = reply.header("www-authenticate");
+        assert_eq!(challenge, Some("Bearer realm=\"tollgate\""));
+        let id = reply.header("x-request-id").unwrap();
+        assert_eq!(scene.reason(id).await, "credential_not_exchanged");
+    }
+    assert_eq!(server.asked().len(), before);
+    assert_eq!(scene.client("bob").get("/v1/orders").await.status, 200);
 }

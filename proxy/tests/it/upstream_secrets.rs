@@ -8,14 +8,19 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
 
-use crate::support::{Authority, Client, Process, Secrets, Store, Upstream, run_command, until};
+use tollgate_store::Secret;
+use tollgate_store::document::Kind;
+
+use crate::support::{
+    Authority, Client, IntrospectionServer, Process, Secrets, Store, Upstream, run_command, until,
+};
 
 const KEY: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key-AbCdEf";
 const CA: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca-AbCdEf";
 const CLIENT: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:client-AbCdEf";
 
 struct Scene {
-    _store: Store,
+    store: Store,
     secrets: Secrets,
     proxy: Process,
     client: Client,
@@ -33,7 +38,7 @@ impl Scene {
         let proxy = Process::start_in(&store, &[], &variables(&endpoint)).await;
         let client = Client::new(&proxy).bearing(&store.token);
         Self {
-            _store: store,
+            store,
             secrets: stand_in,
             proxy,
             client,
@@ -142,7 +147,7 @@ async fn authorities_and_a_client_certificate_come_from_secrets_and_its_end_is_t
 }
 
 #[tokio::test]
-async fn a_check_names_what_upstreams_cant_use() {
+async fn a_check_names_what_upstreams_and_issuers_cant_use() {
     let store = Store::new();
     let missing = "file:/nowhere/client.pem";
     let more = json!({
@@ -150,16 +155,56 @@ async fn a_check_names_what_upstreams_cant_use() {
         "credential": {"header": {"name": "x-upstream-key", "value": "file:/nowhere/key"}},
     });
     store.fill_targets(&["https://orders.test"], more).await;
+    let issuer = json!({
+        "url": "https://login.test/", "audiences": ["orders"], "ca": "file:/nowhere/ca.pem",
+        "introspection": {
+            "url": "https://login.test/introspect", "client_id": "edge", "client_secret": "file:/nowhere/secret",
+        },
+    });
+    store.put(Kind::Issuer, "login", issuer).await;
     let output = tokio::task::spawn_blocking(move || run_command(&store, &["check"]));
     let output = output.await.unwrap();
 
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success());
-    for place in [missing, "file:/nowhere/key"] {
+    let issuers = ["file:/nowhere/ca.pem", "file:/nowhere/secret"];
+    for place in [missing, "file:/nowhere/key"].into_iter().chain(issuers) {
         let line = format!("{place} can't be read: No such file or directory");
         assert!(text.contains(&line), "{text}");
     }
     let text = String::from_utf8(output.stderr).unwrap();
-    let expected = "2 certificates, secrets or the like can't be used";
+    let expected = "4 certificates, secrets or the like can't be used";
     assert!(text.contains(expected), "{text}");
+}
+
+#[tokio::test]
+async fn an_issuers_authority_comes_from_a_secret_and_is_replaced_without_a_restart() {
+    let (own, stranger) = (Authority::new("Own"), Authority::new("Stranger"));
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let issuer = IntrospectionServer::start_encrypted(&own.server(&["127.0.0.1"])).await;
+    issuer.activate("op_good");
+    let upstream = Upstream::start().await;
+    let secrets = [(CA, stranger.pem()), (KEY, "its secret".to_owned())];
+    let secrets = secrets.each_ref().map(|(arn, text)| (*arn, text.as_str()));
+    let scene = Scene::new(&upstream.url(), &secrets, json!({})).await;
+    let document = json!({
+        "url": issuer.url, "audiences": ["orders"], "any_subject": true, "ca": CA,
+        "introspection": {
+            "url": format!("{}/introspect", issuer.url), "client_id": "the_proxy", "client_secret": KEY,
+        },
+    });
+    scene.store.put(Kind::Issuer, "login", document).await;
+    let token = Secret::new("op_good".to_owned());
+    let client = Client::new(&scene.proxy).bearing(&token);
+    until("the issuer is known, and not believed", async || {
+        client.get("/v1/orders").await.status == 503
+    })
+    .await;
+    assert_eq!(issuer.asked().len(), 0);
+
+    scene.secrets.put(CA, &own.pem());
+    until("the issuer is believed", async || {
+        client.get("/v1/orders").await.status == 200
+    })
+    .await;
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::check::{check_count, check_set, enabled};
 use super::{Declaration, Introspection, Kind, Spec};
 use crate::{
-    Audience, Authorities, ClaimName, ClockSkew, Description, InlineKeys, Name, Problem,
-    ServiceUrl, TokenType,
+    Audience, Authorities, ClaimName, ClockSkew, Description, InlineKeys, MaterialReference, Name,
+    Problem, ServiceUrl, TokenType,
 };
 
 /// The most audiences of one issuer.
@@ -172,6 +172,14 @@ impl SignatureAlgorithm {
 }
 
 impl Issuer {
+    /// Where everything is that a proxy reads to speak to it: authorities and secrets.
+    pub fn places(&self) -> impl Iterator<Item = &MaterialReference> {
+        let ca = self.ca.as_ref().and_then(Authorities::reference);
+        let asked = self.introspection.as_deref();
+        let secret = asked.map(|asked| asked.client_secret.reference());
+        ca.into_iter().chain(secret)
+    }
+
     /// What its tokens may be signed by.
     #[must_use]
     pub fn takes(&self, algorithm: SignatureAlgorithm) -> bool {
@@ -205,12 +213,6 @@ impl Declaration for Issuer {
         if let Some(introspection) = &self.introspection {
             let checked = introspection.check();
             checked.map_err(|problem| problem.under("introspection"))?;
-        }
-        if let Some(ca) = &self.ca
-            && let Some(reference) = ca.reference()
-        {
-            let file = reference.file();
-            file.map_err(|message| Problem::field("ca", message))?;
         }
         if self.roles.is_some() && self.roles_claim.is_none() {
             let message = "no claim is read for roles: name it in roles_claim, or leave roles out";

@@ -80,7 +80,8 @@ pub use upstream::{
 };
 
 pub use upstream_credential::{
-    BasicCredential, HeaderCredential, OAUTH_SCOPES_MAX, OAuthClient, UpstreamCredential,
+    BasicCredential, EXCHANGED_ISSUERS_MAX, HeaderCredential, OAUTH_SCOPES_MAX, OAuthClient,
+    TokenExchange, UpstreamCredential,
 };
 pub use upstream_identity::{IdentityJwt, UpstreamIdentity};
 pub use upstream_retries::{ATTEMPTS_MAX, RETRY_CAUSES_MAX, Retries, RetryCause};

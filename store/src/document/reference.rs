@@ -19,7 +19,15 @@ impl Document {
     #[must_use]
     pub fn references(&self) -> Vec<Reference> {
         match self.spec() {
-            Spec::Scope(_) | Spec::Quota(_) | Spec::Upstream(_) | Spec::Proxy(_) => Vec::new(),
+            Spec::Scope(_) | Spec::Quota(_) | Spec::Proxy(_) => Vec::new(),
+            Spec::Upstream(upstream) => {
+                let credential = upstream.credential.as_deref();
+                let exchange = credential.and_then(|shown| shown.token_exchange.as_ref());
+                let issuers = exchange.and_then(|exchange| exchange.issuers.as_ref());
+                let path = ["credential", "token_exchange", "issuers"];
+                let path = path.map(|step| Step::Field(step.to_owned()));
+                each(&path, Kind::Issuer, issuers).collect()
+            }
             Spec::Role(role) => each(&field("scopes"), Kind::Scope, Some(&role.scopes)).collect(),
             Spec::Principal(principal) => {
                 let roles = each(&field("roles"), Kind::Role, principal.roles.as_ref());

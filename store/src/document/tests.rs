@@ -176,3 +176,42 @@ fn a_newer_schema_an_unknown_kind_and_a_wrong_place_are_named() {
         assert_eq!(entry.document.unwrap_err().to_string(), expected);
     }
 }
+
+#[test]
+fn a_credential_is_shown_where_nobody_hears_it_or_where_that_is_declared() {
+    let with = |target: &str, credential: serde_json::Value| {
+        let targets = json!(["https://a", target]);
+        let parsed = parse(
+            Kind::Upstream,
+            json!({"targets": targets, "credential": credential}),
+        );
+        parsed.map(drop)
+    };
+    let client = json!({"token_url": "https://l", "client_id": "p", "client_secret": "file:/s"});
+    for credential in [
+        json!({"header": {"name": "x-key", "value": "file:/k"}}),
+        json!({"basic": {"username": "a", "password": "file:/k"}}),
+        json!({ "oauth2_client_credentials": client }),
+        json!({ "token_exchange": client }),
+    ] {
+        for target in [
+            "https://b",
+            "http://127.0.0.1:1",
+            "http://localhost",
+            "http://[::1]:1",
+        ] {
+            assert_eq!(with(target, credential.clone()), Ok(()), "{target}");
+        }
+        for target in ["http://b", "http://10.0.0.1", "http://localhost.test"] {
+            let problem = with(target, credential.clone()).unwrap_err();
+            let expected = format!("credential: target \"{target}\" must be https");
+            assert!(problem.starts_with(&expected), "{problem}");
+            let mut declared = credential.clone();
+            declared["plaintext"] = json!(true);
+            assert_eq!(with(target, declared), Ok(()));
+        }
+    }
+    // A signature is good for one request.
+    let signature = json!({"aws_sigv4": {"service": "s3", "region": "eu-west-1"}});
+    assert_eq!(with("http://b", signature), Ok(()));
+}

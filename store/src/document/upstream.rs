@@ -177,9 +177,11 @@ impl Declaration for Upstream {
         let identity = self.identity.as_deref();
         let identity = identity.map_or(Ok(()), UpstreamIdentity::check);
         identity.map_err(|problem| problem.under("identity"))?;
-        let credential = self.credential.as_deref();
-        let credential = credential.map_or(Ok(()), UpstreamCredential::check);
-        credential.map_err(|problem| problem.under("credential"))?;
+        if let Some(credential) = self.credential.as_deref() {
+            let checked = credential.check();
+            let checked = checked.and_then(|()| credential.check_way(&self.targets));
+            checked.map_err(|problem| problem.under("credential"))?;
+        }
         self.check_payload()?;
         self.check_headers()?;
         let health = self.health.as_ref().map_or(Ok(()), Health::check);
@@ -263,8 +265,7 @@ impl Upstream {
         }
         let told = self.identity.iter().flat_map(|identity| identity.names());
         for (field, name) in told {
-            let is_credential = ["authorization", "x-api-key"].contains(&name.as_str());
-            if Some(name.as_str()) == shown || is_credential && forwards {
+            if Some(name.as_str()) == shown {
                 let message = format!(
                     "{:?} is where a credential stands: take another",
                     name.as_str()

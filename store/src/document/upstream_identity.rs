@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldName, Identifier, Problem, SecretPlace, Timeout};
+use crate::{Identifier, IdentityFieldName, Problem, SecretPlace, Timeout};
 
 /// The shortest and the longest time that a proxy's own token may be good for.
 const TTL_BOUNDS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(5));
@@ -16,16 +16,22 @@ const TTL_BOUNDS: (Duration, Duration) = (Duration::from_secs(10), Duration::fro
 pub struct UpstreamIdentity {
     /// The one for the principal's name; it is absent where a key stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub principal: Option<FieldName>,
+    pub principal: Option<IdentityFieldName>,
     /// The one for the key's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<FieldName>,
+    pub key: Option<IdentityFieldName>,
     /// The one for the key's public id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_id: Option<FieldName>,
+    pub key_id: Option<IdentityFieldName>,
     /// The one for the scopes that the caller holds, with spaces between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<FieldName>,
+    pub scopes: Option<IdentityFieldName>,
+    /// The one for whom an issuer's token is about; it is absent where none proved who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<IdentityFieldName>,
+    /// The one for the name of that token's issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IdentityFieldName>,
     /// The same as proof: a token that the proxy signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<IdentityJwt>,
@@ -36,7 +42,7 @@ pub struct UpstreamIdentity {
 #[serde(deny_unknown_fields)]
 pub struct IdentityJwt {
     /// The header that it stands in.
-    pub header: FieldName,
+    pub header: IdentityFieldName,
     /// What the upstream knows the proxy by (`iss`).
     pub issuer: Identifier,
     /// What the upstream is called (`aud`).
@@ -70,13 +76,15 @@ impl UpstreamIdentity {
     }
 
     /// Every header that is declared, by its field.
-    pub fn names(&self) -> impl Iterator<Item = (&'static str, &FieldName)> {
+    pub fn names(&self) -> impl Iterator<Item = (&'static str, &IdentityFieldName)> {
         let jwt = self.jwt.as_ref().map(|jwt| &jwt.header);
         let names = [
             ("principal", self.principal.as_ref()),
             ("key", self.key.as_ref()),
             ("key_id", self.key_id.as_ref()),
             ("scopes", self.scopes.as_ref()),
+            ("subject", self.subject.as_ref()),
+            ("issuer", self.issuer.as_ref()),
             ("jwt", jwt),
         ];
         names

@@ -41,4 +41,12 @@ impl Issuers {
         let read = jws::Jws::read(token).ok()?;
         self.issuer_of(&read.claims).ok().map(|(_, rule)| rule)
     }
+
+    /// Whether a token says that it is of one of them, whatever else it says and whether or not it is.
+    pub(in crate::identify) fn is_named_in(&self, token: &str) -> bool {
+        let claims = jws::claims(token);
+        let claims = claims.as_ref().and_then(|claims| claims.get("iss"));
+        let issuer = claims.and_then(serde_json::Value::as_str);
+        issuer.is_some_and(|issuer| self.by_url.contains_key(issuer))
+    }
 }

@@ -16,6 +16,7 @@ use tollgate_store::Name;
 use tollgate_store::document::{Entry, Scope};
 
 use super::{Rejected, Snapshot};
+use crate::OwnPage;
 use crate::authorize::{Grants, breadth};
 use crate::condition::ConditionLanguage;
 use crate::identify::{Access, ScopeRule};
@@ -50,6 +51,7 @@ impl Snapshot {
             breadths: documents.scopes.values().copied().map(breadth).collect(),
             principals,
             conditions_headers: rules.conditions_headers(),
+            own_pages: OwnPage::all(documents.proxies.get(proxy).copied()),
             proxy: documents.proxies.get(proxy).copied().cloned(),
             upstreams,
         };

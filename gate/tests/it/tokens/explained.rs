@@ -1,30 +1,21 @@
 //! What is told of tokens to who wonders.
 
-use tollgate_gate::{Caller, Decision, Documents, NoKeys, Presented, Question, TokenTrail};
+use std::sync::Arc;
+
+use tollgate_gate::{
+    Caller, Decision, Documents, GivenAnswer, Introspection, NoKeys, Presented, TokenTrail,
+};
 use tollgate_store::Secret;
 
 use super::possession::{CERTIFICATE_THUMBPRINT, bound, by_key};
 use super::*;
-
-fn get<'q>(caller: Caller<'q>, path: &'q str) -> Question<'q> {
-    Question {
-        method: "GET",
-        host: "api.example.com",
-        path,
-        caller,
-        address: ADDRESS,
-        headers: None,
-        at: at(0).wall,
-        requests: 1,
-    }
-}
 
 fn signed_token(claims: &Value) -> Secret {
     Secret::new(Signer::ed25519().token(&head().to_string(), &claims.to_string()))
 }
 
 fn told(snapshot: &Snapshot, token: &Secret) -> Decision {
-    snapshot.simulate(&get(Caller::Token(token), "/a"), &[])
+    snapshot.simulate(&get("/a", Caller::Token(token)), &[])
 }
 
 #[test]
@@ -63,7 +54,7 @@ fn claims_of_a_bound_token_are_decided_as_that() {
             claims = with(claims, json!({ "cnf": cnf }));
         }
         let (issuer, claims) = (name("login"), claims.to_string());
-        let question = get(Caller::Claims(&issuer, &claims), "/a");
+        let question = get("/a", Caller::Claims(&issuer, &claims));
         assert_eq!(snapshot.simulate(&question, &[]).code, expected);
     }
 }
@@ -99,7 +90,7 @@ fn a_refused_token_is_told_by_what_is_wrong_with_it_once_its_signature_is_good()
         ),
     ] {
         let token = signed_token(&claims);
-        let explanation = snapshot.explain(&get(Caller::Token(&token), "/a"), &documents);
+        let explanation = snapshot.explain(&get("/a", Caller::Token(&token)), &documents);
         let decision = &explanation.decision;
         assert!(decision.reason.contains(says), "{}", decision.reason);
         let who = "caller: the token of issuer \"login\" about subject \"acme\"";
@@ -172,4 +163,67 @@ fn what_a_token_needs_is_told_as_its_issuer_calls_it() {
             "{scopes}"
         );
     }
+}
+
+#[test]
+fn a_token_that_its_issuer_was_asked_about_is_decided_by_what_that_said() {
+    let asked = json!({"introspection": {
+        "url": "https://login.example.com/introspect", "client_id": "edge", "client_secret": "file:/s",
+    }});
+    let snapshot = open(asked);
+    // Two dots make no signed token of it.
+    for token in ["opaque", "op.aq.ue", "!.e30.x"] {
+        let token = Secret::new(token.to_owned());
+        assert_eq!(told(&snapshot, &token).code, "introspection_missing");
+        let issuer = snapshot.issuer_to_ask(&token, at(0).wall).unwrap();
+        assert_eq!(issuer.name, name("login"));
+        for (says, expected) in [
+            (
+                json!({"active": true, "sub": "acme", "aud": "orders", "scope": "a"}),
+                "allowed",
+            ),
+            (json!({"active": false}), "token_inactive"),
+        ] {
+            let answer = Introspection::parse(says.to_string().as_bytes()).unwrap();
+            let answer = GivenAnswer(Arc::new(answer));
+            let question = get("/a", Caller::AnsweredToken(&token, &answer));
+            assert_eq!(snapshot.simulate(&question, &[]).code, expected);
+        }
+    }
+    // What has the head of one is one.
+    let signed = signed_token(&claims());
+    assert!(snapshot.issuer_to_ask(&signed, at(0).wall).is_none());
+    assert_eq!(told(&snapshot, &signed).code, "allowed");
+    let other = Secret::new("e30.e30.x".to_owned());
+    assert_eq!(told(&snapshot, &other).code, "token_malformed");
+}
+
+#[test]
+fn a_token_of_an_issuer_is_refused_in_a_target_and_others_tokens_are_not() {
+    let snapshot = open(json!({}));
+    let ours = signed_token(&claims());
+    let theirs = signed_token(&with(
+        claims(),
+        json!({"iss": "https://elsewhere.example.com/"}),
+    ));
+    for (token, expected) in [(&ours, "credential_in_query"), (&theirs, "allowed")] {
+        let token = token.expose();
+        for path in [
+            format!("/a?state={token}&x=1"),
+            format!("/a?state={}", token.replace('.', "%2e")),
+            format!("/a?state={}", token.replace('.', "%252e")),
+        ] {
+            let decision = snapshot.simulate(&get(&path, Caller::Token(&ours)), &[]);
+            assert_eq!(decision.code, expected, "{}", path.replace(token, "TOKEN"));
+            assert!(!decision.reason.contains(token));
+        }
+    }
+    let path = format!("/{}", ours.expose());
+    let decision = snapshot.simulate(&get(&path, Caller::Nobody), &[]);
+    assert_eq!(decision.code, "credential_in_query");
+    assert!(
+        !decision.reason.contains(ours.expose()),
+        "{}",
+        decision.reason
+    );
 }

@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
-use tollgate_store::document::{AwsPayload, OAUTH_SCOPES_MAX, SIGNED_BODY_BYTES_MAX};
-use tollgate_store::{AwsWord, FieldName, Identifier, SecretPlace, ServiceUrl};
+use tollgate_store::document::{
+    AwsPayload, EXCHANGED_ISSUERS_MAX, OAUTH_SCOPES_MAX, SIGNED_BODY_BYTES_MAX,
+};
+use tollgate_store::{
+    AwsWord, FieldName, Identifier, IdentityFieldName, Name, SecretPlace, ServiceUrl,
+};
 
 use super::timeout;
 use crate::schema::{Attribute, Shape};
@@ -31,10 +35,10 @@ pub(super) fn attributes() -> [Attribute; 3] {
     ]
 }
 
-fn identity() -> [Attribute; 5] {
+fn identity() -> [Attribute; 7] {
     let jwt = [
         Attribute::required("header", Type::String)
-            .check(FieldName::parse)
+            .check(IdentityFieldName::parse)
             .describe("The header that it stands in, like `x-caller-token`."),
         Attribute::required("issuer", Type::String)
             .check(Identifier::parse)
@@ -58,6 +62,14 @@ fn identity() -> [Attribute; 5] {
         header("scopes").describe(
             "The header for the scopes that the caller holds, with spaces between them; at most 4 KiB of them.",
         ),
+        header("subject").describe(
+            "The header for whom an access token of a `tollgate_issuer` is about; absent where another credential \
+             proved who asks. A request whose token's subject is not of visible ASCII characters is answered 502: an \
+             upstream could read it as somebody else.",
+        ),
+        header("issuer").describe(
+            "The header for the name of that `tollgate_issuer`: subjects of two issuers may be called the same.",
+        ),
         Attribute::optional("jwt", Shape::single(jwt)).describe(
             "The same as proof: a JWT that the proxy signs, with `sub`, `principal`, `key`, `key_id` and `scope`; a \
              caller's requests carry the same one for up to half of its life. Its `sub` says what kind of caller it is, \
@@ -68,11 +80,14 @@ fn identity() -> [Attribute; 5] {
     ]
 }
 
-fn credential() -> [Attribute; 5] {
+fn credential() -> [Attribute; 6] {
     let header = [
         Attribute::required("name", Type::String)
             .check(FieldName::parse)
-            .describe("Which, in lower case, like `x-upstream-key` or `authorization`."),
+            .describe(
+                "Which, in lower case, like `x-upstream-key` or `authorization`; `cookie` takes the place of all \
+                 cookies of clients.",
+            ),
         file("value").describe("Where all of its value is, on one line, like `Bearer …`."),
     ];
     let basic = [
@@ -90,9 +105,9 @@ fn credential() -> [Attribute; 5] {
             "A token of an authorization server, as `Authorization: Bearer`: fetched by the first request that needs \
              it (within 5 s, once for all), anew after 80 % of its life, and used to its end while the server fails.",
         ),
-        Attribute::optional("token_exchange", Shape::single(client())).describe(
+        Attribute::optional("token_exchange", Shape::single(exchange())).describe(
             "A token that an authorization server hands out for the caller's own (RFC 8693), as `Authorization: Bearer`: \
-             of callers with an access token of a `tollgate_issuer`, while others are answered 502. It is kept for the \
+             of callers with an access token of a `tollgate_issuer`, while others are answered 403. It is kept for the \
              caller's next requests, at most to the end of the caller's own token.",
         ),
         Attribute::optional("aws_sigv4", Shape::single(aws_sigv4())).describe(
@@ -100,6 +115,10 @@ fn credential() -> [Attribute; 5] {
              usual way: its environment, its task's or its instance's role. It covers the host, `Content-Type` and what \
              begins with `x-amz-`. No client's header that begins with `x-amz-` is sent on, also where `_` stands for \
              `-`: it would tell the service what to do by the proxy's right.",
+        ),
+        Attribute::optional("plaintext", Type::Bool).describe(
+            "Whether it may be shown to targets that are `http` on another machine, where anybody on the way can take \
+             it. Such targets are refused where left out; a signature needs no leave.",
         ),
     ]
 }
@@ -133,6 +152,18 @@ fn parse_payload(text: &str) -> Result<AwsPayload, String> {
         .map_err(|_| format!("{text:?} is neither \"signed\" nor \"unsigned\""))
 }
 
+/// The same where callers' tokens are exchanged.
+fn exchange() -> Vec<Attribute> {
+    let issuers = Attribute::optional("issuers", Type::set_of_strings())
+        .check(Name::parse)
+        .at_most(EXCHANGED_ISSUERS_MAX)
+        .describe(
+            "The names of the issuers whose tokens are exchanged, 1 to 16: those that the server knows. Tokens of \
+             others are answered 403. Those of every issuer where left out.",
+        );
+    client().into_iter().chain([issuers]).collect()
+}
+
 /// Who the proxy is to an authorization server, and what it asks for.
 fn client() -> [Attribute; 5] {
     [
@@ -159,7 +190,7 @@ fn client() -> [Attribute; 5] {
 }
 
 fn header(name: &'static str) -> Attribute {
-    Attribute::optional(name, Type::String).check(FieldName::parse)
+    Attribute::optional(name, Type::String).check(IdentityFieldName::parse)
 }
 
 fn file(name: &'static str) -> Attribute {

@@ -249,6 +249,13 @@ fn upstreams() -> (Sample, Vec<(&'static str, Json)>) {
 
 /// What upstreams are told and shown.
 fn shown() -> Vec<(&'static str, Json)> {
+    let shown = secrets().into_iter().chain(tokens_and_signatures());
+    let forwarded = ("forward_credential", json!(true));
+    told().into_iter().chain(shown).chain([forwarded]).collect()
+}
+
+/// What they are told of who asks.
+fn told() -> Vec<(&'static str, Json)> {
     vec![
         ("identity", json!({})),
         (
@@ -259,12 +266,30 @@ fn shown() -> Vec<(&'static str, Json)> {
         ("identity", json!({"principal": "authorization"})),
         (
             "identity",
+            json!({"principal": "cookie", "key": "dpop", "subject": "proxy-authorization", "issuer": "transfer-encoding"}),
+        ),
+        (
+            "identity",
+            json!({"jwt": {"header": "x-api-key", "issuer": "a", "audience": "b", "key": "file:/k"}}),
+        ),
+        (
+            "identity",
+            json!({"subject": "x-caller", "issuer": "x-caller"}),
+        ),
+        (
+            "identity",
             json!({"jwt": {"header": "x-caller", "issuer": "", "audience": "a b", "key": "hush"}}),
         ),
         (
             "identity",
             json!({"jwt": {"header": "x-caller", "issuer": "a", "audience": "b", "ttl": "6m", "key": "file:/k"}}),
         ),
+    ]
+}
+
+/// Secrets that they are shown.
+fn secrets() -> Vec<(&'static str, Json)> {
+    vec![
         ("credential", json!({})),
         (
             "credential",
@@ -279,8 +304,40 @@ fn shown() -> Vec<(&'static str, Json)> {
         ),
         (
             "credential",
+            json!({"header": {"name": "proxy-authorization", "value": "file:/k"}, "plaintext": true}),
+        ),
+        (
+            "credential",
+            json!({"header": {"name": "x-key", "value": "file:/k"}}),
+        ),
+        (
+            "credential",
+            json!({"basic": {"username": "a", "password": "file:/k"}, "plaintext": false}),
+        ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "https://login.internal/token", "client_id": "a", "client_secret": "file:/k",
+                "issuers": ["log in"],
+            }}),
+        ),
+        (
+            "credential",
+            json!({"token_exchange": {
+                "token_url": "https://login.internal/token", "client_id": "a", "client_secret": "file:/k",
+                "issuers": [],
+            }}),
+        ),
+        (
+            "credential",
             json!({"basic": {"username": "a:b", "password": "file:/k"}}),
         ),
+    ]
+}
+
+/// Tokens and signatures that they are shown.
+fn tokens_and_signatures() -> Vec<(&'static str, Json)> {
+    vec![
         (
             "credential",
             json!({"oauth2_client_credentials": {
@@ -313,7 +370,6 @@ fn shown() -> Vec<(&'static str, Json)> {
                 "service": "s3", "region": "eu-west-1", "payload": "unsigned", "body_bytes_max": 1,
             }}),
         ),
-        ("forward_credential", json!(true)),
     ]
 }
 
@@ -485,7 +541,7 @@ fn issuers() -> (Sample, Vec<(&'static str, Json)>) {
         ("ca", json!("/etc/ca.pem")),
         (
             "ca",
-            json!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca-AbCdEf"),
+            json!("arn:aws:acm:eu-west-1:123456789012:certificate/1"),
         ),
         (
             "introspection",

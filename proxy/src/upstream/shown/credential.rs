@@ -54,8 +54,8 @@ impl Credential {
             let oauth = OAuth::new(client, upstream, means);
             return Some(Self::OAuth(Arc::new(oauth)));
         }
-        if let Some(client) = &declared.token_exchange {
-            let exchange = Exchange::new(client, upstream, means);
+        if let Some(declared) = &declared.token_exchange {
+            let exchange = Exchange::new(declared, upstream, means);
             return Some(Self::Exchange(Arc::new(exchange)));
         }
         let signature = declared.aws_sigv4.as_ref()?;

@@ -12,21 +12,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::HeaderValue;
 use jiff::Timestamp;
-use rustls::ClientConfig;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tollgate_store::document::OAuthClient;
-use tollgate_store::{Name, Secret, ServiceUrl};
+use tollgate_store::Name;
+use tollgate_store::document::TokenExchange;
 use zeroize::Zeroizing;
 
 use super::bearer::{Fault, Token};
-use super::credential::secret;
-use super::file::SecretFile;
-use super::oauth::{authorization, form};
-use crate::metrics::CredentialFetches;
-use crate::service::{ANSWER_MAX, Question, encoded};
+use super::token_endpoint::{TokenEndpoint, form};
+use crate::service::{ANSWER_MAX, encoded};
 use crate::upstream::{Findings, Means};
 
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
@@ -46,12 +42,7 @@ type Hash = [u8; 32];
 /// Where the proxy exchanges its callers' tokens for one upstream.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    upstream: Name,
-    url: ServiceUrl,
-    tls: Arc<ClientConfig>,
-    fetches: CredentialFetches,
-    client_id: String,
-    client_secret: SecretFile<Secret>,
+    endpoint: TokenEndpoint,
     /// All of it but the caller's token.
     form: Zeroizing<String>,
     slots: Mutex<HashMap<Hash, Arc<Slot>>>,
@@ -74,15 +65,11 @@ struct Claims {
 }
 
 impl Exchange {
-    pub(super) fn new(client: &OAuthClient, upstream: &Name, means: &Means) -> Self {
+    pub(super) fn new(declared: &TokenExchange, upstream: &Name, means: &Means) -> Self {
+        let client = declared.client();
         Self {
-            upstream: upstream.clone(),
-            url: client.token_url.clone(),
-            tls: means.trust.client(),
-            fetches: means.fetches.clone(),
-            client_id: client.client_id.to_string(),
-            client_secret: SecretFile::new(&client.client_secret, secret, &means.vault),
-            form: form(GRANT, client),
+            endpoint: TokenEndpoint::new(&client, upstream, means),
+            form: form(GRANT, &client),
             slots: Mutex::default(),
             exchanges: Semaphore::new(EXCHANGES_MAX),
             told: Mutex::default(),
@@ -124,12 +111,12 @@ impl Exchange {
 
     /// Reads the secret again.
     pub(super) fn refresh(&self) {
-        self.client_secret.refresh();
+        self.endpoint.refresh();
     }
 
     /// Notes what is wrong with its secret.
     pub(super) fn report(&self, findings: &mut Findings) {
-        self.client_secret.report(findings);
+        self.endpoint.report(findings);
     }
 
     async fn ask(
@@ -143,9 +130,9 @@ impl Exchange {
             return;
         }
         let too_late = |_| Err("too many exchanges are under way".into());
-        let exchange = tokio::time::timeout(ANSWER_MAX * 2, self.exchange(subject, began)).await;
+        let exchange = tokio::time::timeout(ANSWER_MAX * 2, self.exchange(subject)).await;
         let exchange = exchange.unwrap_or_else(too_late);
-        self.fetches.count(&self.upstream, exchange.is_ok());
+        self.endpoint.count(exchange.is_ok());
         match exchange {
             Ok(token) => {
                 *failed = None;
@@ -159,10 +146,8 @@ impl Exchange {
         }
     }
 
-    async fn exchange(&self, subject: &str, began: Instant) -> Result<Token, Fault> {
+    async fn exchange(&self, subject: &str) -> Result<Token, Fault> {
         let _exchanging = self.exchanges.acquire().await?;
-        let secret = self.client_secret.value();
-        let authorization = authorization(&self.client_id, secret.as_deref())?;
         let subject = encoded(subject);
         let form = [
             self.form.as_str(),
@@ -172,9 +157,7 @@ impl Exchange {
             "&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token",
         ]
         .concat();
-        let question = Question::form(form.into(), Some(authorization));
-        let answer = question.ask(&self.url, &self.tls).await?;
-        Token::read(&answer.body, began)
+        self.endpoint.ask(form.into()).await
     }
 
     fn slot(&self, hash: Hash) -> Arc<Slot> {
@@ -194,7 +177,7 @@ impl Exchange {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| now.duration_since(told) >= COMPLAINT_INTERVAL) {
             *told = Some(now);
-            let (upstream, token_url) = (&self.upstream, &self.url);
+            let (upstream, token_url) = (&self.endpoint.upstream, &self.endpoint.url);
             tracing::warn!(%upstream, %token_url, %cause, "a caller's token could not be exchanged");
         }
     }

@@ -10,6 +10,7 @@ mod jwt;
 mod oauth;
 mod signed;
 mod sigv4;
+mod token_endpoint;
 
 use std::sync::Arc;
 
@@ -71,7 +72,7 @@ impl Shown {
         self.strip(headers);
         if let Some(identity) = &self.identity {
             let caller = Caller::of(grant);
-            identity.write(&caller, headers);
+            identity.write(&caller, headers)?;
             if let Some(signer) = &self.signer {
                 let token = signer.token(&caller, now).ok_or(UpstreamFault::Identity)?;
                 headers.insert(&signer.header, token);

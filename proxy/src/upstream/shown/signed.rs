@@ -86,6 +86,8 @@ impl Token {
             principal,
             key,
             key_id,
+            // No token says it but by the subject.
+            token: _,
             scopes,
         } = caller;
         Self {
@@ -107,6 +109,8 @@ impl Token {
             principal,
             key,
             key_id,
+            // No token says it but by the subject.
+            token: _,
             scopes,
         } = caller;
         self.kid == by
@@ -128,6 +132,7 @@ mod tests {
             principal: Some(label),
             key: None,
             key_id: None,
+            token: None,
             scopes: scopes.to_owned(),
         }
     }

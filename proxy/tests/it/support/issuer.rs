@@ -25,6 +25,10 @@ struct State {
     /// Each key's name; what it is made of follows from that.
     keys: Vec<String>,
     asked: Vec<String>,
+    /// What is published in place of the keys.
+    text: Option<String>,
+    /// Where the metadata says that they are, in place of where they are.
+    keys_at: Option<String>,
     is_broken: bool,
     /// Answers the one path with a redirect to the other.
     redirect: Option<(String, String)>,
@@ -68,6 +72,16 @@ impl Issuer {
         self.state.lock().unwrap().keys = keys;
     }
 
+    /// Publishes that text in place of keys.
+    pub(crate) fn publish_text(&self, text: &str) {
+        self.state.lock().unwrap().text = Some(text.to_owned());
+    }
+
+    /// Says of its keys that they are there.
+    pub(crate) fn name_keys_at(&self, url: &str) {
+        self.state.lock().unwrap().keys_at = Some(url.to_owned());
+    }
+
     /// Answers 500 from now on, or no longer.
     pub(crate) fn break_down(&self, is_broken: bool) {
         self.state.lock().unwrap().is_broken = is_broken;
@@ -91,12 +105,18 @@ impl Issuer {
 
     /// A token of `subject` with the scope `everything`, signed by that key.
     pub(crate) fn token(&self, key: &str, subject: &str) -> Secret {
+        self.token_named((key, key), subject)
+    }
+
+    /// The same that names the first key, and is signed by the second.
+    pub(crate) fn token_named(&self, (named, key): (&str, &str), subject: &str) -> Secret {
         let now = tollgate_proxy::clock::Clock::start().now().wall;
         let claims = json!({
             "iss": self.url, "aud": "orders", "sub": subject, "scope": "everything",
             "exp": now.as_second() + 300,
         });
-        Self::sign(key, &claims)
+        let head = json!({"alg": "EdDSA", "kid": named, "typ": "at+jwt"});
+        Secret::new(signed(&head, &claims, key))
     }
 
     /// A token with those claims, signed by that key.
@@ -157,17 +177,16 @@ impl State {
         {
             return answer("302 Found", &format!("Location: {to}\r\n"), "");
         }
-        let metadata = json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string();
+        let keys_at = self.keys_at.clone();
+        let keys_at = keys_at.unwrap_or_else(|| format!("{url}/keys"));
+        let metadata = json!({"issuer": url, "jwks_uri": keys_at}).to_string();
         match path {
             OPENID if self.has_openid => answer("200 OK", "", &metadata),
             OAUTH => answer("200 OK", "", &metadata),
             "/keys" | "/elsewhere" => {
-                let keys: Vec<_> = self.keys.iter().map(|key| jwk(key)).collect();
-                answer(
-                    "200 OK",
-                    "Cache-Control: max-age=600\r\n",
-                    &json!({ "keys": keys }).to_string(),
-                )
+                let keys: Vec<_> = self.keys.iter().map(String::as_str).collect();
+                let keys = self.text.clone().unwrap_or_else(|| Issuer::jwks(&keys));
+                answer("200 OK", "Cache-Control: max-age=600\r\n", &keys)
             }
             _ => answer("404 Not Found", "", ""),
         }

@@ -269,6 +269,13 @@ fn a_document_tells_what_it_names_and_where() {
             ],
         ),
         (Kind::Upstream, json!({"targets": ["http://a"]}), vec![]),
+        (
+            Kind::Upstream,
+            json!({"targets": ["https://a"], "credential": {"token_exchange": {
+                "token_url": "https://l", "client_id": "p", "client_secret": "file:/s", "issuers": ["login"],
+            }}}),
+            vec!["credential.token_exchange.issuers: issuer \"login\""],
+        ),
     ] {
         assert_eq!(references(kind, spec), expected);
     }

@@ -8,6 +8,7 @@ fn caller() -> Caller<'static> {
         principal: Some("acme"),
         key: Some("acme-ci"),
         key_id: Some("0aB1cD2eF3gH".to_owned()),
+        token: None,
         scopes: "orders:read orders:write".to_owned(),
     }
 }

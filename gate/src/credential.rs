@@ -1,4 +1,4 @@
-//! Tokens where none belongs, so that no log keeps one.
+//! Tokens where none belongs, so that no log and no upstream gets one.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,55 @@ const JWT_PREFIX: &[u8] = b"eyJ";
 const REDACTED: &str = "[redacted]";
 /// Some servers decode a target twice.
 const DECODINGS: usize = 2;
+/// Parameters that bear a credential by their name (RFC 6750, section 2.3), in lower case and with `_`.
+const PARAMETERS: [&str; 4] = ["access_token", "api_key", "apikey", "x_api_key"];
+/// The most places of a text that are looked at for an issuer's token: what bears more is nobody's honest request.
+const ISSUERS_TOKENS_MAX: usize = 8;
 
 /// Whether a text holds a token of a key anywhere, also percent-encoded.
 #[must_use]
-pub(crate) fn is_in(text: &[u8]) -> bool {
+pub fn is_in(text: &[u8]) -> bool {
     is_anywhere(text, holds_plain)
+}
+
+/// Whether a query has a parameter that bears a credential by its name, however that is spelt.
+#[must_use]
+pub fn is_named_in(query: &str) -> bool {
+    let mut parameters = query.split(['&', ';']);
+    parameters.any(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        let mut name = Cow::Borrowed(name.as_bytes());
+        for _ in 0..DECODINGS {
+            if name.contains(&b'%') {
+                name = Cow::Owned(decoded(&name));
+            }
+        }
+        let mut bearing = PARAMETERS.iter();
+        bearing.any(|bearing| is_spelling_of(&name, bearing.as_bytes()))
+    })
+}
+
+/// Whether a name is that one, which is in lower case and with `_`.
+fn is_spelling_of(name: &[u8], plain: &[u8]) -> bool {
+    let is_same = |(byte, plain): (&u8, &u8)| match byte {
+        b'-' => *plain == b'_',
+        byte => byte.to_ascii_lowercase() == *plain,
+    };
+    name.len() == plain.len() && name.iter().zip(plain).all(is_same)
+}
+
+/// Whether a text holds what looks like a JSON Web Token and is one by `is_one`, also percent-encoded. At most
+/// [`ISSUERS_TOKENS_MAX`] of them are looked at in each spelling.
+pub(crate) fn is_any_jwt_in(text: &str, is_one: impl Fn(&str) -> bool) -> bool {
+    is_anywhere(text.as_bytes(), |text| {
+        let mut found = jwts(text).take(ISSUERS_TOKENS_MAX);
+        found.any(&is_one)
+    })
 }
 
 /// The text as a log may keep it: all of it, or nothing where it holds a token, also one of an issuer.
 #[must_use]
-pub(crate) fn redacted(text: &str) -> &str {
+pub fn redacted(text: &str) -> &str {
     if is_anywhere(text.as_bytes(), |text| holds_plain(text) || holds_jwt(text)) {
         REDACTED
     } else {
@@ -40,15 +79,23 @@ fn is_anywhere(text: &[u8], holds: impl Fn(&[u8]) -> bool) -> bool {
     holds(&text)
 }
 
-/// Whether it holds what looks like a JSON Web Token: an encoded `{"`, and two dots further on (RFC 7515, section 7.1).
 fn holds_jwt(text: &[u8]) -> bool {
+    jwts(text).next().is_some()
+}
+
+/// What looks like a JSON Web Token: an encoded `{"`, and two dots further on (RFC 7515, section 7.1).
+fn jwts(text: &[u8]) -> impl Iterator<Item = &str> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    text.split(|byte| !is_part(*byte)).any(|run| {
-        let start = run
-            .windows(JWT_PREFIX.len())
-            .position(|window| window == JWT_PREFIX);
-        let token = start.and_then(|start| run.get(start..)).unwrap_or_default();
-        token.splitn(3, |byte| *byte == b'.').count() == 3
+    let runs = text.split(move |byte| !is_part(*byte));
+    runs.filter_map(|run| {
+        let mut windows = run.windows(JWT_PREFIX.len());
+        let start = windows.position(|window| window == JWT_PREFIX)?;
+        let token = std::str::from_utf8(run.get(start..)?).ok()?;
+        let mut dots = token.match_indices('.').map(|(place, _)| place);
+        dots.next()?;
+        dots.next()?;
+        // What follows the third part is none of it.
+        token.get(..dots.next().unwrap_or(token.len()))
     })
 }
 
@@ -118,6 +165,53 @@ mod tests {
         for text in ["/v1/eyJ/a.b.c", "/a.b.c.d/eyJx.y"] {
             assert_eq!(redacted(text), text);
         }
+    }
+
+    #[test]
+    fn a_parameter_bears_a_credential_by_its_name_however_that_is_spelt() {
+        for query in [
+            "access_token=x",
+            "a=1&access_token",
+            "a=1;api_key=x",
+            "API-Key=x",
+            "apikey=",
+            "X-Api-Key=x",
+            "access%5Ftoken=x",
+            "access%255ftoken=x",
+            "%61ccess_token=x",
+        ] {
+            assert!(is_named_in(query), "{query}");
+        }
+        for query in [
+            "",
+            "token=x",
+            "q=access_token",
+            "access_token_hint=x",
+            "my_api_key=x",
+            "%zz=access_token",
+        ] {
+            assert!(!is_named_in(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_token_is_judged_by_its_three_parts_however_it_is_encoded() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln";
+        let is_it = |found: &str| found == token;
+        for text in [
+            format!("/v1/{token}"),
+            format!("a=1&t={token}&b=2"),
+            format!("t=x.{token}.rest"),
+            format!("t={}", token.replace('.', "%2E")),
+            format!("t=eyJx.y.z&u={token}"),
+        ] {
+            assert!(is_any_jwt_in(&text, is_it), "{text}");
+        }
+        for text in ["/v1/eyJ.a", "t=eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0"] {
+            assert!(!is_any_jwt_in(text, |_| true), "{text}");
+        }
+        let many = "eyJx.y.z&".repeat(ISSUERS_TOKENS_MAX);
+        assert!(!is_any_jwt_in(&format!("{many}{token}"), is_it));
     }
 
     fn encoded(text: &str) -> String {

@@ -22,14 +22,14 @@ pub use identify::{
     TokenFault, TokenMemory, TokenTrail, Traced, token_of,
 };
 pub use meter::{
-    Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,
-    Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
+    Admission, Answer, Arrival, Asked, Count, Demand, Found, GiveBack, Inquiry, Known, Late,
+    Measure, Meter, Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
 };
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
 pub use simulate::{
     Caller, Decision, Documents, Explanation, Finding, Question, SIMULATED_REQUESTS_MAX,
 };
-pub use snapshot::{Rejected, Snapshot, UpstreamRule};
+pub use snapshot::{Advice, Rejected, Snapshot, UpstreamRule, advise};
 pub use target::{PATH_BYTES_MAX, Target};
 pub use throttle::{Granted, Outcome, Throttle, ThrottleRule, ThrottleState, Ticket, Verdict};
 

@@ -2,6 +2,7 @@
 //!
 //! A failed poll changes nothing: the last good generation is served on, and its age shows.
 
+mod advices;
 mod complaint;
 mod listening;
 mod rejections;
@@ -12,19 +13,20 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio::sync::Notify;
-use tollgate_gate::{Rejected, Snapshot};
+use tollgate_gate::{Rejected, Snapshot, advise};
 use tollgate_store::MaterialReference;
 use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
-use tollgate_store::document::Entry;
+use tollgate_store::document::{self, Entry};
 
 use crate::Gateway;
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::counters::{Counters, Surroundings};
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
 use crate::tls::Keeper;
 use crate::upstream::{AwsIdentity, Means, SystemTrust};
+use advices::Advices;
 use complaint::Complaint;
 use listening::Listening;
 use rejections::Rejections;
@@ -81,6 +83,7 @@ struct Memory {
     read_everything: Duration,
     complaint: Complaint,
     rejections: Rejections,
+    advices: Advices,
     keeper: Keeper,
     aws: AwsIdentity,
     listening: Listening,
@@ -102,6 +105,7 @@ impl Watch {
                 read_everything: Duration::ZERO,
                 complaint: Complaint::default(),
                 rejections: Rejections::default(),
+                advices: Advices::default(),
                 keeper: Keeper::new(&self.config.store),
                 aws: AwsIdentity::new(self.gateway.ledger.clock),
                 listening: Listening::new(&self.config.store),
@@ -169,13 +173,13 @@ impl Watching {
         let proxy = self.watch.config.proxy.clone();
         let kinds = kinds(&entries);
         // A hundred thousand keys take a while: requests must not wait for it.
-        let build = move || Snapshot::build(&entries, &proxy);
+        let build = move || (Snapshot::build(&entries, &proxy), advise(&entries, &proxy));
         let outcome = tokio::task::spawn_blocking(build).await;
-        let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
+        let ((snapshot, rejected), advice) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
         let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
-        let places = places.chain(issuers_places(&snapshot));
+        let places = places.chain(own_places(&snapshot));
         self.memory.keeper.fetch_new(places).await;
         let means = Means {
             trust: self.watch.trust.clone(),
@@ -199,6 +203,7 @@ impl Watching {
         metrics.snapshot_build.set(duration.as_secs_f64());
         metrics.documents(&kinds, &rejected);
         self.memory.rejections.report(&rejected);
+        self.memory.advices.report(advice);
         tracing::info!(
             generation = generation.number,
             keys = generation.snapshot.keys_len(),
@@ -221,7 +226,12 @@ impl Watching {
             proxy.and_then(|proxy| proxy.counters.as_deref()),
             (&config.namespace, &config.proxy),
             previous.and_then(|previous| previous.counters.clone()),
-            (ledger.clock, &ledger.metrics),
+            &Surroundings {
+                meter: Arc::clone(&self.watch.gateway.meter),
+                clock: ledger.clock,
+                metrics: Arc::clone(&ledger.metrics),
+                vault: self.memory.keeper.vault().clone(),
+            },
         )
         .await
     }
@@ -255,7 +265,7 @@ impl Watching {
         if let Some(generation) = &generation {
             let upstreams = generation.snapshot.upstreams();
             let places = upstreams.flat_map(|rule| rule.upstream.places());
-            let places = places.chain(issuers_places(&generation.snapshot));
+            let places = places.chain(own_places(&generation.snapshot));
             self.memory.keeper.fetch_all(places).await;
         }
         self.memory.listening.update(&mut self.watch).await;
@@ -279,12 +289,14 @@ impl Watching {
     }
 }
 
-/// Where the secrets are that the proxy shows issuers.
-fn issuers_places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
-    snapshot.issuers().filter_map(|rule| {
+/// Where the secrets are that the proxy shows issuers and its counters.
+fn own_places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
+    let issuers = snapshot.issuers().filter_map(|rule| {
         let introspection = rule.issuer.introspection.as_deref()?;
         Some(introspection.client_secret.reference())
-    })
+    });
+    let counters = snapshot.proxy().and_then(|proxy| proxy.counters.as_deref());
+    issuers.chain(counters.into_iter().flat_map(document::Counters::places))
 }
 
 /// The documents by kind, as they are written.

@@ -1,5 +1,6 @@
 //! Everything that decides requests, in one immutable value.
 
+mod advice;
 mod build;
 
 use std::collections::BTreeMap;
@@ -7,6 +8,8 @@ use std::sync::Arc;
 
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
+
+pub use advice::{Advice, advise};
 
 use crate::authorize::{Grants, Routes};
 use crate::identify::{Access, Certificates, IssuerNumber, IssuerRule, Issuers, Keys};

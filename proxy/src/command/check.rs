@@ -2,17 +2,19 @@
 
 use std::io::Write;
 
-use tollgate_gate::Snapshot;
+use tollgate_gate::{Snapshot, advise};
+use tollgate_store::document;
 
 use super::{Arguments, store};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counters;
 use crate::failure::Failure;
 use crate::metrics::CredentialFetches;
 use crate::tls::{Keeper, Materials};
 use crate::upstream::{AwsIdentity, Findings, Means, SystemTrust};
 
-/// Reads the namespace as `serve` would, and tells what it would leave out.
+/// Reads the namespace as `serve` would, and tells what it would leave out and what is hardly meant.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::try_from(arguments)?;
     super::in_one_thread(check(&config))?
@@ -44,7 +46,12 @@ async fn check(config: &Config) -> Result<(), Failure> {
     let left_out = rejected
         .iter()
         .map(|rejected| format!("{} is left out: {}", rejected.id, rejected.reason));
-    for line in std::iter::once(head).chain(left_out).chain(unusable) {
+    let advice = advise(&entries, &config.proxy);
+    let advice = advice
+        .iter()
+        .map(|advice| format!("warning: {} {}", advice.id, advice.says));
+    let lines = std::iter::once(head).chain(left_out).chain(unusable);
+    for line in lines.chain(advice) {
         // Whoever closes the pipe has read enough.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
@@ -65,11 +72,13 @@ async fn check(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// What is wrong with what upstreams need.
+/// What is wrong with what upstreams and counters need.
 async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     let mut keeper = Keeper::new(&config.store);
     let places = snapshot.upstreams().flat_map(|rule| rule.upstream.places());
-    keeper.fetch_all(places).await;
+    let counters = snapshot.proxy().and_then(|proxy| proxy.counters.as_deref());
+    let counters_places = counters.into_iter().flat_map(document::Counters::places);
+    keeper.fetch_all(places.chain(counters_places)).await;
     let means = Means {
         trust: SystemTrust::load(),
         vault: keeper.vault().clone(),
@@ -79,6 +88,9 @@ async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     let mut findings = Findings::default();
     for rule in snapshot.upstreams() {
         findings.look_at(rule, &means);
+    }
+    if let Some(declared) = counters {
+        counters::look_at(declared, keeper.vault(), &mut findings);
     }
     findings
 }

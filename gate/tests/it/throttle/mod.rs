@@ -71,6 +71,39 @@ fn ten_proxies_share_a_backend_without_a_word() {
 }
 
 #[test]
+fn latency_like_the_teeth_of_a_saw_is_followed() {
+    let world = scenarios::sawtooth();
+    let seconds = world.run();
+
+    for tooth in [40..50, 50..60, 60..70, 70..80] {
+        assert_goodput_by_the_second(&world, &seconds, tooth);
+    }
+    assert_served(&world, &seconds, 110..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn latency_that_climbs_slowly_is_followed() {
+    let world = scenarios::slow_ramp();
+    let seconds = world.run();
+
+    assert_goodput_by_the_second(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 74..80);
+    assert_served(&world, &seconds, 90..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn bursts_with_a_long_tail_are_carried() {
+    let world = scenarios::bursts();
+    let seconds = world.run();
+
+    assert_goodput_by_the_second(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 110..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
 fn the_lowest_are_shed_first() {
     let world = scenarios::priorities();
     let seconds = world.run();
@@ -155,6 +188,20 @@ fn assert_goodput(world: &World, seconds: &[Second], range: Range<usize>) {
     assert!(
         goodput >= most * GOODPUT_MIN,
         "{range:?}: {goodput} a second of {most}"
+    );
+}
+
+/// The same where each second has a phase of its own.
+fn assert_goodput_by_the_second(world: &World, seconds: &[Second], range: Range<usize>) {
+    let most = range.clone().map(|second| {
+        let phase = phase(world, &(second..second + 1));
+        phase.capacity().min(phase.rate * (1.0 - phase.lost))
+    });
+    let most: f64 = most.sum();
+    let goodput = answered(&seconds[range.clone()]);
+    assert!(
+        goodput >= most * GOODPUT_MIN,
+        "{range:?}: {goodput} of {most}"
     );
 }
 

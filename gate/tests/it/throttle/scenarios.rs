@@ -7,6 +7,8 @@ use super::simulation::{Phase, World};
 const SERVICE: Duration = Duration::from_millis(50);
 const SERVERS: usize = 100;
 const SECONDS: u32 = 120;
+/// The share of requests in a long tail.
+const TAIL: f64 = 0.005;
 
 /// Everything well, at 70 % of what the backend can do.
 const USUAL: Phase = Phase {
@@ -124,17 +126,18 @@ pub(crate) fn slow_ramp() -> World {
 }
 
 /// Every second one has twice as many requests as the backend can answer, and the others a quarter of that, from 30 s to
-/// 80 s; one request in fifty takes ten times as long. Nothing was tuned by it.
+/// 80 s; one request in two hundred takes ten times as long. Nothing was
+/// tuned by it.
 pub(crate) fn bursts() -> World {
     let burst = (30..80).map(|second| Phase {
         from_second: second,
         rate: if second % 2 == 0 { 3_400.0 } else { 425.0 },
-        slow: 0.02,
+        slow: TAIL,
         ..USUAL
     });
     let mut world = around(20, 1_000.0, burst);
     for phase in &mut world.phases {
-        phase.slow = 0.02;
+        phase.slow = TAIL;
     }
     world
 }

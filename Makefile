@@ -16,7 +16,7 @@ COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares
 
-.PHONY: help demo build test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy fuzz clean
+.PHONY: help demo build release test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy fuzz clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -29,6 +29,10 @@ demo: ## From `terraform apply` to an enforced request, on this machine.
 build: ## Build the provider and the proxy.
 	@scripts/need cargo
 	$(CARGO) build $(BINARIES)
+
+release: ## Build the proxy as it is meant to run, laid out by its load: target/shipped/tollgate-proxy.
+	@scripts/need cargo taskset wrk h2load openssl
+	@scripts/release target/shipped
 
 test: ## Every test, with the set-up that it needs.
 	@scripts/need cargo terraform curl redis-server
@@ -86,10 +90,9 @@ bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: wri
 	@acceptance/localstack/with target/release/tollgate-bench $(KEYS)
 
 bench-proxy: ## What a request costs the proxy, beside nginx and HAProxy (ROUNDS=11 SECONDS=1): writes docs/benchmarks.md.
-	@scripts/need cargo taskset wrk
-	$(CARGO) build --release -p tollgate-proxy
-	$(CARGO) build --release -p tollgate-acceptance --bin tollgate-bench
-	@target/release/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS) works=$(WORKS)
+	@scripts/need cargo taskset wrk h2load openssl
+	@scripts/release target/shipped
+	@target/shipped/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS) works=$(WORKS)
 
 clean: ## Remove what was built, LocalStack, and the authorization server.
 	acceptance/localstack/start.sh stop

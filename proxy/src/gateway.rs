@@ -11,8 +11,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use rand::RngExt;
+use smol_str::SmolStr;
 use tollgate_gate::{
     Admission, Arrival, Grant, Meter, Now, Presented, Principal, Sent, Target, TokenMemory,
     TokenTrail, token_of,
@@ -119,11 +121,12 @@ impl Gateway {
         let grant =
             grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
         record.grant(&grant);
+        check_body(request.body(), &grant)?;
         let room = generation.room(&grant, &self.ledger.metrics).await?;
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let admitted = (admission, room);
-        let authority = authority.map(ToOwned::to_owned);
+        let authority = authority.map(SmolStr::from);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
             let credential = headers::credentials(request.headers());
@@ -322,6 +325,15 @@ impl Gateway {
     }
 }
 
+/// Refuses a body that is said to be longer than its route takes; of another its bytes are counted.
+fn check_body(body: &Incoming, grant: &Grant<'_>) -> Result<(), Refusal> {
+    let most = grant.body_bytes_max();
+    match most.filter(|most| body.size_hint().lower() > u64::from(*most)) {
+        Some(bytes_max) => Err(Refusal::BodyTooLarge { bytes_max }),
+        None => Ok(()),
+    }
+}
+
 /// Whom a request is balanced by: who proves nothing is told by its address.
 fn label<'a>(principal: &'a Principal<'_>, peer: &Peer) -> Cow<'a, str> {
     match (principal.credential(), peer.client) {
@@ -434,7 +446,7 @@ impl Handler for Gateway {
                 rate_limit::add_admitted(&answer.admission, told, &mut head.headers);
                 if let (Some(made), Some(check)) = (answer.switch, check) {
                     let head = (head, answer.admission);
-                    return switch(head, made, (record, check), &request_id);
+                    return switch(head, *made, (record, check), &request_id);
                 }
                 (head, Content::Upstream(body, answer.admission.under_way()))
             }

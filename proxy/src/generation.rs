@@ -43,7 +43,7 @@ pub struct Answer {
     /// What to hold until its last byte.
     pub admission: Admission,
     /// What the connections on both sides turn into, where they do.
-    pub switch: Option<Switch>,
+    pub switch: Option<Box<Switch>>,
 }
 
 /// What the connections on both sides turn into.
@@ -232,7 +232,7 @@ impl Generation {
                     flight,
                     idle_max: upstream_idle,
                 };
-                (response, Some(switch))
+                (response, Some(Box::new(switch)))
             }
         };
         Ok(Answer {

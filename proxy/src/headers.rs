@@ -10,8 +10,10 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use smol_str::SmolStr;
 use tollgate_store::{KeyId, Name};
 
+use crate::address_text::address_text;
 use crate::peer::{Peer, X_FORWARDED_FOR};
 
 /// The request's id, in both directions.
@@ -47,43 +49,32 @@ enum Forged {
     BySpelling,
 }
 
-/// What a client's headers may not say, by name; [`PREFIXES`] by the name's beginning.
-const NAMES: [(&str, Forged); 26] = [
-    ("authorization", Forged::Always),
-    // Proof for this proxy, and for one request.
-    ("dpop", Forged::Always),
-    ("forwarded", Forged::Always),
-    ("host", Forged::Always),
-    // CGI turns it into HTTP_PROXY, which many programs obey.
-    ("proxy", Forged::Always),
-    ("x-api-key", Forged::Always),
-    // These make a request another one than was decided on.
-    ("x-http-method", Forged::Always),
-    ("x-http-method-override", Forged::Always),
-    ("x-method-override", Forged::Always),
-    ("x-original-uri", Forged::Always),
-    ("x-original-url", Forged::Always),
-    ("x-rewrite-url", Forged::Always),
-    ("cf-connecting-ip", Forged::ByStrangers),
-    ("traceparent", Forged::ByStrangers),
-    ("tracestate", Forged::ByStrangers),
-    ("true-client-ip", Forged::ByStrangers),
-    ("x-client-ip", Forged::ByStrangers),
-    ("x-real-ip", Forged::ByStrangers),
-    ("connection", Forged::BySpelling),
-    ("content-length", Forged::BySpelling),
-    ("content-type", Forged::BySpelling),
-    ("cookie", Forged::BySpelling),
-    ("expect", Forged::BySpelling),
-    ("transfer-encoding", Forged::BySpelling),
-    ("upgrade", Forged::BySpelling),
-    ("x-request-id", Forged::BySpelling),
-];
-
-const PREFIXES: [(&str, Forged); 2] = [
-    ("x-tollgate-", Forged::Always),
-    ("x-forwarded-", Forged::ByStrangers),
-];
+/// What a client's headers may not say, by name.
+fn rule(name: &str) -> Option<Forged> {
+    Some(match name {
+        // The first three are proof for this proxy, and for one request; CGI turns `proxy` into HTTP_PROXY, which many
+        // programs obey; and from `x-http-method` on they make a request another one than was decided on.
+        "authorization"
+        | "dpop"
+        | "x-api-key"
+        | "forwarded"
+        | "host"
+        | "proxy"
+        | "x-http-method"
+        | "x-http-method-override"
+        | "x-method-override"
+        | "x-original-uri"
+        | "x-original-url"
+        | "x-rewrite-url" => Forged::Always,
+        "cf-connecting-ip" | "traceparent" | "tracestate" | "true-client-ip" | "x-client-ip"
+        | "x-real-ip" => Forged::ByStrangers,
+        "connection" | "content-length" | "content-type" | "cookie" | "expect"
+        | "transfer-encoding" | "upgrade" | "x-request-id" => Forged::BySpelling,
+        _ if name.starts_with("x-tollgate-") => Forged::Always,
+        _ if name.starts_with("x-forwarded-") => Forged::ByStrangers,
+        _ => return None,
+    })
+}
 
 /// What an upstream is told about a request.
 #[derive(Debug)]
@@ -91,7 +82,7 @@ pub struct Voucher<'a> {
     /// The other end of the connection.
     pub peer: &'a Peer,
     /// What the request was addressed to.
-    pub authority: Option<String>,
+    pub authority: Option<SmolStr>,
     /// The request's id.
     pub request_id: &'a HeaderValue,
     /// The key's name, where a key was presented.
@@ -194,9 +185,7 @@ fn is_forged(name: &str, peer: &Peer) -> bool {
     } else {
         Cow::Borrowed(name)
     };
-    let rule = NAMES.iter().find(|(other, _)| *other == name);
-    let rule = rule.or_else(|| PREFIXES.iter().find(|(start, _)| name.starts_with(start)));
-    rule.is_some_and(|(_, forged)| match forged {
+    rule(&name).is_some_and(|forged| match forged {
         _ if is_respelled => true,
         Forged::Always => true,
         Forged::ByStrangers => !peer.is_trusted,
@@ -227,7 +216,7 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
         insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
     }
     if let Some(address) = voucher.peer.address {
-        insert_text(headers, X_FORWARDED_FOR, &forwarded_for(headers, address));
+        insert_text(headers, X_FORWARDED_FOR, &way(headers, address));
     }
     if !headers.contains_key(X_FORWARDED_PROTO) {
         let is_encrypted = voucher.peer.is_encrypted;
@@ -242,16 +231,15 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
 }
 
 /// The way that the request came, with the peer at its end.
-fn forwarded_for(headers: &HeaderMap, peer: IpAddr) -> String {
-    let mut way = String::new();
-    for value in headers.get_all(X_FORWARDED_FOR) {
-        if let Ok(text) = value.to_str() {
-            way.push_str(text);
-            way.push_str(", ");
-        }
+fn way(headers: &HeaderMap, peer: IpAddr) -> SmolStr {
+    let peer = address_text(peer);
+    if !headers.contains_key(X_FORWARDED_FOR) {
+        return peer;
     }
-    way.push_str(&peer.to_string());
-    way
+    let before = headers.get_all(X_FORWARDED_FOR).iter();
+    let mut hops: Vec<_> = before.filter_map(|value| value.to_str().ok()).collect();
+    hops.push(&peer);
+    hops.join(", ").into()
 }
 
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {

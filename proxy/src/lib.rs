@@ -5,6 +5,7 @@
 //! [`admin`] shows how all of it is.
 
 pub mod access_log;
+mod address_text;
 pub mod addresses;
 pub mod admin;
 pub mod caller;

@@ -2,6 +2,7 @@
 //! draft-ietf-httpapi-ratelimit-headers, in structured fields (RFC 9651), and what was usual before.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smol_str::SmolStrBuilder;
 use tollgate_gate::{Admission, Measure, OverQuota, Policy};
 use tollgate_store::document::RateLimitHeaders;
 
@@ -44,12 +45,17 @@ fn add(
     headers: &mut HeaderMap,
 ) {
     let name = &policy.name;
-    let text = match more_in {
-        Some(seconds) => format!("\"{name}\";r={remaining};t={seconds}"),
-        None => format!("\"{name}\";r={remaining}"),
-    };
+    let mut number = itoa::Buffer::new();
+    let mut text = SmolStrBuilder::new();
+    for part in ["\"", name, "\";r=", number.format(remaining)] {
+        text.push_str(part);
+    }
+    if let Some(seconds) = more_in {
+        text.push_str(";t=");
+        text.push_str(number.format(seconds));
+    }
     // A name holds nothing that a header could not.
-    if let Ok(value) = HeaderValue::try_from(text) {
+    if let Ok(value) = HeaderValue::from_str(&text.finish()) {
         headers.append(RATE_LIMIT, value);
     }
     if told == RateLimitHeaders::Legacy {

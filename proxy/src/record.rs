@@ -1,11 +1,12 @@
 //! What became of each request: one line and one count, written when the last byte of its answer is handed over.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, StatusCode, Version};
+use smol_str::SmolStr;
 use tollgate_gate::{Admission, CredentialFault, Grant, Now, Policy, Principal, Target, Traced};
 use tollgate_store::{KeyId, Name};
 
@@ -44,8 +45,8 @@ pub(crate) struct Facts {
     pub(crate) time: jiff::Timestamp,
     pub(crate) request_id: Option<HeaderValue>,
     pub(crate) method: Method,
-    pub(crate) host: Option<String>,
-    pub(crate) path: String,
+    pub(crate) host: Option<SmolStr>,
+    pub(crate) path: SmolStr,
     pub(crate) protocol: &'static str,
     pub(crate) tls: Option<&'static str>,
     pub(crate) client: Option<IpAddr>,
@@ -59,10 +60,10 @@ pub(crate) struct Facts {
     pub(crate) duration_us: u32,
     pub(crate) upstream_us: Option<u32>,
     pub(crate) principal: Option<Name>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<SmolStr>,
     pub(crate) key_id: Option<KeyId>,
     pub(crate) issuer: Option<Name>,
-    pub(crate) subject: Option<String>,
+    pub(crate) subject: Option<SmolStr>,
     pub(crate) scope: Option<Name>,
     pub(crate) route: Option<Name>,
     pub(crate) upstream: Option<Name>,
@@ -76,37 +77,47 @@ pub(crate) struct Facts {
 #[derive(Debug, Default)]
 pub struct Received {
     bytes: AtomicU64,
-    is_broken: AtomicBool,
-    is_stalled: AtomicBool,
+    fault: OnceLock<BodyFault>,
+}
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// It broke off.
+    Broken,
+    /// It stood still for too long.
+    Stalled,
+    /// It has more bytes than its route takes, which are so many.
+    TooLarge(u32),
+}
+
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::Broken => Self::BodyBroken,
+            BodyFault::Stalled => Self::BodyStalled,
+            BodyFault::TooLarge(bytes_max) => Self::BodyTooLarge { bytes_max },
+        }
+    }
 }
 
 impl Received {
-    /// Counts what came.
-    pub fn add(&self, bytes: usize) {
+    /// Counts what came; returns how many there are.
+    pub fn add(&self, bytes: usize) -> u64 {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
-    /// Notes that the body broke off.
-    pub fn break_off(&self) {
-        self.is_broken.store(true, Ordering::Relaxed);
+    /// Notes why the body comes no further.
+    pub fn fail(&self, fault: BodyFault) {
+        // The first is the cause of those that follow.
+        let _ = self.fault.set(fault);
     }
 
-    /// Notes that the body stood still for too long.
-    pub fn stall(&self) {
-        self.is_stalled.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the body stood still for too long.
+    /// Why the body came no further, if it did not.
     #[must_use]
-    pub fn is_stalled(&self) -> bool {
-        self.is_stalled.load(Ordering::Relaxed)
-    }
-
-    /// Whether the body broke off.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.is_broken.load(Ordering::Relaxed)
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get().copied()
     }
 }
 
@@ -193,7 +204,7 @@ impl Record {
 
     /// Notes what is asked for.
     pub fn target(&mut self, target: &Target) {
-        self.facts.host = Some(credential::redacted(target.host()).to_owned());
+        self.facts.host = Some(credential::redacted(target.host()).into());
         // Mostly it is spelt as it came.
         if self.facts.path != target.path() {
             self.facts.path = loggable(target.path(), PATH_CHARS_MAX);
@@ -203,14 +214,14 @@ impl Record {
     /// Notes who asks.
     pub fn principal(&mut self, principal: &Principal<'_>) {
         self.facts.principal = principal.name().cloned();
-        self.facts.key = principal.key_name().map(str::to_owned);
+        self.facts.key = principal.key_name().map(Into::into);
         self.facts.key_id = principal.key_id();
         if let Some((issuer, subject)) = principal.issuer() {
             self.facts.issuer = Some(issuer.clone());
-            self.facts.subject = Some(credential::redacted(subject).to_owned());
+            self.facts.subject = Some(credential::redacted(subject).into());
         }
         if let Some(subject) = principal.certificate() {
-            self.facts.subject = Some(credential::redacted(subject.field().1).to_owned());
+            self.facts.subject = Some(credential::redacted(subject.field().1).into());
         }
     }
 
@@ -220,7 +231,7 @@ impl Record {
         if let Some(traced) = traced {
             self.facts.issuer = Some(traced.issuer.clone());
             let subject = traced.subject.as_deref();
-            self.facts.subject = subject.map(|subject| credential::redacted(subject).to_owned());
+            self.facts.subject = subject.map(|subject| credential::redacted(subject).into());
         }
     }
 
@@ -287,6 +298,13 @@ impl Record {
         self.facts.bytes_out += to_client;
     }
 
+    /// Notes that the answer was cut short, for that reason unless the request's own body was the cause.
+    pub fn cut(&mut self, reason: &'static str) {
+        let fault = self.received.fault();
+        let of_body = fault.map(|fault| Refusal::from(fault).code());
+        self.end(Some(of_body.unwrap_or(reason)));
+    }
+
     /// Notes that it is over, with the reason where that is another than its end.
     pub fn end(&mut self, reason: Option<&'static str>) {
         self.facts.reason = reason;
@@ -315,15 +333,19 @@ impl Drop for Record {
     }
 }
 
-fn loggable(text: &str, chars_max: usize) -> String {
+fn loggable(text: &str, chars_max: usize) -> SmolStr {
     // First as a whole: the start of a token is none.
     shortened(credential::redacted(text), chars_max)
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
+fn shortened(text: &str, chars_max: usize) -> SmolStr {
+    // Each has a byte at least.
+    if text.len() <= chars_max {
+        return text.into();
+    }
     let end = text.char_indices().nth(chars_max);
     let end = end.map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default().into()
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -27,6 +27,12 @@ pub enum Refusal {
     /// The body stood still for too long.
     #[error("the request's body did not come in time")]
     BodyStalled,
+    /// The body is longer than its route takes.
+    #[error("the request's body is too long: at most {bytes_max} bytes are taken here")]
+    BodyTooLarge {
+        /// How many bytes it may have.
+        bytes_max: u32,
+    },
     /// The body is longer than may be held to be signed.
     #[error("the request's body is too long to be signed: at most {bytes_max} bytes are")]
     BodyUnsignable {
@@ -145,6 +151,7 @@ impl Refusal {
             Self::Malformed(fault) => fault.code(),
             Self::BodyBroken => "body_broken",
             Self::BodyStalled => "body_stalled",
+            Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyUnsignable { .. } => "body_unsignable",
             Self::NotReady => "not_ready",
             Self::Throttled => "throttled",
@@ -163,7 +170,10 @@ impl Refusal {
                 fault,
                 Malformed::HostMissing | Malformed::HostInvalid | Malformed::HostAmbiguous
             ),
-            Self::BodyBroken | Self::BodyStalled | Self::BodyUnsignable { .. } => true,
+            Self::BodyBroken
+            | Self::BodyStalled
+            | Self::BodyTooLarge { .. }
+            | Self::BodyUnsignable { .. } => true,
             _ => false,
         }
     }

@@ -81,7 +81,7 @@ impl Body for ResponseBody {
                 record.sent(frame.data_ref().map_or(0, Bytes::len));
                 self.complete_at_end();
             }
-            Some(Err(fault)) => record.end(Some(fault.code())),
+            Some(Err(fault)) => record.cut(fault.code()),
             None => record.complete(),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))

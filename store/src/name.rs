@@ -1,5 +1,7 @@
 //! Names: of documents, of namespaces, of a token's environment.
 
+use smol_str::SmolStr;
+
 use crate::text;
 
 /// The most characters a document's name may have.
@@ -12,9 +14,12 @@ pub(crate) const DESCRIPTION_CHARS_MAX: usize = 500;
 pub(crate) const ENVIRONMENT_CHARS_MAX: usize = 16;
 
 /// A document's name: 1 to 64 letters, digits and `. _ : @ / -`, the first a letter or a digit.
+///
+/// Requests are written down with the names of what decided on them: most are short enough to be copied without memory
+/// of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    text: String,
+    text: SmolStr,
 }
 text!(Name);
 
@@ -24,9 +29,7 @@ impl Name {
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
         let holds = |c: char| c.is_ascii_alphanumeric() || "._:@/-".contains(c);
         if starts_well && text.len() <= NAME_CHARS_MAX && text.chars().all(holds) {
-            return Ok(Self {
-                text: text.to_owned(),
-            });
+            return Ok(Self { text: text.into() });
         }
         Err(format!(
             "{text:?} is not a name: it must have 1 to {NAME_CHARS_MAX} letters, digits or any of . _ : @ / - and start \

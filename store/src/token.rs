@@ -59,9 +59,12 @@ pub fn key_id(token: &str) -> Option<KeyId> {
     {
         return None;
     }
-    let mut parts = body.strip_prefix("tg_")?.split('_');
-    let (_environment, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || secret.len() != SECRET_CHARS {
+    // From the end, where every part has its length.
+    let (head, secret) = body.split_at_checked(body.len().checked_sub(SECRET_CHARS)?)?;
+    let head = head.strip_prefix("tg_")?.strip_suffix('_')?;
+    let (environment, id) = head.split_at_checked(head.len().checked_sub(KEY_ID_CHARS)?)?;
+    let environment = environment.strip_suffix('_')?;
+    if [environment, secret].iter().any(|part| part.contains('_')) {
         return None;
     }
     KeyId::parse(id).ok()

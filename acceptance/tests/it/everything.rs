@@ -379,6 +379,7 @@ resource "tollgate_route" "it" {
   anonymous        = true
   anonymous_quotas = [tollgate_quota.it.name]
   credentials      = ["key", "token", "certificate"]
+  body_bytes_max   = 1048576
 }
 "#,
         changed: r#"

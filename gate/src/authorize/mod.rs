@@ -128,6 +128,12 @@ impl<'s> Grant<'s> {
         own.unwrap_or(self.route.priority)
     }
 
+    /// The most bytes that its body may have; `None`: any number.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> Option<u32> {
+        self.route.body_bytes_max
+    }
+
     /// The upstream that answers.
     #[must_use]
     pub fn upstream(&self) -> &'s Arc<UpstreamRule> {

@@ -26,6 +26,8 @@ pub(crate) struct RouteRule {
     pub(crate) cost: u32,
     /// How soon its requests are shed, unless their principal says so.
     pub(crate) priority: Priority,
+    /// The most bytes that a body may have.
+    pub(crate) body_bytes_max: Option<u32>,
     pub(crate) door: Door,
     /// What counts callers who prove nothing.
     pub(crate) anonymous_quotas: Box<[Arc<QuotaRule>]>,

@@ -72,6 +72,13 @@ impl Resource for Route {
                         "Which credentials it takes: any of `key`, `token` (of an issuer) and `certificate`. Every \
                          kind where left out.",
                     ),
+                Attribute::optional("body_bytes_max", Type::Number)
+                    .bounds(1..=u32::MAX)
+                    .describe(
+                        "The most bytes that the body of one of its requests may have, 1 to 4294967295; a request with \
+                         more is answered 413, at once where it says how many it has. Bodies pass as they come and are \
+                         held nowhere: there is no bound where left out.",
+                    ),
             ],
         }
     }

@@ -362,6 +362,7 @@ pub(crate) fn route() -> Sample {
             "anonymous": true,
             "anonymous_quotas": ["base"],
             "credentials": ["key", "certificate", "token"],
+            "body_bytes_max": 1_048_576,
         }),
         change: ("methods", Json::Null),
         without: &[],

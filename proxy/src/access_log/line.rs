@@ -1,10 +1,10 @@
 //! A line, written by hand: it is most of what a request costs beyond its bytes.
 
-use std::fmt::Display;
-use std::io::Write as _;
+use std::net::IpAddr;
 
 use tollgate_store::{KeyId, Name};
 
+use crate::address_text::address_text;
 use crate::credential;
 use crate::record::Facts;
 
@@ -36,7 +36,7 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     text(line, facts.tls);
     line.extend_from_slice(b",\"client\":");
     match facts.client {
-        Some(client) => shown(line, format_args!("\"{client}\"")),
+        Some(client) => address(line, client),
         None => text(line, None),
     }
     line.extend_from_slice(b",\"client_certificate\":");
@@ -94,7 +94,9 @@ impl Stamp {
             self.text.pop();
         }
         line.extend_from_slice(self.text.as_bytes());
-        shown(line, format_args!(".{:03}Z", time.subsec_millisecond()));
+        line.push(b'.');
+        decimals(line, time.subsec_millisecond().unsigned_abs(), 3);
+        line.push(b'Z');
     }
 }
 
@@ -125,9 +127,15 @@ fn text(line: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-fn number(line: &mut Vec<u8>, number: Option<impl Display>) {
+fn address(line: &mut Vec<u8>, address: IpAddr) {
+    line.push(b'"');
+    line.extend_from_slice(address_text(address).as_bytes());
+    line.push(b'"');
+}
+
+fn number(line: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
     match number {
-        Some(number) => shown(line, number),
+        Some(number) => line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
         None => text(line, None),
     }
 }
@@ -138,16 +146,21 @@ fn milliseconds(line: &mut Vec<u8>, microseconds: Option<u32>) {
         return text(line, None);
     };
     let (whole, part) = (microseconds / 1_000, microseconds % 1_000);
+    number(line, Some(whole));
+    line.push(b'.');
     match (part % 100, part % 10) {
-        (0, _) => shown(line, format_args!("{whole}.{}", part / 100)),
-        (_, 0) => shown(line, format_args!("{whole}.{:02}", part / 10)),
-        _ => shown(line, format_args!("{whole}.{part:03}")),
+        (0, _) => decimals(line, part / 100, 1),
+        (_, 0) => decimals(line, part / 10, 2),
+        _ => decimals(line, part, 3),
     }
 }
 
-fn shown(line: &mut Vec<u8>, what: impl Display) {
-    // A Vec takes everything.
-    let _ = write!(line, "{what}");
+/// A number below 1,000 with that many digits.
+fn decimals(line: &mut Vec<u8>, number: u32, digits: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(number);
+    line.extend(std::iter::repeat_n(b'0', digits.saturating_sub(text.len())));
+    line.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -166,7 +179,7 @@ mod tests {
     fn a_line_has_every_field_and_times_to_the_millisecond() {
         let facts = Facts {
             time: "2027-06-30T00:00:00.023956Z".parse().unwrap(),
-            path: "/v1".to_owned(),
+            path: "/v1".into(),
             protocol: "HTTP/1.1",
             duration_us: 1_500,
             ..Facts::default()
@@ -185,7 +198,7 @@ mod tests {
     fn whatever_a_client_says_a_line_is_json() {
         let agent = "a\"\\\u{e4}\t".repeat(100);
         let facts = Facts {
-            path: "/\u{0}\n\"".to_owned(),
+            path: "/\u{0}\n\"".into(),
             user_agent: HeaderValue::from_bytes(agent.as_bytes()).ok(),
             client: "::1".parse().ok(),
             ..Facts::default()

@@ -20,7 +20,7 @@ fn map(pairs: &[(&str, &str)]) -> HeaderMap {
 fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
     Voucher {
         peer,
-        authority: Some("api.test".to_owned()),
+        authority: Some("api.test".into()),
         request_id,
         key: Some("acme"),
         key_id: Some(KeyId::parse("abcdefghijkl").unwrap()),

@@ -1,30 +1,35 @@
 //! What tells series apart. No label can take a client's words.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use smol_str::SmolStr;
 use tollgate_store::Name;
 
 /// The most routes, upstreams and quotas that have series of their own; those that come later share `other`.
 pub(super) const NAMES_MAX: usize = 1_000;
 
+/// What stands for all names beyond.
+const OTHER: SmolStr = SmolStr::new_static("other");
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
     pub(super) class: &'static str,
     pub(super) reason: &'static str,
-    pub(super) route: Option<String>,
+    pub(super) route: Option<Label>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct UpstreamLabels {
-    pub(super) upstream: String,
+    pub(super) upstream: Label,
     pub(super) reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusedLabels {
-    pub(super) upstream: String,
+    pub(super) upstream: Label,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,8 +62,24 @@ pub(super) struct EndLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct QuotaLabels {
-    pub(super) quota: String,
+    pub(super) quota: Label,
     pub(super) mode: &'static str,
+}
+
+/// A name as the value of a label.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Label(SmolStr);
+
+impl From<&Name> for Label {
+    fn from(name: &Name) -> Self {
+        Self(name.as_str().into())
+    }
+}
+
+impl EncodeLabelValue for Label {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.as_str().encode(encoder)
+    }
 }
 
 /// The names that were counted: documents come and go, and what was counted once stays.
@@ -66,17 +87,17 @@ pub(super) struct QuotaLabels {
 pub(super) struct Names(RwLock<HashSet<Name>>);
 
 impl Names {
-    pub(super) fn label(&self, name: &Name) -> String {
+    pub(super) fn label(&self, name: &Name) -> Label {
         let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if seen.contains(name) {
-            return name.as_str().to_owned();
+            return name.into();
         }
         drop(seen);
         let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= NAMES_MAX {
-            return "other".to_owned();
+            return Label(OTHER);
         }
         seen.insert(name.clone());
-        name.as_str().to_owned()
+        name.into()
     }
 }

@@ -10,7 +10,7 @@ use tollgate_store::Name;
 use tollgate_store::document::Priority;
 
 use super::Seconds;
-use super::labels::{NAMES_MAX, Names, RefusedLabels};
+use super::labels::{Label, NAMES_MAX, Names, RefusedLabels};
 
 /// What throttled upstreams do.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Throttles {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ShedLabels {
-    upstream: String,
+    upstream: Label,
     priority: &'static str,
     shadow: &'static str,
 }
@@ -92,7 +92,7 @@ impl Throttles {
         self.baseline.clear();
         for (upstream, state) in states.take(NAMES_MAX) {
             let labels = RefusedLabels {
-                upstream: upstream.as_str().to_owned(),
+                upstream: upstream.into(),
             };
             self.limit.get_or_create(&labels).set(state.limit.into());
             let in_flight = self.in_flight.get_or_create(&labels);

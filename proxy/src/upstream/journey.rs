@@ -60,7 +60,7 @@ impl<'a> Journey<'a> {
     }
 
     /// Goes on until there is an answer, or nothing that may be tried any more.
-    pub(super) async fn run(mut self) -> Result<Response<AnswerBody>, Refusal> {
+    pub(super) async fn run(&mut self) -> Result<Response<AnswerBody>, Refusal> {
         loop {
             let (number, place) = self.choose().ok_or(Refusal::Internal)?;
             self.prepare(place);
@@ -74,31 +74,31 @@ impl<'a> Journey<'a> {
                         return Ok(response);
                     }
                 }
-                Err(_) if self.errand.received.is_stalled() => {
-                    self.tell(Permit::ignore);
-                    return Err(Refusal::BodyStalled);
-                }
-                Err(_) if self.errand.received.is_broken() => {
-                    self.tell(Permit::ignore);
-                    return Err(Refusal::BodyBroken);
-                }
-                Err(fault) if fault.is_ours() => {
-                    self.tell(Permit::ignore);
-                    return Err(self.upstream.complain(&fault).into());
-                }
-                Err(fault) => {
-                    self.upstream.note_failure(number, &fault);
-                    let goes_on = self.goes_on(&fault);
-                    // A target that can't be reached while others can is no sign of load.
-                    if !goes_on || !fault.is_connect() {
-                        self.tell(Permit::failed);
-                    }
-                    if !goes_on {
-                        return Err(self.upstream.complain(&fault).into());
-                    }
-                }
+                Err(fault) => self.failed(number, &fault)?,
             }
         }
+    }
+
+    /// Takes note of a try that got no answer; the error is what there is to say where there is no other.
+    fn failed(&mut self, number: usize, fault: &SendFault) -> Result<(), Refusal> {
+        if let Some(fault) = self.errand.received.fault() {
+            self.tell(Permit::ignore);
+            return Err(fault.into());
+        }
+        if fault.is_ours() {
+            self.tell(Permit::ignore);
+            return Err(self.upstream.complain(fault).into());
+        }
+        self.upstream.note_failure(number, fault);
+        let goes_on = self.goes_on(fault);
+        // A target that can't be reached while others can is no sign of load.
+        if !goes_on || !fault.is_connect() {
+            self.tell(Permit::failed);
+        }
+        if goes_on {
+            return Ok(());
+        }
+        Err(self.upstream.complain(fault).into())
     }
 
     fn tell(&mut self, what: impl FnOnce(&mut Permit)) {

@@ -211,7 +211,7 @@ impl Upstream {
     ) -> Result<Response<AnswerBody>, Refusal> {
         self.dress(&mut request, errand).await?;
         let request = self.prepare(request, errand).await?;
-        let journey = Journey::new(self, errand, request, permit.as_mut());
+        let mut journey = Journey::new(self, errand, request, permit.as_mut());
         let Some(limit) = self.limits.request else {
             let answer = journey.run().await?;
             return Ok(answer.map(|body| body.hold(permit)));

@@ -20,7 +20,8 @@ impl Upstream {
     ) -> Result<(Request<RequestBody>, Sent), Refusal> {
         let (mut head, body) = request.into_parts();
         let received = Arc::clone(&errand.received);
-        let (body, sent) = RequestBody::new(body, received, self.limits.idle);
+        let bounds = (self.limits.idle, errand.grant.body_bytes_max());
+        let (body, sent) = RequestBody::new(body, received, bounds);
         let signer = self.shown.as_ref().and_then(|shown| shown.signer());
         let Some(bytes_max) = signer.and_then(|signer| signer.body_bytes_max()) else {
             return Ok((Request::from_parts(head, body), sent));
@@ -28,8 +29,7 @@ impl Upstream {
         // Seldom, and large.
         let body = Box::pin(body.collect_whole(bytes_max)).await;
         let body = body.map_err(|fault| match fault {
-            WholeFault::Stalled => Refusal::BodyStalled,
-            WholeFault::Broken => Refusal::BodyBroken,
+            WholeFault::Body(fault) => fault.into(),
             WholeFault::TooLong => Refusal::BodyUnsignable { bytes_max },
         })?;
         // Its length is known now, and told by the connection.

@@ -13,7 +13,10 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use crate::idle::{IDLE_MAX, Idle};
-use crate::record::Received;
+use crate::record::{BodyFault, Received};
+
+/// What hyper is told; the client is told by its answer.
+const TOO_LARGE: &str = "the body is longer than its route takes";
 
 /// A body that notes what passes, and tells when it has passed.
 ///
@@ -23,6 +26,8 @@ use crate::record::Received;
 pub(super) struct RequestBody {
     content: Content,
     idle: Idle,
+    /// How many bytes it may have.
+    bytes_max: Option<u32>,
     received: Arc<Received>,
     /// Its end is the message.
     unsent: Option<oneshot::Sender<()>>,
@@ -44,13 +49,14 @@ impl RequestBody {
     pub(super) fn new(
         incoming: Incoming,
         received: Arc<Received>,
-        idle_max: Duration,
+        (idle_max, bytes_max): (Duration, Option<u32>),
     ) -> (Self, Sent) {
         let is_empty = incoming.is_end_stream();
         let (unsent, sent) = (!is_empty).then(oneshot::channel).unzip();
         let body = Self {
             content: Content::Incoming(incoming),
             idle: Idle::new(idle_max),
+            bytes_max,
             received,
             unsent,
         };
@@ -68,6 +74,7 @@ impl RequestBody {
         Self {
             content: Content::Whole(whole),
             idle: Idle::new(IDLE_MAX),
+            bytes_max: None,
             received: Arc::default(),
             unsent: None,
         }
@@ -84,9 +91,9 @@ impl RequestBody {
         }
         match Limited::new(self, bytes_max).collect().await {
             Ok(whole) => Ok(Self::of(whole.to_bytes())),
-            Err(_) if received.is_stalled() => Err(WholeFault::Stalled),
-            Err(_) if received.is_broken() => Err(WholeFault::Broken),
-            Err(_) => Err(WholeFault::TooLong),
+            Err(_) => Err(received
+                .fault()
+                .map_or(WholeFault::TooLong, WholeFault::Body)),
         }
     }
 
@@ -104,8 +111,9 @@ static EMPTY: Bytes = Bytes::new();
 /// Why not all of a body could be read.
 #[derive(Debug)]
 pub(super) enum WholeFault {
-    Stalled,
-    Broken,
+    /// It did not come to its end.
+    Body(BodyFault),
+    /// It has more bytes than may be held.
     TooLong,
 }
 
@@ -147,7 +155,7 @@ impl Body for RequestBody {
             let frame = match std::task::ready!(body.idle.watch(progress, context)) {
                 Ok(frame) => frame,
                 Err(stalled) => {
-                    body.received.stall();
+                    body.received.fail(BodyFault::Stalled);
                     return Poll::Ready(Some(Err(stalled.into())));
                 }
             };
@@ -156,8 +164,14 @@ impl Body for RequestBody {
             }
         };
         match &frame {
-            Some(Ok(frame)) => self.received.add(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) => self.received.break_off(),
+            Some(Ok(frame)) => {
+                let bytes = self.received.add(frame.data_ref().map_or(0, Bytes::len));
+                if let Some(most) = self.bytes_max.filter(|most| bytes > u64::from(*most)) {
+                    self.received.fail(BodyFault::TooLarge(most));
+                    return Poll::Ready(Some(Err(TOO_LARGE.into())));
+                }
+            }
+            Some(Err(_)) => self.received.fail(BodyFault::Broken),
             None => {}
         }
         if frame.is_none() || self.is_end_stream() {

@@ -10,6 +10,7 @@ mod ailing_targets;
 mod anonymous;
 mod answers;
 mod balance;
+mod body_limits;
 mod client_certificates;
 mod commands;
 mod connections;

@@ -92,6 +92,9 @@ pub struct Route {
     /// By which credentials a caller that has one may be known: every kind where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<BTreeSet<CredentialKind>>,
+    /// The most bytes that the body of one of its requests may have, at least 1: no bound where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_bytes_max: Option<u32>,
 }
 
 impl Declaration for Route {
@@ -121,6 +124,9 @@ impl Declaration for Route {
         )?;
         let kinds = CredentialKind::ALL.len();
         check_set("credentials", self.credentials.as_ref(), kinds)?;
+        if let Some(most) = self.body_bytes_max {
+            check_number("body_bytes_max", most, u32::MAX)?;
+        }
         self.cost
             .map_or(Ok(()), |cost| check_number("cost", cost, COST_MAX))
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings) -> Result<String, Failure> {
         let folder = TempDir::with_prefix("tollgate-bench-")
             .map_err(Failure::system("no temporary folder"))?;
         let keys = Keys::make(folder.path(), count)?;
-        let stage = Stage::open(folder.path(), &binaries, keys)?;
+        let stage = Stage::open(folder.path(), &binaries, (keys, settings.is_alone))?;
         if position == 0 {
             missing.clone_from(&stage.missing);
         }

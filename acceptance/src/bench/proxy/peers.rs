@@ -48,8 +48,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the origin and every proxy that is installed.
-    pub(crate) fn open(folder: &Path, binaries: &Binaries, keys: Keys) -> Result<Self, Failure> {
+    /// Starts the origin and every proxy that is installed, or Tollgate alone.
+    pub(crate) fn open(
+        folder: &Path,
+        binaries: &Binaries,
+        (keys, is_alone): (Keys, bool),
+    ) -> Result<Self, Failure> {
         let place = free_address()?;
         write_certificate(folder)?;
         let recipe = |name, core, words: &[&OsStr]| Recipe {
@@ -66,7 +70,8 @@ impl Stage {
         await_listening(&place, LOOK_INTERVAL)?;
         let mut peers = vec![tollgate(folder, binaries, (&keys, &place))?];
         let mut missing = Vec::new();
-        let others = PEERS.iter().filter(|_| keys.count <= PEERS_KEYS_MAX);
+        let may_be_others = !is_alone && keys.count <= PEERS_KEYS_MAX;
+        let others = PEERS.iter().filter(|_| may_be_others);
         for &(name, kind, checks) in others {
             let places = Places::draw(&place)?;
             let path = folder.join(format!("{name}.conf"));

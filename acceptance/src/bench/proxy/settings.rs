@@ -11,6 +11,8 @@ const KEYS_DEFAULT: [u32; 3] = [1_000, 100_000, 1_000_000];
 const ROUNDS_MAX: u32 = 1_000;
 const SECONDS_MAX: u32 = 60;
 const KEYS_MAX: u32 = 1_000_000;
+/// The word for a run without the peers.
+const ALONE: &str = "alone";
 
 /// How long and with how many keys is measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) keys: Vec<u32>,
     /// What is measured.
     pub(crate) works: Vec<Work>,
+    /// Whether Tollgate is measured alone.
+    pub(crate) is_alone: bool,
 }
 
 impl Settings {
@@ -33,8 +37,13 @@ impl Settings {
             seconds: SECONDS_DEFAULT,
             keys: KEYS_DEFAULT.to_vec(),
             works: Work::ALL.to_vec(),
+            is_alone: false,
         };
         for word in words {
+            if word == ALONE {
+                settings.is_alone = true;
+                continue;
+            }
             match word.split_once('=') {
                 Some((_, "")) => {}
                 Some(("rounds", text)) => settings.rounds = number(text, ROUNDS_MAX)?,
@@ -46,7 +55,7 @@ impl Settings {
                 Some(("works", text)) => {
                     settings.works = text.split(',').map(work).collect::<Result<_, _>>()?;
                 }
-                _ => return Err(unknown(&word, "rounds=, seconds=, keys= or works=")),
+                _ => return Err(unknown(&word, "rounds=, seconds=, keys=, works= or alone")),
             }
         }
         Ok(settings)
@@ -83,10 +92,11 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_a_default() {
-        let settings = parse(&["rounds=", "keys=10,20"]).unwrap();
+        let settings = parse(&["rounds=", "keys=10,20", ALONE]).unwrap();
 
         assert_eq!(settings.rounds, ROUNDS_DEFAULT);
         assert_eq!(settings.keys, [10, 20]);
+        assert!(settings.is_alone);
         for wrong in ["rounds=0", "seconds=x", "keys=1,,2", "fast"] {
             assert!(parse(&[wrong]).is_err(), "{wrong}");
         }

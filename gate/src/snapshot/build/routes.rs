@@ -75,6 +75,7 @@ fn rule(
         upgrades: route.upgrades.clone().unwrap_or_default(),
         cost: route.cost.unwrap_or(1),
         priority: route.priority.unwrap_or_default(),
+        body_bytes_max: route.body_bytes_max,
         door: door(route, may_be_open),
         anonymous_quotas,
     })

@@ -563,6 +563,8 @@ fn others() -> [(Sample, Vec<(&'static str, Json)>); 6] {
         ("credentials", json!(["password"])),
         ("anonymous_quotas", json!([])),
         ("anonymous_quotas", many(|n| format!("q{n}"), 9)),
+        ("body_bytes_max", json!(0)),
+        ("body_bytes_max", json!(4_294_967_296_u64)),
     ];
     [
         (samples::role(), role),

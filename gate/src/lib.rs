@@ -28,8 +28,8 @@ pub use identify::{
     TokenDigest, TokenFault, TokenMemory, TokenTrail, Traced, token_of,
 };
 pub use meter::{
-    Admission, Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Measure, Meter,
-    Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
+    Admission, Answer, Arrival, Asked, Count, Demand, Found, GiveBack, Inquiry, Known, Late,
+    Measure, Meter, Policy, Rate, Returned, SUBJECTS_MAX, Standing, UnderWay,
 };
 pub use own_page::OwnPage;
 pub use refusal::{CallerKind, CredentialFault, Malformed, OverQuota, Refusal};
@@ -37,7 +37,7 @@ pub use simulate::{
     Caller, ConditionFinding, Decision, Documents, Explanation, Finding, Question,
     SIMULATED_REQUESTS_MAX,
 };
-pub use snapshot::{Rejected, Snapshot, UpstreamRule};
+pub use snapshot::{Advice, Rejected, Snapshot, UpstreamRule, advise};
 pub use target::{PATH_BYTES_MAX, Target};
 pub use throttle::{Granted, Outcome, Throttle, ThrottleRule, ThrottleState, Ticket, Verdict};
 

@@ -49,7 +49,7 @@ pub struct Gateway {
     /// What decides; `None` until the first snapshot came.
     pub generation: Arc<ArcSwapOption<Generation>>,
     /// What quotas counted, across generations.
-    pub meter: Meter,
+    pub meter: Arc<Meter>,
     /// The keys of issuers, and what they said of tokens, likewise.
     pub issuers: Arc<Issuers>,
     /// What is remembered of tokens, likewise.
@@ -79,7 +79,7 @@ impl Gateway {
         let issuers = Issuers::new(ledger.clock, Arc::clone(&ledger.metrics));
         Self {
             generation: Arc::default(),
-            meter: Meter::default(),
+            meter: Arc::default(),
             issuers: Arc::new(issuers),
             memory: Arc::default(),
             ledger,
@@ -187,7 +187,7 @@ impl Gateway {
             now,
         };
         // By itself, so that requests that need no counters are not larger for it.
-        Box::pin(counters.admit(&self.meter, &arrival)).await
+        Box::pin(counters.admit(&arrival)).await
     }
 
     /// What tells who asks.

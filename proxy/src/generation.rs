@@ -177,6 +177,9 @@ impl Generation {
         for upstream in self.upstreams.values() {
             upstream.report(&mut findings);
         }
+        if let Some(counters) = &self.counters {
+            counters.report(&mut findings);
+        }
         findings
     }
 

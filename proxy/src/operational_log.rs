@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// These crates show what goes over the wire, credentials too, where they are asked for details; or they complain of
 /// what the proxy itself tells better.
-const QUIET: [&str; 8] = [
+const QUIET: [&str; 9] = [
     "aws_config=error",
     "aws_sdk_secretsmanager=warn",
     "aws_smithy_runtime=warn",
@@ -16,6 +16,7 @@ const QUIET: [&str; 8] = [
     "h2=warn",
     "hyper=error",
     "hyper_util=warn",
+    "redis=error",
     "rustls=warn",
 ];
 

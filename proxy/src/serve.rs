@@ -22,6 +22,7 @@ use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::command::VERSION;
 use crate::config::Config;
+use crate::counters::Counters;
 use crate::cut::Cuts;
 use crate::failure::Failure;
 use crate::fleet::keep_asking;
@@ -101,6 +102,10 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         () = end(&mut signals.terminate, &mut signals.interrupt) => {}
     }
     exit.drain(config.drain, config.drain_grace).await;
+    // Whoever goes on counting must not miss what nobody here will spend any more.
+    if let Some(counters) = counters(&gateway) {
+        counters.give_back(None).await;
+    }
     ledger.log.flush(LOG_FLUSH_MAX);
     Ok(())
 }
@@ -206,12 +211,27 @@ async fn keep_watching(watching: Watching, signals: &mut Signals, gateway: &Gate
                 }
             }
             () = fleet.as_mut() => {}
-            _ = sweep.tick() => gateway.meter.sweep(gateway.ledger.clock.now()),
+            _ = sweep.tick() => tidy(gateway),
         }
     }
     // No listener is opened any more.
     watching.abort();
     let _ = watching.await;
+}
+
+/// Forgets whose time has passed, and gives back what was lent to those who do not come any more.
+fn tidy(gateway: &Gateway) {
+    let now = gateway.ledger.clock.now();
+    gateway.meter.sweep(now);
+    if let Some(counters) = counters(gateway) {
+        tokio::spawn(async move { counters.give_back(Some(now.monotonic)).await });
+    }
+}
+
+/// Where the fleet counts.
+fn counters(gateway: &Gateway) -> Option<Arc<Counters>> {
+    let generation = gateway.generation.load();
+    generation.as_ref()?.counters.clone()
 }
 
 /// The signals that the process heeds.

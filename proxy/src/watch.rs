@@ -2,6 +2,7 @@
 //!
 //! A failed poll changes nothing: the last good generation is served on, and its age shows.
 
+mod advices;
 mod complaint;
 mod listening;
 mod rejections;
@@ -13,19 +14,20 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio::sync::Notify;
 use tollgate_conditions::Cedar;
-use tollgate_gate::{Rejected, Snapshot};
+use tollgate_gate::{Rejected, Snapshot, advise};
 use tollgate_store::MaterialReference;
 use tollgate_store::backend::{Backend, Cursor, Depth, Load, StoreError};
-use tollgate_store::document::Entry;
+use tollgate_store::document::{self, Entry};
 
 use crate::Gateway;
 use crate::config::Config;
-use crate::counters::Counters;
+use crate::counters::{Counters, Surroundings};
 use crate::generation::Generation;
 use crate::listeners::Listeners;
 use crate::status::Status;
 use crate::tls::Keeper;
 use crate::upstream::{AwsIdentity, Means, SystemTrust};
+use advices::Advices;
 use complaint::Complaint;
 use listening::Listening;
 use rejections::Rejections;
@@ -82,6 +84,7 @@ struct Memory {
     read_everything: Duration,
     complaint: Complaint,
     rejections: Rejections,
+    advices: Advices,
     keeper: Keeper,
     aws: AwsIdentity,
     listening: Listening,
@@ -103,6 +106,7 @@ impl Watch {
                 read_everything: Duration::ZERO,
                 complaint: Complaint::default(),
                 rejections: Rejections::default(),
+                advices: Advices::default(),
                 keeper: Keeper::new(&self.config.store),
                 aws: AwsIdentity::new(self.gateway.ledger.clock),
                 listening: Listening::new(&self.config.store),
@@ -170,9 +174,12 @@ impl Watching {
         let proxy = self.watch.config.proxy.clone();
         let kinds = kinds(&entries);
         // A hundred thousand keys take a while: requests must not wait for it.
-        let build = move || Snapshot::build(&entries, &proxy, &Cedar);
+        let build = move || {
+            let built = Snapshot::build(&entries, &proxy, &Cedar);
+            (built, advise(&entries, &proxy))
+        };
         let outcome = tokio::task::spawn_blocking(build).await;
-        let (snapshot, rejected) = outcome.map_err(|_| PollFault::Build)?;
+        let ((snapshot, rejected), advice) = outcome.map_err(|_| PollFault::Build)?;
         let duration = clock.monotonic().saturating_sub(started);
 
         self.memory.keeper.fetch_new(places(&snapshot)).await;
@@ -198,6 +205,7 @@ impl Watching {
         metrics.snapshot_build.set(duration.as_secs_f64());
         metrics.documents(&kinds, &rejected);
         self.memory.rejections.report(&rejected);
+        self.memory.advices.report(advice);
         tracing::info!(
             generation = generation.number,
             keys = generation.snapshot.keys_len(),
@@ -220,7 +228,12 @@ impl Watching {
             proxy.and_then(|proxy| proxy.counters.as_deref()),
             (&config.namespace, &config.proxy),
             previous.and_then(|previous| previous.counters.clone()),
-            (ledger.clock, &ledger.metrics),
+            &Surroundings {
+                meter: Arc::clone(&self.watch.gateway.meter),
+                clock: ledger.clock,
+                metrics: Arc::clone(&ledger.metrics),
+                vault: self.memory.keeper.vault().clone(),
+            },
         )
         .await
     }
@@ -276,12 +289,15 @@ impl Watching {
     }
 }
 
-/// Where everything is that the proxy reads to speak to issuers and upstreams.
+/// Where everything is that the proxy reads to speak to issuers, upstreams and its counters.
 pub(crate) fn places(snapshot: &Snapshot) -> impl Iterator<Item = &MaterialReference> {
     let upstreams = snapshot.upstreams();
     let upstreams = upstreams.flat_map(|rule| rule.upstream.places());
     let issuers = snapshot.issuers();
-    upstreams.chain(issuers.flat_map(|rule| rule.issuer.places()))
+    let issuers = issuers.flat_map(|rule| rule.issuer.places());
+    let counters = snapshot.proxy().and_then(|proxy| proxy.counters.as_deref());
+    let counters = counters.into_iter().flat_map(document::Counters::places);
+    upstreams.chain(issuers).chain(counters)
 }
 
 /// The documents by kind, as they are written.

@@ -27,7 +27,7 @@ impl CounterUrl {
         let url = url::Url::parse(text)
             .map_err(|error| format!("this is no URL ({error}): {EXAMPLE}"))?;
         if !url.username().is_empty() || url.password().is_some() {
-            let message = "it must not hold credentials: give username, and in password a file";
+            let message = "it must not hold credentials: give username, and in password a place";
             return Err(format!("{message}; {EXAMPLE}"));
         }
         if text.len() > CHARS_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {

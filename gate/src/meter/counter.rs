@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -15,7 +16,7 @@ use tollgate_store::{KeyId, Name};
 
 use super::admission::{Admission, Standing};
 use super::policy::Policy;
-use super::shared::Leases;
+use super::shared::{GiveBack, Leases};
 use super::state::{Counting, Rest, State, Weight};
 use crate::identify::{Proof, QuotaRule};
 use crate::{Grant, Now, OverQuota, Principal};
@@ -86,7 +87,12 @@ impl<'a> Counted<'a> {
         (tag, format!("{}|{subject}", self.quota))
     }
 
-    fn to_static(&self) -> Counted<'static> {
+    /// What it is called there.
+    fn key(&self) -> String {
+        format!("{}|{}", self.quota, self.subject)
+    }
+
+    pub(super) fn to_static(&self) -> Counted<'static> {
         Counted {
             quota: Cow::Owned(Arc::clone(&self.quota)),
             subject: match &self.subject {
@@ -263,6 +269,16 @@ impl Counter {
         self.states
             .iter()
             .find(|state| state.is_of(&policy.measure))
+    }
+
+    /// Takes what was lent and not spent, of leases that ended before `now` or of all.
+    pub(super) fn give_back(
+        &mut self,
+        now: Option<Duration>,
+        returns: &AtomicU64,
+    ) -> Vec<GiveBack> {
+        let counted = &self.counted;
+        self.leases.give_back(|| counted.key(), now, returns)
     }
 
     /// Drops the counts whose time has passed; whether none is left.

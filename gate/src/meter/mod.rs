@@ -12,7 +12,7 @@ mod subjects;
 mod tally;
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::DefaultHashBuilder;
@@ -21,7 +21,9 @@ use smallvec::SmallVec;
 pub use admission::{Admission, Standing, UnderWay};
 pub use policy::{Measure, Policy};
 pub(crate) use policy::{policies, seconds};
-pub use shared::{Answer, Arrival, Asked, Count, Demand, Found, Inquiry, Known, Rate, Returned};
+pub use shared::{
+    Answer, Arrival, Asked, Count, Demand, Found, GiveBack, Inquiry, Known, Late, Rate, Returned,
+};
 pub(crate) use state::{Counting, Weight};
 
 use crate::identify::QuotaRule;
@@ -45,6 +47,10 @@ pub struct Meter {
     hasher: DefaultHashBuilder,
     /// How many proxies share what quotas allow a fleet: each enforces its part.
     fleet: AtomicU32,
+    /// How many things were given back to a store that the fleet shares.
+    returns: AtomicU64,
+    /// How many connections to it there were.
+    connections: AtomicU32,
 }
 
 impl Default for Meter {
@@ -76,12 +82,21 @@ impl Meter {
             subjects: Subjects::new(subjects_max),
             hasher: DefaultHashBuilder::default(),
             fleet: AtomicU32::new(1),
+            returns: AtomicU64::new(0),
+            connections: AtomicU32::new(0),
         }
     }
 
     /// From now on, what quotas allow a fleet is shared by `proxies`, of which this is one; none counts as one.
     pub fn share_among(&self, proxies: u32) {
         self.fleet.store(proxies.max(1), Ordering::Relaxed);
+    }
+
+    /// What to call a new connection to a store that the fleet shares: no other one is called so.
+    pub fn connection_number(&self) -> u32 {
+        self.connections
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(1)
     }
 
     /// Checks every limit of every quota of the principal, then charges all of them: a refused request costs nothing.

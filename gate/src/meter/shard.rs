@@ -1,5 +1,6 @@
 //! A part of the counters, under one lock.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hashbrown::hash_table::Entry;
@@ -7,7 +8,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Charge;
 use super::admission::Admission;
-use super::counter::Counter;
+use super::counter::{Counted, Counter};
+use super::shared::GiveBack;
 use super::state::Weight;
 use super::subjects::Subjects;
 use crate::{Now, Refusal};
@@ -59,17 +61,29 @@ impl Shard {
         weight: Weight,
         admission: &mut Admission,
     ) {
-        if let Some(counter) = self.find(charge) {
+        if let Some(counter) = self.find(charge.hash, &charge.counted) {
             counter.charge(charge.quota, weight, admission);
         }
     }
 
-    /// The counter that `charge` is for, where there is one.
-    pub(super) fn find(&mut self, charge: &Charge<'_>) -> Option<&mut Counter> {
+    /// What is counted of somebody, where there is any.
+    pub(super) fn find(&mut self, hash: u64, counted: &Counted<'_>) -> Option<&mut Counter> {
         let counter = self
             .counters
-            .find_mut(charge.hash, |counter| counter.counted() == &charge.counted);
+            .find_mut(hash, |counter| counter.counted() == counted);
         counter.map(Box::as_mut)
+    }
+
+    /// Takes what was lent and not spent, of leases that ended before `now` or of all.
+    pub(super) fn give_back(
+        &mut self,
+        now: Option<Duration>,
+        returns: &AtomicU64,
+        given: &mut Vec<GiveBack>,
+    ) {
+        for counter in &mut self.counters {
+            given.extend(counter.give_back(now, returns));
+        }
     }
 
     fn knows(&self, charge: &Charge<'_>) -> bool {

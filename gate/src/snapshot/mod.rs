@@ -1,5 +1,6 @@
 //! Everything that decides requests, in one immutable value.
 
+mod advice;
 mod build;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use http::HeaderName;
 use tollgate_store::Name;
 use tollgate_store::document::{DocumentId, Proxy, Upstream};
+
+pub use advice::{Advice, advise};
 
 use crate::OwnPage;
 use crate::authorize::{Grants, Routes};

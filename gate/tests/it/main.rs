@@ -10,6 +10,7 @@
     reason = "documents are written where they are passed"
 )]
 
+mod advice;
 mod anonymous;
 mod authorize;
 mod certificates;

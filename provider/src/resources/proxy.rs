@@ -138,16 +138,16 @@ fn counters() -> [Attribute; 7] {
         Attribute::optional("password", Type::String)
             .check(SecretPlace::parse)
             .describe(
-                "The file on each proxy with the password, on one line: `file:` and an absolute path, like \
-                 `file:/etc/tollgate/counters-password`. It is read again for each connection, and needs `rediss` \
-                 beyond loopback.",
+                "Where each proxy reads the password, on one line: `file:` and an absolute path, like \
+                 `file:/etc/tollgate/counters-password`, or the ARN of a secret of AWS Secrets Manager. It is read \
+                 again for each connection, and needs `rediss` beyond loopback.",
             ),
         Attribute::optional("ca", Type::String)
             .check(super::upstream::check_authorities)
             .describe(
                 "The authorities that its certificate must be signed by, in place of those that the proxies' systems \
-                 trust: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, or a file that \
-                 each proxy reads, like `file:/etc/tollgate/ca.pem`.",
+                 trust: their certificates as PEM, like `file(\"ca.pem\")`, at most 16,384 characters, a file that \
+                 each proxy reads, like `file:/etc/tollgate/ca.pem`, or the ARN of a secret.",
             ),
         Attribute::optional("timeout", Type::String)
             .check_meaning(CounterTimeout::parse, CounterTimeout::length)

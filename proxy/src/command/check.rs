@@ -3,18 +3,19 @@
 use std::io::Write;
 
 use tollgate_conditions::Cedar;
-use tollgate_gate::Snapshot;
+use tollgate_gate::{Snapshot, advise};
 
 use super::{Arguments, store};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counters;
 use crate::failure::Failure;
 use crate::metrics::CredentialFetches;
 use crate::tls::{Keeper, Materials};
 use crate::upstream::{AwsIdentity, Findings, Means, SystemTrust};
 use crate::watch::places;
 
-/// Reads the namespace as `serve` would, and tells what it would leave out.
+/// Reads the namespace as `serve` would, and tells what it would leave out and what is hardly meant.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::try_from(arguments)?;
     super::in_one_thread(check(&config))?
@@ -46,7 +47,12 @@ async fn check(config: &Config) -> Result<(), Failure> {
     let left_out = rejected
         .iter()
         .map(|rejected| format!("{} is left out: {}", rejected.id, rejected.reason));
-    for line in std::iter::once(head).chain(left_out).chain(unusable) {
+    let advice = advise(&entries, &config.proxy);
+    let advice = advice
+        .iter()
+        .map(|advice| format!("warning: {} {}", advice.id, advice.says));
+    let lines = std::iter::once(head).chain(left_out).chain(unusable);
+    for line in lines.chain(advice) {
         // Whoever closes the pipe has read enough.
         let _ = writeln!(std::io::stdout(), "{line}");
     }
@@ -67,7 +73,7 @@ async fn check(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// What is wrong with what upstreams and issuers need.
+/// What is wrong with what upstreams, issuers and counters need.
 async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     let mut keeper = Keeper::new(&config.store);
     keeper.fetch_all(places(snapshot)).await;
@@ -83,6 +89,10 @@ async fn findings(config: &Config, snapshot: &Snapshot) -> Findings {
     }
     for rule in snapshot.issuers() {
         findings.look_at_issuer(rule, &means);
+    }
+    let counters = snapshot.proxy().and_then(|proxy| proxy.counters.as_deref());
+    if let Some(declared) = counters {
+        counters::look_at(declared, keeper.vault(), &mut findings);
     }
     findings
 }

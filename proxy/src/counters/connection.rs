@@ -1,44 +1,43 @@
-//! A connection to the store in which a fleet counts.
+//! A connection to a server that a fleet counts in.
 
 use std::fmt;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
     RedisConnectionInfo, ServerErrorKind, TlsCertificates, Value,
 };
-use tollgate_gate::{Answer, Demand};
-use tollgate_store::document::Counters;
-use tollgate_store::{Authorities, SecretPlace};
-use zeroize::Zeroizing;
+use tollgate_gate::{Answer, Demand, GiveBack};
 
-use super::script::{self, Run, SCRIPT};
-use crate::tls;
+use super::material::{self, Material};
+use super::script::{self, Names, Run, SCRIPT};
 
 /// How long a connection may take to be made.
-const CONNECT_MAX: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// The most requests that wait for their turn on a connection.
 const WAITING_MAX: usize = 4_096;
-/// The most that a file with a password may hold.
-const PASSWORD_BYTES_MAX: u64 = 4 * 1_024;
-/// The most that a file with authorities may hold.
-const AUTHORITIES_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// Why there is no answer; no secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CounterFault {
-    /// A file can't be used.
-    #[error("{place}: {reason}")]
-    File { place: String, reason: String },
+    /// A file or a secret can't be used.
+    #[error("{place} {reason}")]
+    Material { place: String, reason: String },
     /// No connection, or it broke.
     #[error("{0}")]
     Broken(String),
-    /// The store says that it does not do it.
+    /// There is no connection to the server that has the key.
+    #[error("no server that answers has the key")]
+    Nowhere,
+    /// The server says that it does not do it.
     #[error("it refuses: {0}")]
     Refused(String),
+    /// Another server of a cluster has the key; `for_now`: that is about to change.
+    #[error(
+        "{address} has the key: set cluster = true where it is a cluster and that is not declared"
+    )]
+    Elsewhere { address: String, for_now: bool },
     /// It says what no script of ours says.
     #[error("it answers what is no answer: another program may own its keys")]
     Unreadable,
@@ -49,26 +48,50 @@ pub(super) enum CounterFault {
 
 impl From<redis::RedisError> for CounterFault {
     fn from(error: redis::RedisError) -> Self {
-        match error.kind() {
+        let kind = error.kind();
+        if let Some((address, _)) = error.redirect_node() {
+            return Self::Elsewhere {
+                address: address.to_owned(),
+                for_now: kind == ErrorKind::Server(ServerErrorKind::Ask),
+            };
+        }
+        match kind {
             ErrorKind::Server(_) | ErrorKind::Extension => Self::Refused(error.to_string()),
             _ => Self::Broken(error.to_string()),
         }
     }
 }
 
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.host, self.port)
+    }
+}
+
+impl Place {
+    /// Where a server of a cluster says that another one is.
+    pub(super) fn parse(address: &str) -> Option<Self> {
+        let (host, port) = address.rsplit_once(':')?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let port = port.parse().ok()?;
+        Some(Self { host, port })
+    }
+}
+
 /// A connection that any number of requests share.
 #[derive(Clone)]
 pub(super) struct Connection {
-    link: Link,
+    link: MultiplexedConnection,
     digest: String,
-    /// Counted from 1.
+    /// No other connection of the process has it.
     pub(super) number: u32,
-}
-
-#[derive(Clone)]
-enum Link {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
 }
 
 impl fmt::Debug for Connection {
@@ -79,12 +102,16 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Connects, and brings the script along.
-    pub(super) async fn open(declared: &Counters, number: u32) -> Result<Self, CounterFault> {
+    pub(super) async fn open(
+        place: &Place,
+        material: &Material,
+        number: u32,
+    ) -> Result<Self, CounterFault> {
         let open = async {
-            let mut link = Link::open(declared).await?;
+            let mut link = connect(place, material).await?;
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(SCRIPT);
-            let digest = match link.call(&load).await? {
+            let digest = match call(&mut link, &load).await? {
                 Value::BulkString(digest) => String::from_utf8(digest).ok(),
                 Value::SimpleString(digest) => Some(digest),
                 _ => None,
@@ -99,125 +126,116 @@ impl Connection {
         opened.map_err(|_| CounterFault::TooLate(CONNECT_MAX))?
     }
 
-    /// Asks everything that is counted in one place. A store that lost the script is given it again.
+    /// Asks everything that is counted in one place. `is_asking`: another server of the cluster sent it here.
     pub(super) async fn ask(
         &self,
-        prefix: &str,
+        names: &Names,
         demands: &[Demand],
+        is_asking: bool,
     ) -> Result<Answer, CounterFault> {
-        let mut link = self.link.clone();
-        let by_digest = script::command(Run::ByDigest(&self.digest), prefix, demands);
-        let value = match link.call(&by_digest).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                link.call(&script::command(Run::Whole, prefix, demands))
-                    .await
-            }
-            other => other,
-        };
-        script::read(&value?, demands).ok_or(CounterFault::Unreadable)
+        let command = |run: Run<'_>| script::command(run, names, demands);
+        let value = self.run(&command, is_asking).await?;
+        script::read(&value, demands).ok_or(CounterFault::Unreadable)
     }
 
-    /// Whether keys of different tags may be in different places.
-    pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.link, Link::Cluster(_))
-    }
-
-    /// Whether it answers.
-    pub(super) async fn probe(&self) -> Result<(), CounterFault> {
-        let mut link = self.link.clone();
-        link.call(&redis::cmd("PING")).await?;
+    /// Gives back what was not spent, of one place.
+    pub(super) async fn give_back(
+        &self,
+        names: &Names,
+        given: &[GiveBack],
+    ) -> Result<(), CounterFault> {
+        let command = |run: Run<'_>| script::give_back(run, names, given);
+        self.run(&command, false).await?;
         Ok(())
     }
+
+    /// Whether it counts: by the script, as a server may answer and yet refuse to write. A server that is none of a
+    /// cluster has keys of all tags.
+    pub(super) async fn probe(&self, names: &Names, tags: &[String]) -> Result<(), CounterFault> {
+        let command = |run: Run<'_>| script::probe(run, names, tags);
+        match self.run(&command, false).await? {
+            Value::Array(_) => Ok(()),
+            _ => Err(CounterFault::Unreadable),
+        }
+    }
+
+    /// Which servers of a cluster have which slots, as this one says it.
+    pub(super) async fn slots(&self) -> Result<Value, CounterFault> {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SLOTS");
+        Ok(call(&mut self.link.clone(), &command).await?)
+    }
+
+    /// Runs the script. A server that lost it is given it again.
+    async fn run(
+        &self,
+        command: &(dyn Fn(Run<'_>) -> Cmd + Sync),
+        is_asking: bool,
+    ) -> redis::RedisResult<Value> {
+        let mut link = self.link.clone();
+        let by_digest = command(Run::ByDigest(&self.digest));
+        if is_asking {
+            let mut both = redis::pipe();
+            both.cmd("ASKING").add_command(command(Run::Whole));
+            let values = link.req_packed_commands(&both, 1, 1).await?;
+            return values
+                .into_iter()
+                .next()
+                .unwrap_or(Value::Nil)
+                .extract_error();
+        }
+        match call(&mut link, &by_digest).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                call(&mut link, &command(Run::Whole)).await
+            }
+            other => other,
+        }
+    }
 }
 
-impl Link {
-    async fn open(declared: &Counters) -> Result<Self, CounterFault> {
-        let (host, port) = (declared.url.host().to_owned(), declared.url.port());
-        let address = if declared.url.is_tls() {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        };
-        let mut settings = RedisConnectionInfo::default();
-        if let Some(username) = &declared.username {
-            settings = settings.set_username(username.as_str());
+async fn call(link: &mut MultiplexedConnection, command: &Cmd) -> redis::RedisResult<Value> {
+    link.req_packed_command(command).await?.extract_error()
+}
+
+async fn connect(
+    place: &Place,
+    material: &Material,
+) -> Result<MultiplexedConnection, CounterFault> {
+    let declared = &material.declared;
+    let (host, port) = (place.host.clone(), place.port);
+    let address = if declared.url.is_tls() {
+        ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
         }
-        if let Some(place) = &declared.password {
-            settings = settings.set_password(password(place)?.as_str());
-        }
-        let info = address.into_connection_info()?.set_redis_settings(settings);
-        let root_cert = declared.ca.as_ref().map(authorities).transpose()?;
+    } else {
+        ConnectionAddr::Tcp(host, port)
+    };
+    let mut settings = RedisConnectionInfo::default();
+    if let Some(username) = &declared.username {
+        settings = settings.set_username(username.as_str());
+    }
+    if let Some(place) = &declared.password {
+        settings = settings.set_password(material::password(place, &material.vault)?.as_str());
+    }
+    let info = address.into_connection_info()?.set_redis_settings(settings);
+    let client = if declared.url.is_tls() {
+        let authorities = declared.ca.as_ref();
+        let root_cert = authorities.map(|ca| material::authorities(ca, &material.vault));
         let trust = TlsCertificates {
             client_tls: None,
-            root_cert,
+            root_cert: root_cert.transpose()?,
         };
-        if declared.cluster {
-            let mut builder = ClusterClient::builder([info])
-                .connection_timeout(CONNECT_MAX)
-                .retries(1);
-            if declared.url.is_tls() {
-                builder = builder.certs(trust);
-            }
-            let connection = builder.build()?.get_async_connection().await?;
-            return Ok(Self::Cluster(connection));
-        }
-        let client = if declared.url.is_tls() {
-            Client::build_with_tls(info, trust)?
-        } else {
-            Client::open(info)?
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_MAX))
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(WAITING_MAX);
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        Ok(Self::Single(connection))
-    }
-
-    async fn call(&mut self, command: &Cmd) -> redis::RedisResult<Value> {
-        let value = match self {
-            Self::Single(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
-        };
-        value?.extract_error()
-    }
-}
-
-fn password(place: &SecretPlace) -> Result<Zeroizing<String>, CounterFault> {
-    let fault = |reason: String| CounterFault::File {
-        place: place.to_string(),
-        reason,
+        Client::build_with_tls(info, trust)?
+    } else {
+        Client::open(info)?
     };
-    let path = place.reference().file().map_err(fault)?;
-    let bytes = tls::read_file(path, PASSWORD_BYTES_MAX);
-    let bytes = bytes.map_err(|error| fault(error.to_string()))?;
-    let text = std::str::from_utf8(&bytes);
-    let text = text.map_err(|_| fault("is no text".to_owned()))?;
-    let word = text.trim_end_matches(['\r', '\n']);
-    if word.is_empty() || word.contains(['\r', '\n']) {
-        return Err(fault("must hold a password on one line".to_owned()));
-    }
-    Ok(Zeroizing::new(word.to_owned()))
-}
-
-fn authorities(ca: &Authorities) -> Result<Vec<u8>, CounterFault> {
-    let Some(reference) = ca.reference() else {
-        return Ok(ca.as_str().as_bytes().to_vec());
-    };
-    let fault = |reason: String| CounterFault::File {
-        place: reference.to_string(),
-        reason,
-    };
-    let bytes = reference.file().map_err(fault).and_then(|path| {
-        let bytes = tls::read_file(path, AUTHORITIES_BYTES_MAX);
-        bytes.map_err(|error| fault(error.to_string()))
-    });
-    bytes.map(|bytes| bytes.to_vec())
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_MAX))
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(WAITING_MAX);
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    Ok(connection.await?)
 }

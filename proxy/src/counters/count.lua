@@ -1,8 +1,11 @@
 -- Checks everything that one request is counted by, and charges all of it or nothing. Time is this server's, in
--- microseconds; lengths of smooth limits are in nanoseconds. Numbers below 2^53 are exact.
+-- microseconds; lengths of smooth limits are in nanoseconds. Numbers below 2^53 are exact. The keys are those of the
+-- limits, and then, of each limit that something is given back to, where the number of what was taken back stands.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 local CELLS, LEASED_PART = 61, 8
+-- For twice as long as anybody tells it again.
+local NOTE_MS = 60000
 local position = 0
 local refused, spoilt, limits = false, {}, {}
 
@@ -24,10 +27,28 @@ local function lease(limit, room)
   return math.max(0, math.min(limit.lease_max, math.floor(room / LEASED_PART)))
 end
 
+-- What is given back is taken once: what comes again has a number that was seen.
+local note
+
+local function take_back(limit, number)
+  if limit.back == 0 then
+    return
+  end
+  note = note + 1
+  if number <= tonumber(redis.call('GET', KEYS[note]) or '0') then
+    limit.back = 0
+  else
+    redis.call('SET', KEYS[note], text(number), 'PX', NOTE_MS)
+  end
+end
+
 -- A window: a field for each cell that holds any, by its number.
 local window = {}
 
 local function add(limit, cell, count)
+  if count == 0 then
+    return
+  end
   limit.cells[cell] = (limit.cells[cell] or 0) + count
   limit.total = limit.total + count
   redis.call('HINCRBY', limit.key, text(cell), text(count))
@@ -166,10 +187,13 @@ end
 
 local kinds = {w = window, s = distance, c = calendar}
 
-for place, key in ipairs(KEYS) do
-  local limit = {key = key, kind = kinds[word()], quota = word(), is_shadow = word() == '1', leased = 0}
+local count = number()
+note = count
+for place = 1, count do
+  local limit = {key = KEYS[place], kind = kinds[word()], quota = word(), is_shadow = word() == '1', leased = 0}
   limit.a, limit.b, limit.c = number(), number(), number()
   limit.cost, limit.lease_max, limit.back_at, limit.back = number(), number(), number(), number()
+  take_back(limit, number())
   limit.known = {}
   for known = 1, number() do
     limit.known[known] = number()

@@ -2,94 +2,156 @@
 //!
 //! What is decided is decided by the engine; here it is asked, bounded by a deadline.
 
+mod asking;
+mod board;
+mod complaint;
 mod connection;
 mod keeper;
+mod material;
+mod nodes;
 mod script;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use rand::RngExt;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tollgate_gate::{Admission, Answer, Arrival, Asked, Inquiry, Meter, Refusal};
+use tollgate_gate::{Admission, Arrival, Asked, GiveBack, Meter, Refusal};
 use tollgate_store::document;
 use tollgate_store::{CounterTimeout, Name, Namespace};
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use connection::{Connection, CounterFault};
+use crate::tls::Vault;
+use crate::upstream::Findings;
+use asking::Asking;
+use board::Board;
+use connection::{CounterFault, Place};
 use keeper::Keeper;
+use material::Material;
+use nodes::Nodes;
+use script::Names;
 
 /// How long a request waits where nothing else is declared.
 const TIMEOUT: Duration = Duration::from_millis(20);
 /// How long a new snapshot waits for its counters.
 const FIRST_TRY_MAX: Duration = Duration::from_secs(1);
+/// How long it may take to give back what was lent.
+const GIVE_BACK_MAX: Duration = Duration::from_secs(1);
+/// So much is given back by one command at most, and so many of them are under way at once.
+const GIVEN_BACK_AT_ONCE: (usize, usize) = (64, 16);
+/// Of a server that has all keys, what has two tags is counted too.
+const TAGS: [&str; 2] = ["n|0", "n|1"];
 
 /// The counters of a fleet.
 #[derive(Debug)]
 pub struct Counters {
-    declared: document::Counters,
-    prefix: String,
+    common: Arc<Common>,
+    store: Arc<Store>,
+    /// Its end ends what keeps the connections.
+    _keeping: DropGuard,
+}
+
+/// What decides, and what surrounds it.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// What is charged.
+    pub meter: Arc<Meter>,
+    /// What tells the time.
+    pub clock: Clock,
+    /// Where it is counted what becomes of questions.
+    pub metrics: Arc<Metrics>,
+    /// Where passwords are.
+    pub vault: Vault,
+}
+
+/// What every part of it knows.
+#[derive(Debug)]
+struct Common {
+    material: Material,
+    names: Names,
     timeout: Duration,
-    keeper: Arc<Keeper>,
+    board: Board,
+    meter: Arc<Meter>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    /// Its end ends what keeps the connection.
-    _keeping: DropGuard,
+}
+
+/// Who counts.
+#[derive(Debug)]
+enum Store {
+    Single(Arc<Keeper>),
+    Cluster(Nodes),
 }
 
 impl Counters {
     /// The counters that are declared: `previous` where that did not change. New ones are waited for, for a moment, so
-    /// that the first requests are counted by them.
+    /// that the first requests are counted by them. Those that are not used any more get back what they lent.
     pub async fn next(
         declared: Option<&document::Counters>,
         (namespace, proxy): (&Namespace, &Name),
         previous: Option<Arc<Self>>,
-        (clock, metrics): (Clock, &Arc<Metrics>),
+        surroundings: &Surroundings,
     ) -> Option<Arc<Self>> {
-        let declared = declared?;
-        if let Some(previous) = previous.filter(|previous| previous.declared == *declared) {
-            return Some(previous);
+        if let Some(previous) = previous {
+            if declared == Some(&previous.common.material.declared) {
+                return Some(previous);
+            }
+            previous.give_back(None).await;
+            surroundings.metrics.counters.is_up(false);
         }
+        let declared = declared?;
         let declared_prefix = declared.prefix.as_ref();
         let prefix = declared_prefix.map_or_else(
             || format!("tollgate:{namespace}:{proxy}:"),
             ToString::to_string,
         );
+        let counters = Self::new(declared, prefix, surroundings);
+        counters.store.tried(FIRST_TRY_MAX).await;
+        Some(Arc::new(counters))
+    }
+
+    /// Counters that are being connected to.
+    fn new(declared: &document::Counters, prefix: String, surroundings: &Surroundings) -> Self {
         let timeout = declared.timeout.as_ref();
-        let timeout = timeout.map_or(TIMEOUT, CounterTimeout::length);
-        let keeper = Arc::new(Keeper::new(Arc::clone(metrics)));
-        let token = CancellationToken::new();
-        let keeping = token.clone();
-        let (kept, place) = (Arc::clone(&keeper), declared.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                () = kept.keep(&place, timeout) => {}
-                () = keeping.cancelled() => {}
-            }
+        let process: u64 = rand::rng().random();
+        let common = Arc::new(Common {
+            names: Names {
+                prefix,
+                process: format!("{process:016x}"),
+            },
+            timeout: timeout.map_or(TIMEOUT, CounterTimeout::length),
+            board: Board::default(),
+            material: Material {
+                declared: declared.clone(),
+                vault: surroundings.vault.clone(),
+            },
+            meter: Arc::clone(&surroundings.meter),
+            clock: surroundings.clock,
+            metrics: Arc::clone(&surroundings.metrics),
         });
-        keeper.tried(FIRST_TRY_MAX).await;
-        Some(Arc::new(Self {
-            declared: declared.clone(),
-            prefix,
-            timeout,
-            keeper,
-            clock,
-            metrics: Arc::clone(metrics),
+        let store = Arc::new(Store::new(&common));
+        let token = CancellationToken::new();
+        let (kept, keeping) = (Arc::clone(&store), token.clone());
+        tokio::spawn(async move { keeping.run_until_cancelled(kept.keep()).await });
+        Self {
+            common,
+            store,
             _keeping: token.drop_guard(),
-        }))
+        }
     }
 
     /// Checks every limit of a request, then charges all of them, as [`Meter::admit`] does: those of the fleet where it
     /// counts them. The store is asked once at most, of a cluster each of the nodes that count it.
-    pub async fn admit(&self, meter: &Meter, arrival: &Arrival<'_>) -> Result<Admission, Refusal> {
-        let counted = &self.metrics.counters;
-        let current = self.keeper.connection();
-        let Some(connection) = current.as_ref() else {
-            drop(current);
+    pub async fn admit(&self, arrival: &Arrival<'_>) -> Result<Admission, Refusal> {
+        let (meter, counted) = (&self.common.meter, &self.common.metrics.counters);
+        if !self.store.is_up() {
             counted.unheard();
             return meter.admit_unheard(arrival);
-        };
-        let inquiry = match meter.ask(arrival, connection.number)? {
+        }
+        let inquiry = match meter.ask(arrival, &|tag| self.store.connection_number(tag))? {
             Asked::Alone(admission) => return Ok(admission),
             Asked::Lent(admission) => {
                 counted.lent();
@@ -97,56 +159,130 @@ impl Counters {
             }
             Asked::Inquiry(inquiry) => inquiry,
         };
-        let connection = Arc::clone(connection);
-        drop(current);
-        let started = self.clock.monotonic();
-        let asked = tokio::time::timeout(self.timeout, self.ask(&connection, &inquiry)).await;
-        let asked = asked.unwrap_or(Err(CounterFault::TooLate(self.timeout)));
-        let took = self.clock.monotonic().saturating_sub(started);
+        let mut asking = Asking::new((&self.common, &self.store), arrival, inquiry);
+        let started = self.common.clock.monotonic();
+        let asked = asking.ask().await;
+        let took = self.common.clock.monotonic().saturating_sub(started);
         match asked {
             Ok(answer) => {
-                self.keeper.answered();
                 counted.answered(&answer, took);
-                meter.answer(arrival, &inquiry, &answer)
+                meter.answer(arrival, &asking.inquiry, &answer)
             }
             Err(fault) => {
-                self.keeper.failed(&connection, &fault);
-                counted.failed(matches!(fault, CounterFault::TooLate(_)), took);
+                if fault != CounterFault::Nowhere {
+                    counted.failed(matches!(fault, CounterFault::TooLate(_)), took);
+                }
                 counted.unheard();
-                meter.admit_unheard(arrival)
+                let outcome = meter.admit_unheard(arrival);
+                asking.is_admitted = outcome.is_ok();
+                outcome
             }
         }
     }
 
-    /// One node has all keys; of a cluster, those with one tag stand together. A node that refuses ends it, and what
-    /// was charged before is given back with the next question.
-    async fn ask(
-        &self,
-        connection: &Connection,
-        inquiry: &Inquiry,
-    ) -> Result<Answer, CounterFault> {
-        if !connection.is_cluster() {
-            return connection.ask(&self.prefix, &inquiry.demands).await;
+    /// Gives back what was lent and not spent, of leases that are over at that time or, where it is `None`, of all, as a
+    /// process that ends does. What can't be given back within a second leaves with its window.
+    pub async fn give_back(&self, now: Option<Duration>) {
+        let mut given = self.common.meter.give_back(now);
+        given.sort_by(|one, other| one.tag.cmp(&other.tag));
+        let (most, at_once) = GIVEN_BACK_AT_ONCE;
+        let is_cluster = self.common.is_cluster();
+        let places = given.chunk_by(|one, other| !is_cluster || one.tag == other.tag);
+        let parts = places.flat_map(|given| given.chunks(most));
+        let giving = futures_util::stream::iter(parts)
+            .for_each_concurrent(at_once, |given| self.give_back_together(given));
+        // Whoever has to wait longer has more to lose.
+        let _ = tokio::time::timeout(GIVE_BACK_MAX, giving).await;
+    }
+
+    async fn give_back_together(&self, given: &[GiveBack]) {
+        let keeper = given
+            .first()
+            .and_then(|given| self.store.keeper(&given.tag));
+        let connection = keeper.and_then(|keeper| keeper.connection());
+        let Some(connection) = connection else {
+            return;
+        };
+        if let Ok(()) = connection.give_back(&self.common.names, given).await {
+            let requests = given.iter().map(|given| u64::from(given.returned.cost));
+            self.common.metrics.counters.gave_back(requests.sum());
         }
-        let mut whole: Option<Answer> = None;
-        let places = inquiry.demands.chunk_by(|one, other| one.tag == other.tag);
-        for demands in places {
-            let answer = connection.ask(&self.prefix, demands).await?;
-            let is_refused = !answer.is_admitted;
-            whole = Some(match whole {
-                None => answer,
-                Some(mut whole) => {
-                    whole.is_admitted = answer.is_admitted;
-                    whole.now_us = whole.now_us.max(answer.now_us);
-                    whole.found.extend(answer.found);
-                    whole
-                }
-            });
-            if is_refused {
-                break;
-            }
+    }
+
+    /// Notes what can't be used of what it takes to be let in.
+    pub fn report(&self, findings: &mut Findings) {
+        let Material { declared, vault } = &self.common.material;
+        look_at(declared, vault, findings);
+    }
+}
+
+/// Notes what can't be used of what it takes to be let in by counters.
+pub fn look_at(declared: &document::Counters, vault: &Vault, findings: &mut Findings) {
+    findings.faults.extend(material::faults(declared, vault));
+}
+
+impl Common {
+    /// Whether keys of different tags may be in different places.
+    fn is_cluster(&self) -> bool {
+        self.material.declared.cluster
+    }
+}
+
+impl Store {
+    fn new(common: &Arc<Common>) -> Self {
+        if common.is_cluster() {
+            return Self::Cluster(Nodes::new(common));
         }
-        whole.ok_or(CounterFault::Unreadable)
+        let url = &common.material.declared.url;
+        let place = Place {
+            host: url.host().to_owned(),
+            port: url.port(),
+        };
+        let tags = TAGS.map(ToOwned::to_owned).to_vec();
+        Self::Single(Arc::new(Keeper::new(common, place, tags)))
+    }
+
+    async fn keep(&self) {
+        match self {
+            Self::Single(keeper) => keeper.keep().await,
+            Self::Cluster(nodes) => nodes.keep().await,
+        }
+    }
+
+    async fn tried(&self, wait_max: Duration) {
+        match self {
+            Self::Single(keeper) => keeper.tried(wait_max).await,
+            Self::Cluster(nodes) => nodes.tried(wait_max).await,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        match self {
+            Self::Single(keeper) => keeper.connection().is_some(),
+            Self::Cluster(nodes) => nodes.is_up(),
+        }
+    }
+
+    /// The server that counts what has a tag.
+    fn keeper(&self, tag: &str) -> Option<Arc<Keeper>> {
+        match self {
+            Self::Single(keeper) => Some(Arc::clone(keeper)),
+            Self::Cluster(nodes) => nodes.of(tag),
+        }
+    }
+
+    /// The server of a cluster at an address that another one told.
+    fn keeper_at(&self, address: &str) -> Option<Arc<Keeper>> {
+        match self {
+            Self::Single(_) => None,
+            Self::Cluster(nodes) => nodes.at(address),
+        }
+    }
+
+    /// The connection that a tag is counted by; 0: by none.
+    fn connection_number(&self, tag: &str) -> u32 {
+        let connection = self.keeper(tag).and_then(|keeper| keeper.connection());
+        connection.map_or(0, |connection| connection.number)
     }
 }
 

@@ -1,10 +1,16 @@
 //! What a request is counted by, as a script in the store reads and says it.
 
 use redis::{Cmd, Value};
-use tollgate_gate::{Answer, Count, Demand, Found, Known, Rate};
+use tollgate_gate::{Answer, Count, Demand, Found, GiveBack, Known, Rate, Returned};
 
 /// Checks and charges everything at once, by the store's clock.
 pub(super) const SCRIPT: &str = include_str!("count.lua");
+
+/// What is counted to try whether a server counts: it is forgotten within a tenth of a second.
+const PROBE: Rate = Rate::Strict {
+    requests: u32::MAX,
+    cell_us: 1_000,
+};
 
 /// What runs the script, or brings it along where the store has none of that digest.
 #[derive(Debug, Clone, Copy)]
@@ -13,24 +19,117 @@ pub(super) enum Run<'a> {
     Whole,
 }
 
+/// What keys are called.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// What all of them begin with.
+    pub(super) prefix: String,
+    /// What no other process is called.
+    pub(super) process: String,
+}
+
+/// What the script is told of one limit.
+struct Part<'a> {
+    tag: &'a str,
+    key: &'a str,
+    rate: Rate,
+    quota: usize,
+    is_shadow: bool,
+    cost: u32,
+    lease_max: u32,
+    returned: Option<Returned>,
+    known: Option<&'a Known>,
+}
+
 /// The command for demands that stand in one place.
-pub(super) fn command(run: Run<'_>, prefix: &str, demands: &[Demand]) -> Cmd {
+pub(super) fn command(run: Run<'_>, names: &Names, demands: &[Demand]) -> Cmd {
+    let part = |demand| {
+        let Demand {
+            tag,
+            key,
+            quota,
+            is_shadow,
+            rate,
+            cost,
+            lease_max,
+            returned,
+            known,
+            ..
+        }: &Demand = demand;
+        Part {
+            tag,
+            key,
+            rate: *rate,
+            quota: *quota,
+            is_shadow: *is_shadow,
+            cost: *cost,
+            lease_max: *lease_max,
+            returned: *returned,
+            known: known.as_ref(),
+        }
+    };
+    compose(run, names, demands.iter().map(part))
+}
+
+/// The command that gives back what was not spent, of one place.
+pub(super) fn give_back(run: Run<'_>, names: &Names, given: &[GiveBack]) -> Cmd {
+    let part = |given| {
+        let GiveBack {
+            tag,
+            key,
+            rate,
+            returned,
+        }: &GiveBack = given;
+        Part {
+            cost: 0,
+            returned: Some(*returned),
+            ..Part::of(tag, key, *rate)
+        }
+    };
+    compose(run, names, given.iter().map(part))
+}
+
+/// The command that counts something of no use, for a moment, under each tag.
+pub(super) fn probe(run: Run<'_>, names: &Names, tags: &[String]) -> Cmd {
+    let part = |tag| Part::of(tag, "probe", PROBE);
+    compose(run, names, tags.iter().map(String::as_str).map(part))
+}
+
+impl<'a> Part<'a> {
+    fn of(tag: &'a str, key: &'a str, rate: Rate) -> Self {
+        Self {
+            tag,
+            key,
+            rate,
+            quota: 0,
+            is_shadow: false,
+            cost: 1,
+            lease_max: 0,
+            returned: None,
+            known: None,
+        }
+    }
+}
+
+fn compose<'a>(run: Run<'_>, names: &Names, parts: impl Iterator<Item = Part<'a>>) -> Cmd {
     let mut command = match run {
         Run::ByDigest(digest) => redis::cmd("EVALSHA").arg(digest).to_owned(),
         Run::Whole => redis::cmd("EVAL").arg(SCRIPT).to_owned(),
     };
-    command.arg(demands.len());
-    for demand in demands {
-        command.arg(format!("{prefix}{{{}}}{}", demand.tag, demand.key));
-    }
-    for demand in demands {
-        write(demand, &mut command);
+    let parts: Vec<_> = parts.collect();
+    let key = |part: &Part<'_>| format!("{}{{{}}}{}", names.prefix, part.tag, part.key);
+    let returns = parts.iter().filter(|part| part.returned.is_some());
+    let notes = returns.map(|part| format!("{}|b|{}", key(part), names.process));
+    let keys: Vec<_> = parts.iter().map(key).chain(notes).collect();
+    command.arg(keys.len()).arg(keys).arg(parts.len());
+    for part in &parts {
+        write(part, &mut command);
     }
     command
 }
 
-fn write(demand: &Demand, command: &mut Cmd) {
-    let (kind, a, b, c) = match demand.rate {
+fn write(part: &Part<'_>, command: &mut Cmd) {
+    let (kind, a, b, c) = match part.rate {
         Rate::Strict { requests, cell_us } => ("w", requests.into(), cell_us, 0),
         Rate::Smooth {
             distance_ns,
@@ -41,24 +140,25 @@ fn write(demand: &Demand, command: &mut Cmd) {
             ends_us: [end, next],
         } => ("c", requests.into(), end, next),
     };
-    command.arg(kind).arg(demand.quota);
-    command.arg(u8::from(demand.is_shadow));
-    let (back_at, back) = demand
-        .returned
-        .map_or((0, 0), |returned| (returned.at, returned.cost));
+    command.arg(kind).arg(part.quota);
+    command.arg(u8::from(part.is_shadow));
+    let (back_at, back, back_number) = part.returned.map_or((0, 0, 0), |returned| {
+        (returned.at, returned.cost, returned.number)
+    });
     let numbers = [
         a,
         b,
         c,
-        demand.cost.into(),
-        demand.lease_max.into(),
+        part.cost.into(),
+        part.lease_max.into(),
         back_at,
         back.into(),
+        back_number,
     ];
     for number in numbers {
         command.arg(number);
     }
-    let known: Vec<u64> = match &demand.known {
+    let known: Vec<u64> = match part.known {
         None => Vec::new(),
         Some(Known::Cells(total, cells)) => {
             let pairs = cells

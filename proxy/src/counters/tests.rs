@@ -1,20 +1,23 @@
 //! The script in a real store, by a clock that the tests set.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use proptest::prelude::*;
+use redis::Cmd;
 use redis::Value;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tollgate_conditions::Cedar;
-use tollgate_gate::{Circumstances, Grant, Now, Principal, Snapshot, Standing, Target};
+use tollgate_gate::{
+    Answer, Circumstances, Grant, Inquiry, Now, OverQuota, Principal, Snapshot, Standing, Target,
+};
 use tollgate_store::document::{DocumentId, Entry};
 use tollgate_store::token::{self, Verifier};
 use tollgate_store::{Environment, KeyId};
 
-use super::script::{self, Run, SCRIPT};
+use super::script::{Run, SCRIPT};
 use super::*;
 
 #[path = "../../tests/it/support/redis.rs"]
@@ -22,6 +25,9 @@ use super::*;
 mod server;
 
 use server::RedisServer;
+
+mod leases;
+mod obedience;
 
 /// A Monday at noon, far from every border of the calendar.
 const START_US: u64 = 1_800_273_600_000_000;
@@ -31,7 +37,7 @@ const COST_MAX: u32 = 5;
 /// A store whose script takes the time as its last two words.
 struct Bench {
     runtime: Runtime,
-    _server: RedisServer,
+    server: RedisServer,
     link: MultiplexedConnection,
     digest: String,
 }
@@ -52,7 +58,7 @@ impl Bench {
         });
         Self {
             runtime,
-            _server: server,
+            server,
             link,
             digest,
         }
@@ -73,33 +79,63 @@ impl Bench {
         grant: &Grant<'_>,
         now_us: u64,
     ) -> Result<Admission, Refusal> {
-        let arrival = Arrival {
-            grant,
-            address: None,
-            now: moment(now_us - process.offset_us),
-        };
-        let inquiry = match process.meter.ask(&arrival, process.connection)? {
+        let arrival = process.arrival(grant, now_us);
+        let inquiry = match process.ask(&arrival)? {
             Asked::Alone(admission) | Asked::Lent(admission) => return Ok(admission),
             Asked::Inquiry(inquiry) => inquiry,
         };
+        let answer = self.answer(process, &inquiry, now_us);
+        process.meter.answer(&arrival, &inquiry, &answer)
+    }
+
+    fn answer(&self, process: &Process, inquiry: &Inquiry, now_us: u64) -> Answer {
         process.asked.set(process.asked.get() + 1);
         let run = Run::ByDigest(&self.digest);
-        let mut command = script::command(run, "test:", &inquiry.demands);
+        let value = self.run(
+            script::command(run, &process.names, &inquiry.demands),
+            now_us,
+        );
+        let answer = script::read(&value, &inquiry.demands);
+        answer.unwrap_or_else(|| panic!("{value:?}"))
+    }
+
+    fn take_back(&self, process: &Process, given: &[GiveBack], now_us: u64) {
+        let run = Run::ByDigest(&self.digest);
+        self.run(script::give_back(run, &process.names, given), now_us);
+    }
+
+    fn run(&self, mut command: Cmd, now_us: u64) -> Value {
         command.arg(now_us / 1_000_000).arg(now_us % 1_000_000);
         let mut link = self.link.clone();
-        let value: Value = self
+        let value = self.runtime.block_on(link.req_packed_command(&command));
+        value.unwrap().extract_error().unwrap()
+    }
+
+    /// The keys of what it counts.
+    fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<String> = self
             .runtime
-            .block_on(link.req_packed_command(&command))
-            .unwrap();
-        let answer = script::read(&value, &inquiry.demands);
-        let answer = answer.unwrap_or_else(|| panic!("{value:?}"));
-        process.meter.answer(&arrival, &inquiry, &answer)
+            .block_on(async { self.server.ask(&["KEYS", "*"]).await });
+        keys.retain(|key| !key.contains("|b|"));
+        keys
+    }
+
+    /// All that it counts, of strict limits and of the calendar's.
+    fn counted(&self) -> u64 {
+        let counted = self.keys().into_iter().map(|key| {
+            let stored = async { self.server.ask(&["HGETALL", &key]).await };
+            let mut stored: BTreeMap<String, u64> = self.runtime.block_on(stored);
+            stored.remove("e");
+            stored.values().sum::<u64>()
+        });
+        counted.sum()
     }
 }
 
 struct Process {
     meter: Meter,
     offset_us: u64,
+    names: Names,
     connection: u32,
     asked: std::cell::Cell<u32>,
 }
@@ -108,10 +144,26 @@ impl Process {
     fn new(offset_us: u64) -> Self {
         Self {
             meter: Meter::default(),
+            names: Names {
+                prefix: "test:".to_owned(),
+                process: format!("{:x}", rand::rng().random::<u64>()),
+            },
             offset_us,
             connection: 1,
             asked: std::cell::Cell::new(0),
         }
+    }
+
+    fn arrival<'a>(&self, grant: &'a Grant<'a>, now_us: u64) -> Arrival<'a> {
+        Arrival {
+            grant,
+            address: None,
+            now: moment(now_us - self.offset_us),
+        }
+    }
+
+    fn ask(&self, arrival: &Arrival<'_>) -> Result<Asked, Refusal> {
+        self.meter.ask(arrival, &|_| self.connection)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct CounterMetrics {
     lent: Counter,
     unheard: Counter,
     leases: Counter,
+    late: Counter,
+    returned: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,6 +41,8 @@ impl Default for CounterMetrics {
             lent: Counter::default(),
             unheard: Counter::default(),
             leases: Counter::default(),
+            late: Counter::default(),
+            returned: Counter::default(),
         }
     }
 }
@@ -47,7 +51,7 @@ impl CounterMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "counters_up",
-            "Whether the fleet's counters are asked; 0 where none are declared, too",
+            "Whether all of the fleet's counters are asked; 0 where none are declared, too",
             self.up.clone(),
         );
         registry.register(
@@ -70,6 +74,16 @@ impl CounterMetrics {
             "counters_lent_requests",
             "Requests admitted by what the fleet's counters lent before, without a question",
             self.lent.clone(),
+        );
+        registry.register(
+            "counters_late_answers",
+            "Answers of the fleet's counters that no request waited for, which were settled all the same",
+            self.late.clone(),
+        );
+        registry.register(
+            "counters_returned_requests",
+            "Requests that the fleet's counters lent and got back at a drain or after a lease's end, beside those that went back with a question",
+            self.returned.clone(),
         );
         registry.register(
             "counters_unheard_requests",
@@ -104,6 +118,16 @@ impl CounterMetrics {
     /// Counts a request that needed no question.
     pub fn lent(&self) {
         self.lent.inc();
+    }
+
+    /// Counts an answer that came when its request was gone.
+    pub fn heard_late(&self) {
+        self.late.inc();
+    }
+
+    /// Counts requests that were lent and given back.
+    pub fn gave_back(&self, requests: u64) {
+        self.returned.inc_by(requests);
     }
 
     /// Counts a request that was decided without them.

@@ -53,6 +53,37 @@ async fn a_check_names_every_document_that_is_left_out_and_why() {
 }
 
 #[tokio::test]
+async fn a_check_and_the_log_tell_what_is_hardly_meant_and_serve_it() {
+    let store = filled().await;
+    let quota = json!({
+        "limits": [{"requests": 3, "per": "1m"}],
+        "overrides": {"acmee": {"limits": [{"requests": 100, "per": "1m"}]}},
+    });
+    store.put(Kind::Quota, "free", quota).await;
+    let edge = json!({"listen": [{"address": "127.0.0.1:0"}], "fleet": {"size": 4}});
+    store.put(Kind::Proxy, "edge", edge).await;
+
+    let output = run_command(&store, &["check"]);
+    let (told, complaint) = texts(&output);
+    assert_eq!((output.status.code(), complaint.as_str()), (Some(0), ""));
+    let stranger = "has an override for principal \"acmee\", which does not exist";
+    let small = "allows 3 requests per 1m, fewer than the fleet's 4 processes";
+    for expected in [stranger, small] {
+        let line = format!("\nwarning: quota \"free\" {expected}");
+        assert!(told.contains(&line), "{told}");
+    }
+
+    let proxy = Process::start(&store, &[]).await;
+    for expected in [stranger, small] {
+        let says = |line: &serde_json::Value| {
+            let says = line["says"].as_str().unwrap_or_default();
+            says.starts_with(expected)
+        };
+        assert_eq!(proxy.logged(says).await["level"], "WARN");
+    }
+}
+
+#[tokio::test]
 async fn a_check_for_a_proxy_that_nobody_declared_fails() {
     let store = filled().await;
 

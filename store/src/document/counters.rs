@@ -19,7 +19,7 @@ pub struct Counters {
     /// Who the proxy is there; the default user where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<Identifier>,
-    /// The file with the password; none is told where left out.
+    /// The file or the secret with the password; none is told where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretPlace>,
     /// The authorities that its certificate must be signed by, in place of those that the proxy's system trusts.
@@ -35,13 +35,16 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Where the proxy reads what it takes to be let in.
+    pub fn places(&self) -> impl Iterator<Item = &MaterialReference> {
+        let password = self.password.as_ref().map(SecretPlace::reference);
+        let ca = self.ca.as_ref().and_then(Authorities::reference);
+        password.into_iter().chain(ca)
+    }
+
     pub(super) fn check(&self) -> Result<(), Problem> {
         if self.username.is_some() && self.password.is_none() {
             let message = "is missing: a username goes with a password";
-            return Err(Problem::field("password", message));
-        }
-        let password = self.password.as_ref().map(SecretPlace::reference);
-        if let Some(Err(message)) = password.map(MaterialReference::file) {
             return Err(Problem::field("password", message));
         }
         if self.password.is_some() && !self.url.is_private() {

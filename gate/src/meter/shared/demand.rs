@@ -36,6 +36,8 @@ pub struct Demand {
     pub returned: Option<Returned>,
     /// What this process counted itself, where the store may not know it.
     pub known: Option<Known>,
+    /// The connection that it is asked by, as [`Meter::ask`](crate::Meter::ask) was told.
+    pub(super) connection: u32,
     pub(super) policy: Arc<Policy>,
     pub(super) limit: LimitId,
 }
@@ -73,6 +75,22 @@ pub struct Returned {
     pub at: u64,
     /// How much.
     pub cost: u32,
+    /// Which one of this process it is: each has a larger number than those before it. A store that took it takes it no
+    /// second time, so that it can be told again where no answer came.
+    pub number: u64,
+}
+
+/// What is given back without a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GiveBack {
+    /// What its place among several nodes follows from.
+    pub tag: String,
+    /// What is counted.
+    pub key: String,
+    /// The units that a store counts it in; it allows whatever was counted.
+    pub rate: Rate,
+    /// What was not spent.
+    pub returned: Returned,
 }
 
 /// What a process counted itself.
@@ -104,7 +122,7 @@ impl LimitId {
         }
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Strict(period) => format!("w{}", period.as_millis()),
             Self::Smooth(period) => format!("s{}", period.as_millis()),
@@ -137,6 +155,7 @@ impl Demand {
             lease_max: 0,
             returned: None,
             known: None,
+            connection: 0,
             policy: Arc::clone(policy),
             limit,
         })
@@ -144,6 +163,22 @@ impl Demand {
 }
 
 impl Rate {
+    /// What a store needs to know of a limit to take back what was charged at `at`; `None` of smooth ones, which forget
+    /// by themselves sooner than that matters.
+    pub(super) fn of_return(limit: LimitId, at: u64) -> Option<Self> {
+        match limit {
+            LimitId::Strict(period) => Some(Self::Strict {
+                requests: u32::MAX,
+                cell_us: micros(Ring::new(period).cell()),
+            }),
+            LimitId::Calendar(_) => Some(Self::Calendar {
+                requests: u32::MAX,
+                ends_us: [at, at],
+            }),
+            LimitId::Smooth(_) => None,
+        }
+    }
+
     fn of(measure: &Measure, now: Timestamp) -> Option<Self> {
         match measure {
             Measure::Strict { requests, period } => Some(Self::Strict {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod demand;
+mod late;
 mod lease;
 
 use std::net::IpAddr;
@@ -15,7 +16,9 @@ use smallvec::SmallVec;
 use tollgate_store::document::OnCounterFailure;
 
 pub use answer::{Answer, Count, Found};
-pub use demand::{Demand, Known, Rate, Returned};
+pub use demand::{Demand, GiveBack, Known, Rate, Returned};
+pub use late::Late;
+use lease::Heard;
 pub(super) use lease::Leases;
 
 use super::counter::{Counted, Counter};
@@ -50,17 +53,22 @@ pub enum Asked {
 pub struct Inquiry {
     /// One for each limit. Those with the same tag stand together.
     pub demands: Vec<Demand>,
-    /// The connection that the store is asked by.
-    connection: u32,
 }
 
 type Charges<'a> = SmallVec<[Charge<'a>; 2]>;
 
 impl Meter {
     /// What is to be done about a request where a store counts for the fleet. `connection` numbers the connections to
-    /// it from 1 on: with a new one the store is told what is known here, as it may have forgotten, and of a request
-    /// that was decided without it. Limits that this process counts alone refuse it here already.
-    pub fn ask(&self, arrival: &Arrival<'_>, connection: u32) -> Result<Asked, Refusal> {
+    /// it from 1 on, that to each of its places by another number: with a new one the store is told what is known here,
+    /// as it may have forgotten, and of a request that was decided without it.
+    ///
+    /// Limits that this process counts alone refuse it here already, and so does a subject that there is no room for: a
+    /// flood of strangers takes up no more of the store than of this process.
+    pub fn ask(
+        &self,
+        arrival: &Arrival<'_>,
+        connection: &dyn Fn(&str) -> u32,
+    ) -> Result<Asked, Refusal> {
         let quotas = arrival.grant.quotas();
         let mut shared = quotas.iter().flat_map(|quota| quota.shared());
         if shared.next().is_none() {
@@ -71,17 +79,18 @@ impl Meter {
         let weight = self.weight(arrival, Counting::Store);
         self.check_alone(&charges, weight)?;
         if !self.spend(&charges, weight) {
-            let demands = self.demands(&charges, (arrival, weight), connection);
-            return Ok(Asked::Inquiry(Inquiry {
-                demands,
-                connection,
-            }));
+            let demands = self.demands(&charges, (arrival, weight), connection)?;
+            if demands.is_empty() {
+                let admission = self.admit_by(arrival, Counting::Share, &[])?;
+                return Ok(Asked::Alone(admission));
+            }
+            return Ok(Asked::Inquiry(Inquiry { demands }));
         }
         let outcome = self.admit_by(arrival, Counting::Store, &[]);
         let mut admission = outcome.inspect_err(|_| self.put_back(&charges, weight))?;
         for charge in charges.iter().filter(|charge| !charge.quota.is_shadow) {
             self.with(charge, |counter| {
-                for (policy, rest) in counter.leases.rests(charge.quota, weight.now.monotonic) {
+                for (policy, rest) in counter.leases.rests(charge.quota, weight) {
                     admission.consider(policy, rest, weight.cost);
                 }
             });
@@ -117,16 +126,20 @@ impl Meter {
                 continue;
             }
             self.with(charge, |counter| {
-                counter.heard_in = question.connection;
                 for ((demand, found), rest) in found {
+                    counter.heard_in = demand.connection;
                     // What was charged for a request that is refused can be spent on the next one.
                     let unspent = if outcome.is_ok() || !found.is_charged {
                         0
                     } else {
                         demand.cost
                     };
-                    let told = (*rest, arrival.now.monotonic);
-                    counter.leases.take(demand, (found, unspent), told);
+                    let heard = Heard {
+                        asked_at: arrival.now.monotonic,
+                        rest: *rest,
+                    };
+                    let lent = (found, unspent);
+                    counter.leases.take(demand, lent, heard, &self.returns);
                 }
             });
         }
@@ -162,7 +175,7 @@ impl Meter {
     /// Does something with a counter, where there is one.
     fn with<T>(&self, charge: &Charge<'_>, act: impl FnOnce(&mut Counter) -> T) -> Option<T> {
         let mut shard = lock(self.shards.get(charge.shard)?);
-        shard.find(charge).map(act)
+        shard.find(charge.hash, &charge.counted).map(act)
     }
 
     /// Whether the limits that this process counts alone have room: a store need not be asked where they have none.
@@ -205,34 +218,42 @@ impl Meter {
         &self,
         charges: &[Charge<'_>],
         (arrival, weight): (&Arrival<'_>, Weight),
-        connection: u32,
-    ) -> Vec<Demand> {
+        connection: &dyn Fn(&str) -> u32,
+    ) -> Result<Vec<Demand>, Refusal> {
         let mut demands: Vec<Demand> = Vec::new();
         for (place, charge) in charges.iter().enumerate() {
-            let (tag, key) = charge.counted.place(arrival.grant);
             let rule = charge.quota;
-            let policies = rule.shared();
-            demands.extend(policies.filter_map(|policy| {
-                let demand = Demand::new((&tag, &key), (place, rule), (policy, weight))?;
-                Some(demand)
-            }));
-            let Some(shard) = self.shards.get(charge.shard) else {
+            if rule.shared().next().is_none() {
                 continue;
-            };
+            }
+            let shard = self.shards.get(charge.shard).ok_or(Refusal::Overloaded)?;
             let mut shard = lock(shard);
-            let Some(counter) = shard.find(charge) else {
-                continue;
+            // Made where there is none yet: what finds no room here must take none in the store.
+            let counter = shard.counter(charge, (&self.subjects, &self.hasher), weight.now);
+            let counter = match counter {
+                Ok(counter) => counter,
+                Err(_) if rule.is_shadow => continue,
+                Err(full) => return Err(full),
             };
-            for demand in demands.iter_mut().filter(|demand| demand.quota == place) {
-                counter.leases.want(demand, weight.now.monotonic);
+            let (tag, key) = charge.counted.place(arrival.grant);
+            let connection = connection(&tag);
+            for policy in rule.shared() {
+                let demand = Demand::new((&tag, &key), (place, rule), (policy, weight));
+                let Some(mut demand) = demand else {
+                    continue;
+                };
+                let now = weight.now.monotonic;
+                counter.leases.want(&mut demand, now, &self.returns);
+                demand.connection = connection;
                 if counter.heard_in != connection {
                     let state = counter.known(&demand.policy);
                     demand.known = state.and_then(|state| Known::of(state, weight.now));
                 }
+                demands.push(demand);
             }
         }
         demands.sort_by(|one, other| one.tag.cmp(&other.tag));
-        demands
+        Ok(demands)
     }
 }
 

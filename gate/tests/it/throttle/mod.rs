@@ -16,6 +16,8 @@ use simulation::{Second, World};
 
 /// The least part of what could be answered that is.
 const GOODPUT_MIN: f64 = 0.9;
+/// The same where latency climbs slowly: each step looks like a queue for a while, and the aim is missed.
+const CLIMB_GOODPUT_MIN: f64 = 0.85;
 /// The most times that an answer may take as long as by itself.
 const LATENCY_MAX: f64 = 2.0;
 
@@ -67,6 +69,41 @@ fn ten_proxies_share_a_backend_without_a_word() {
 
     assert_served(&world, &seconds, 40..80);
     assert_served(&world, &seconds, 110..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn latency_like_the_teeth_of_a_saw_is_followed() {
+    let world = scenarios::sawtooth();
+    let seconds = world.run();
+
+    for tooth in [40..50, 50..60, 60..70, 70..80] {
+        assert_goodput_by_the_second(&world, &seconds, tooth.clone(), GOODPUT_MIN);
+        assert_latency(&world, &seconds, tooth);
+    }
+    assert_served(&world, &seconds, 110..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn latency_that_climbs_slowly_is_followed() {
+    let world = scenarios::slow_ramp();
+    let seconds = world.run();
+
+    assert_goodput_by_the_second(&world, &seconds, 40..80, CLIMB_GOODPUT_MIN);
+    assert_latency(&world, &seconds, 74..80);
+    assert_served(&world, &seconds, 90..120);
+    assert_nothing_shed(&seconds, 110..120);
+}
+
+#[test]
+fn bursts_with_a_long_tail_are_carried() {
+    let world = scenarios::bursts();
+    let seconds = world.run();
+
+    assert_goodput_by_the_second(&world, &seconds, 40..80, GOODPUT_MIN);
+    assert_latency(&world, &seconds, 40..80);
+    assert_served(&world, &seconds, 90..120);
     assert_nothing_shed(&seconds, 110..120);
 }
 
@@ -140,7 +177,13 @@ fn assert_change_is_met(world: &World) {
 
 fn assert_served(world: &World, seconds: &[Second], range: Range<usize>) {
     assert_goodput(world, seconds, range.clone());
-    let alone = phase(world, &range).mean().as_secs_f64();
+    assert_latency(world, seconds, range);
+}
+
+/// Measured by the last phase that the range is in.
+fn assert_latency(world: &World, seconds: &[Second], range: Range<usize>) {
+    let end = range.end - 1..range.end;
+    let alone = phase(world, &end).mean().as_secs_f64();
     let p99 = percentile(&seconds[range.clone()], 99);
     assert!(
         p99 <= alone * LATENCY_MAX,
@@ -156,6 +199,22 @@ fn assert_goodput(world: &World, seconds: &[Second], range: Range<usize>) {
         goodput >= most * GOODPUT_MIN,
         "{range:?}: {goodput} a second of {most}"
     );
+}
+
+/// The same where each second has a phase of its own.
+fn assert_goodput_by_the_second(
+    world: &World,
+    seconds: &[Second],
+    range: Range<usize>,
+    least: f64,
+) {
+    let most = range.clone().map(|second| {
+        let phase = phase(world, &(second..second + 1));
+        phase.capacity().min(phase.rate * (1.0 - phase.lost))
+    });
+    let most: f64 = most.sum();
+    let goodput = answered(&seconds[range.clone()]);
+    assert!(goodput >= most * least, "{range:?}: {goodput} of {most}");
 }
 
 fn assert_nothing_shed(seconds: &[Second], range: Range<usize>) {

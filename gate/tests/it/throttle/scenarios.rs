@@ -7,6 +7,8 @@ use super::simulation::{Phase, World};
 const SERVICE: Duration = Duration::from_millis(50);
 const SERVERS: usize = 100;
 const SECONDS: u32 = 120;
+/// The share of requests in a long tail.
+const TAIL: f64 = 0.005;
 
 /// Everything well, at 70 % of what the backend can do.
 const USUAL: Phase = Phase {
@@ -100,8 +102,65 @@ pub(crate) fn priorities() -> World {
     world
 }
 
+/// Latency climbs to three times what it was within ten seconds and falls at once, from 30 s to 80 s, as where a cache
+/// or a heap fills up and is emptied. Nothing was tuned by it.
+pub(crate) fn sawtooth() -> World {
+    let teeth = (30..80).map(|second| Phase {
+        from_second: second,
+        service: SERVICE.mul_f64(1.0 + 0.2 * f64::from(second % 10)),
+        rate: 1_000.0,
+        ..USUAL
+    });
+    around(18, 1_000.0, teeth)
+}
+
+/// Latency climbs to four times what it was from 30 s to 70 s, stays there, and is what it was from 80 s on. Nothing was
+/// tuned by it.
+pub(crate) fn slow_ramp() -> World {
+    let climb = (30..80).map(|second| Phase {
+        from_second: second,
+        service: SERVICE.mul_f64(1.0 + 3.0 * f64::from((second - 30).min(40)) / 40.0),
+        ..USUAL
+    });
+    around(19, USUAL.rate, climb)
+}
+
+/// Every second one has twice as many requests as the backend can answer, and the others a quarter of that, from 30 s to
+/// 80 s; one request in two hundred takes ten times as long. Nothing was
+/// tuned by it.
+pub(crate) fn bursts() -> World {
+    let burst = (30..80).map(|second| Phase {
+        from_second: second,
+        rate: if second % 2 == 0 { 3_400.0 } else { 425.0 },
+        slow: TAIL,
+        ..USUAL
+    });
+    let mut world = around(20, 1_000.0, burst);
+    for phase in &mut world.phases {
+        phase.slow = TAIL;
+    }
+    world
+}
+
+/// What lasts from 30 s to 80 s, between what is usual.
+fn around(seed: u64, rate: f64, meanwhile: impl Iterator<Item = Phase>) -> World {
+    let usual = Phase { rate, ..USUAL };
+    let after = Phase {
+        from_second: 80,
+        ..usual
+    };
+    let phases = std::iter::once(usual).chain(meanwhile);
+    World {
+        seed,
+        seconds: SECONDS,
+        proxies: 1,
+        phases: phases.chain([after]).collect(),
+        is_mixed: false,
+    }
+}
+
 /// All of them.
-pub(crate) fn all() -> [Scenario; 7] {
+pub(crate) fn all() -> [Scenario; 10] {
     [
         ("latency-step", "Latency x 5", latency_step()),
         ("capacity-halved", "Capacity halved", capacity_halved()),
@@ -110,6 +169,9 @@ pub(crate) fn all() -> [Scenario; 7] {
         ("idle-restart", "Idle, then as before", idle_restart()),
         ("ten-proxies", "Ten proxies", ten_proxies()),
         ("priorities", "Twice too many", priorities()),
+        ("sawtooth", "Latency like the teeth of a saw", sawtooth()),
+        ("slow-ramp", "Latency climbs slowly", slow_ramp()),
+        ("bursts", "Bursts with a long tail", bursts()),
     ]
 }
 

@@ -117,7 +117,12 @@ impl RedisServer {
 
     /// Asks it something, as an operator would.
     pub(crate) async fn ask<T: ::redis::FromRedisValue>(&self, words: &[&str]) -> T {
-        let client = ::redis::Client::open(self.url()).unwrap();
+        Self::ask_at(&self.url(), words).await
+    }
+
+    /// The same by a URL that may hold a password.
+    pub(crate) async fn ask_at<T: ::redis::FromRedisValue>(url: &str, words: &[&str]) -> T {
+        let client = ::redis::Client::open(url).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut command = ::redis::cmd(words[0]);
         command.arg(&words[1..]);

@@ -12,16 +12,16 @@ use tollgate_gate::{Condition, Facts};
 use tollgate_store::TimeZone;
 
 use crate::place::{at, offset, told};
-use crate::uses::Uses;
+use crate::uses::{self, Uses, WAY_STEPS_MAX};
 use crate::{context, schema};
 
 /// How deep a condition's expressions may stand within each other: each `&&` of a chain is one deeper.
-pub const EXPRESSION_DEPTH_MAX: usize = 128;
+pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
 /// What reading takes at most, as Cedar reads a text of the greatest length before its depth can be told.
 const READING_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// What evaluating takes at most; with less left, it goes on elsewhere.
-const EVALUATING_STACK_BYTES: usize = 1024 * 1024;
+const EVALUATING_STACK_BYTES: usize = 3 * 512 * 1024;
 
 const BEFORE: &str = "permit (principal, action, resource) when {\n";
 const AFTER: &str = "\n};";
@@ -43,6 +43,10 @@ impl CedarCondition {
     }
 
     fn read_here(text: &str, time_zone: Option<&TimeZone>) -> Result<Self, String> {
+        if let Some(offset) = uses::long_way(text) {
+            let message = format!("a way has at most {WAY_STEPS_MAX} steps, each after a dot");
+            return Err(at(text, offset, &message));
+        }
         // Alone first: what is a whole expression can't close the clause that it is put into next.
         let expression: Expression = text.parse().map_err(|errors| told(text, &errors, 0))?;
         let policy = Policy::parse(None, format!("{BEFORE}{text}{AFTER}"))

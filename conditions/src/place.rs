@@ -14,22 +14,23 @@ pub(crate) fn offset(error: &(impl Diagnostic + ?Sized)) -> usize {
 /// What Cedar says is wrong, at its line and column in `text`, which begins `before` bytes into what Cedar read.
 pub(crate) fn told(text: &str, error: &(impl Diagnostic + ?Sized), before: usize) -> String {
     let label = error.labels().and_then(|mut labels| labels.next());
-    let mut message = error.to_string();
-    // Cedar names the policy, and here is none.
-    if message.starts_with("for policy ")
-        && let Some((_, rest)) = message.split_once(", ")
-    {
-        message = rest.to_owned();
-    }
+    let mut message = nameless(&error.to_string()).to_owned();
     let help = error.help().map(|help| help.to_string());
     let expected = label.as_ref().and_then(|label| label.label());
     for more in [expected.map(str::to_owned), help].into_iter().flatten() {
-        message.extend([": ", &more]);
+        message.extend([": ", nameless(&more)]);
     }
     match label {
         Some(label) => at(text, label.offset().saturating_sub(before), &message),
         None => at(text, 0, &message),
     }
+}
+
+/// A message without the name of the policy, which Cedar made up.
+fn nameless(message: &str) -> &str {
+    let named = message.strip_prefix("for policy ");
+    let rest = named.and_then(|named| named.split_once(", "));
+    rest.map_or(message, |(_, rest)| rest)
 }
 
 /// A message with the line and the column, both counted from 1 and the latter in characters.

@@ -19,6 +19,26 @@ const CREDENTIALS: [&str; 6] = [
     "x-api-key",
 ];
 
+/// The most steps of a way like `context.claims.realm_access.roles`, and of others: Cedar takes the square of that.
+pub(crate) const WAY_STEPS_MAX: usize = 16;
+
+/// Where a text has a way that is too long, in bytes, whatever it is of.
+pub(crate) fn long_way(text: &str) -> Option<usize> {
+    let mut steps = 0;
+    for (offset, character) in text.char_indices() {
+        match character {
+            '.' | '[' => steps += 1,
+            ']' | '"' | '_' => {}
+            _ if character.is_alphanumeric() || character.is_whitespace() => {}
+            _ => steps = 0,
+        }
+        if steps > WAY_STEPS_MAX {
+            return Some(offset);
+        }
+    }
+    None
+}
+
 /// What of a request a condition looks at.
 #[derive(Debug, Default)]
 pub(crate) struct Uses {

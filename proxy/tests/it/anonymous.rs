@@ -77,7 +77,7 @@ async fn a_route_refuses_a_kind_of_credential_that_it_does_not_take() {
     assert_eq!(problem["type"], "urn:tollgate:problem:credential-not-taken");
     assert_eq!(
         problem["detail"],
-        "what answers here takes no key: use another kind of credential"
+        "what answers here takes no key: use a token or a certificate"
     );
     let id = refused.header("x-request-id").unwrap();
     let line = stage.proxy.accessed(|line| line["request_id"] == id).await;

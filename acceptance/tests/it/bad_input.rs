@@ -57,7 +57,7 @@ resource "tollgate_role" "it" {
         "on main.tf line 11",
         // The attribute that holds what is wrong.
         "on main.tf line 12",
-        "line 2, column 4: ",
+        "Line 2, column 4: ",
     ] {
         assert!(
             text.contains(expected),

@@ -93,7 +93,7 @@ fn a_condition_decides(run: &Run) {
     ));
     let refused = run.terraform.plan(&[]).unwrap().expect_error().unwrap();
     assert!(
-        refused.flowing().contains("line 2, column 4: "),
+        refused.flowing().contains("Line 2, column 4: "),
         "{}",
         refused.output
     );

@@ -20,8 +20,9 @@ pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
 /// What reading takes at most, as Cedar reads a text of the greatest length before its depth can be told.
 const READING_STACK_BYTES: usize = 64 * 1024 * 1024;
-/// What evaluating takes at most; with less left, it goes on elsewhere.
-const EVALUATING_STACK_BYTES: usize = 3 * 512 * 1024;
+/// Conditions up to that depth are evaluated where they are asked for; deeper ones, which are rare, with a stack of their own.
+const SHALLOW_DEPTH_MAX: usize = 16;
+const EVALUATING_STACK_BYTES: usize = 8 * 1024 * 1024;
 
 const BEFORE: &str = "permit (principal, action, resource) when {\n";
 const AFTER: &str = "\n};";
@@ -71,7 +72,12 @@ impl CedarCondition {
             let evaluated = eval_expression(&request, &Entities::empty(), &self.expression);
             evaluated.map_err(|error| format!("it can't be told: {error}"))
         };
-        match stacker::maybe_grow(EVALUATING_STACK_BYTES, 4 * EVALUATING_STACK_BYTES, evaluate)? {
+        let evaluated = if self.uses.depth > SHALLOW_DEPTH_MAX {
+            stacker::grow(EVALUATING_STACK_BYTES, evaluate)
+        } else {
+            evaluate()
+        };
+        match evaluated? {
             EvalResult::Bool(is_met) => Ok(is_met),
             _ => Err("it is neither true nor false".to_owned()),
         }

@@ -24,17 +24,25 @@ pub(crate) const WAY_STEPS_MAX: usize = 16;
 
 /// Where a text has a way that is too long, in bytes, whatever it is of.
 pub(crate) fn long_way(text: &str) -> Option<usize> {
-    let mut steps = 0;
+    let (mut steps, mut is_after_word, mut is_after_gap) = (0, false, false);
     for (offset, character) in text.char_indices() {
+        if character.is_whitespace() {
+            is_after_gap = true;
+            continue;
+        }
         match character {
             '.' | '[' => steps += 1,
-            ']' | '"' | '_' => {}
-            _ if character.is_alphanumeric() || character.is_whitespace() => {}
+            ']' | '"' => {}
+            // A word after a word begins something else.
+            _ if (character.is_alphanumeric() || character == '_')
+                && !(is_after_word && is_after_gap) => {}
             _ => steps = 0,
         }
         if steps > WAY_STEPS_MAX {
             return Some(offset);
         }
+        is_after_word = character.is_alphanumeric() || "_]\"".contains(character);
+        is_after_gap = false;
     }
     None
 }
@@ -46,6 +54,8 @@ pub(crate) struct Uses {
     pub(crate) attributes: Vec<&'static str>,
     pub(crate) headers: Vec<HeaderName>,
     pub(crate) claims: BTreeMap<String, Shape>,
+    /// How deep its expressions stand within each other.
+    pub(crate) depth: usize,
 }
 
 /// What a condition takes a claim for.
@@ -102,6 +112,7 @@ impl Uses {
             );
             return Err(Misuse::new("", message));
         };
+        self.depth = self.depth.max(EXPRESSION_DEPTH_MAX - depth);
         if let Some(way) = way(expression) {
             return self.note(&way, Some(shape));
         }
@@ -322,5 +333,22 @@ fn insert(claims: &mut BTreeMap<String, Shape>, way: &[&str], shape: Option<&Sha
                 insert(members, rest, shape);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_as_long_as_its_steps_and_ends_with_it() {
+        let long = |steps: usize| format!("context{}", ".a".repeat(steps));
+        assert_eq!(long_way(&long(WAY_STEPS_MAX)), None);
+        assert!(long_way(&long(WAY_STEPS_MAX + 1)).is_some());
+        assert!(long_way(&long(WAY_STEPS_MAX + 1).replace('.', " . ")).is_some());
+        assert!(long_way(&format!("context{}", "[\"a\"]".repeat(WAY_STEPS_MAX + 1))).is_some());
+        let chain = "if context.a then context.b else ".repeat(20);
+        assert_eq!(long_way(&chain), None);
+        assert_eq!(long_way(&["context.a.b"; 20].join(" && ")), None);
     }
 }

@@ -39,7 +39,7 @@ data "tollgate_decision" "it" {{
   path       = "/v1/orders/1"
   at         = "2027-06-30T08:30:00Z"
   headers    = {{ "x-env" = "prod" }}
-  depends_on = [tollgate_key.it, tollgate_role.it, tollgate_route.it]
+  depends_on = [tollgate_role.it, tollgate_key.it, tollgate_route.it]
 }}
 output "code" {{
   value = data.tollgate_decision.it.code

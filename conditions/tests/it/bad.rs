@@ -44,7 +44,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (
             "context has address && context.address.isInRange(ip(\"10.0.0.0/33\"))",
             "line 1, column",
-            "ip",
+            "IP address",
         ),
         (
             "context.time < datetime(\"tomorrow\")",

@@ -57,8 +57,7 @@ fn verification() -> [Attribute; 7] {
         Attribute::optional("jwks_url", Type::String)
             .check(ServiceUrl::parse)
             .describe(
-                "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says, which must be on \
-                 the host of `url`: an issuer whose keys are elsewhere needs this. Keys are fetched \
+                "Where each proxy fetches its keys (RFC 7517), in place of where its metadata says. Keys are fetched \
                  again before they are old, which their `Cache-Control` says within 5 minutes and an hour: that is how \
                  long a key counts after it was taken away. While that fails, the last ones count for 24 hours.",
             ),

@@ -1,35 +1,26 @@
 //! How much of a body a route takes.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::json;
-use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tollgate_store::document::Kind;
 
-use crate::support::{Body, Client, Process, Stage, Store, Upstream};
+use crate::support::{Body, Client, Stage};
 
 const BYTES_MAX: usize = 10;
 
 /// Whose route takes ten bytes.
 async fn limited() -> Stage {
-    let (upstream, store) = (Upstream::start().await, Store::new());
-    store.fill(&upstream.url()).await;
     let route = json!({
         "proxy": "edge", "path": "/v1/**", "upstream": "backend", "body_bytes_max": BYTES_MAX,
     });
-    store.put(Kind::Route, "all", route).await;
-    let proxy = Process::start(&store, &[]).await;
-    let client = Client::new(&proxy).bearing(&store.token);
-    Stage {
-        store,
-        upstream,
-        proxy,
-        client,
-    }
+    Stage::prepared(async |store| store.put(Kind::Route, "all", route).await).await
 }
 
 /// A body of so many bytes that says how many.

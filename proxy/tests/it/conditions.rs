@@ -27,18 +27,7 @@ async fn put(store: &Store, condition: &str) {
 }
 
 async fn stage(condition: &str) -> Stage {
-    let upstream = crate::support::Upstream::start().await;
-    let store = Store::new();
-    store.fill(&upstream.url()).await;
-    put(&store, condition).await;
-    let proxy = Process::start(&store, &[]).await;
-    let client = Client::new(&proxy).bearing(&store.token);
-    Stage {
-        store,
-        upstream,
-        proxy,
-        client,
-    }
+    Stage::prepared(async |store| put(store, condition).await).await
 }
 
 async fn get_with(client: &Client, headers: &[(&str, &str)]) -> Reply {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tollgate_gate::{
-    Caller, GivenKeys, Introspection, IssuerKeys, JsonWebKeys, NoKeys, Presented, Question,
-    Rejected, Snapshot, TokenDigest, TokenMemory,
+    Caller, GivenKeys, Introspection, IssuerKeys, JsonWebKeys, NoKeys, Presented, Rejected,
+    Snapshot, TokenDigest, TokenMemory,
 };
 use tollgate_store::{Name, Secret};
 
@@ -276,16 +276,7 @@ fn a_claim_may_name_the_principal_itself() {
 
 /// What becomes of `GET` of a path.
 fn decided(snapshot: &Snapshot, caller: Caller<'_>, path: &str) -> &'static str {
-    let question = Question {
-        method: "GET",
-        host: "api.example.com",
-        path,
-        caller,
-        address: ADDRESS,
-        headers: None,
-        at: at(0).wall,
-        requests: 1,
-    };
+    let question = get(path, caller);
     snapshot.simulate(&question, &[]).code
 }
 

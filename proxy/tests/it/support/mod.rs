@@ -42,9 +42,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::prepared(async |_| {}).await
+    }
+
+    /// The same with what `prepare` writes into the store before the proxy starts.
+    pub(crate) async fn prepared(prepare: impl AsyncFnOnce(&Store)) -> Self {
         let upstream = Upstream::start().await;
         let store = Store::new();
         store.fill(&upstream.url()).await;
+        prepare(&store).await;
         let proxy = Process::start(&store, &[]).await;
         let client = Client::new(&proxy).bearing(&store.token);
         Self {

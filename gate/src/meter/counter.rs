@@ -289,11 +289,16 @@ impl Counter {
 }
 
 impl Rest {
-    /// Whether it ends before `other` does for requests of that cost.
+    /// Whether it ends before `other` does for requests of that cost. Of two, it is the same one in whichever order
+    /// they come.
     pub(super) fn is_tighter(self, other: Self, cost: u32) -> bool {
+        let (least, longest) = (
+            other.remaining.cmp(&self.remaining),
+            self.more_in.cmp(&other.more_in),
+        );
         match (self.remaining < cost, other.remaining < cost) {
-            (true, true) => self.more_in > other.more_in,
-            (false, false) => self.remaining < other.remaining,
+            (true, true) => longest.then(least).is_gt(),
+            (false, false) => least.then(longest).is_gt(),
             (is_out, _) => is_out,
         }
     }

@@ -153,6 +153,20 @@ fn a_request_of_a_route_that_costs_five_counts_for_five() {
 }
 
 #[test]
+fn of_two_quotas_that_are_used_up_until_the_same_time_the_one_with_less_is_told() {
+    // A meter looks at quotas in the order of its hashes, which is another one each time.
+    for _ in 0..16 {
+        let per_day = |requests| json!({"limits": [{"requests": requests, "per": "day"}]});
+        let world = World::with(vec![
+            entry("quota", "less", per_day(5)),
+            entry("quota", "more", per_day(8)),
+        ]);
+        let admission = world.send(ACME, "/heavy", 0).unwrap();
+        assert_eq!(admission.standing().unwrap().remaining, 0);
+    }
+}
+
+#[test]
 fn a_quota_that_only_measures_refuses_nothing_and_tells_what_it_would_have() {
     let limits = json!([{"requests": 2, "per": "1m"}, {"concurrent": 1}]);
     let world = World::with(vec![

@@ -1,12 +1,13 @@
 //! An answer that comes before its request was sent: neither waits for the other.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::{Fault, Http1};
 
@@ -15,7 +16,8 @@ use super::{Fault, Http1};
 #[derive(Debug)]
 pub(in crate::upstream) struct Early {
     connection: Arc<Mutex<Box<Http1>>>,
-    upload: AbortHandle,
+    /// Until it has ended.
+    upload: Option<JoinHandle<Result<(), Fault>>>,
 }
 
 impl Early {
@@ -24,7 +26,7 @@ impl Early {
         let shared = Arc::clone(&connection);
         let upload = poll_fn(move |context| lock(&shared).wire.poll_send(context));
         Self {
-            upload: tokio::spawn(upload).abort_handle(),
+            upload: Some(tokio::spawn(upload)),
             connection,
         }
     }
@@ -33,6 +35,15 @@ impl Early {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(sent) = Pin::new(upload).poll(context)
+        {
+            self.upload = None;
+            // A connection that takes no more may answer all the same; a request that breaks off gets no whole answer.
+            if let Ok(Err(fault @ Fault::Body(_))) = sent {
+                return Poll::Ready(Some(Err(fault)));
+            }
+        }
         lock(&self.connection).wire.poll_frame(context)
     }
 
@@ -47,8 +58,8 @@ impl Early {
 
 impl Drop for Early {
     fn drop(&mut self) {
-        if !self.has_ended() {
-            self.upload.abort();
+        if let Some(upload) = self.upload.take().filter(|_| !self.has_ended()) {
+            upload.abort();
         }
     }
 }

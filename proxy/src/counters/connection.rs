@@ -38,6 +38,10 @@ pub(super) enum CounterFault {
         "{address} has the key: set cluster = true where it is a cluster and that is not declared"
     )]
     Elsewhere { address: String, for_now: bool },
+    /// A request has several keys, of which a server of a cluster has some and another one has the rest, for as long as
+    /// they are being moved.
+    #[error("the keys are being moved to another server")]
+    Moving,
     /// It says what no script of ours says.
     #[error("it answers what is no answer: another program may own its keys")]
     Unreadable,
@@ -56,6 +60,7 @@ impl From<redis::RedisError> for CounterFault {
             };
         }
         match kind {
+            ErrorKind::Server(ServerErrorKind::TryAgain) => Self::Moving,
             ErrorKind::Server(_) | ErrorKind::Extension => Self::Refused(error.to_string()),
             _ => Self::Broken(error.to_string()),
         }
@@ -238,4 +243,32 @@ async fn connect(
         .set_pipeline_buffer_size(WAITING_MAX);
     let connection = client.get_multiplexed_async_connection_with_config(&config);
     Ok(connection.await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_of_a_cluster_says_is_told_from_what_it_refuses() {
+        let fault = |said: &str| {
+            let value = redis::parse_redis_value(format!("-{said}\r\n").as_bytes()).unwrap();
+            CounterFault::from(value.extract_error().unwrap_err())
+        };
+        for (said, for_now_wanted) in [("MOVED 7 10.0.0.1:1", false), ("ASK 7 10.0.0.1:1", true)] {
+            let CounterFault::Elsewhere { address, for_now } = fault(said) else {
+                panic!("{said}");
+            };
+            assert_eq!((address.as_str(), for_now), ("10.0.0.1:1", for_now_wanted));
+        }
+        let moving = fault("TRYAGAIN Multiple keys request during rehashing of slot");
+        assert!(matches!(moving, CounterFault::Moving));
+        for said in [
+            "OOM command not allowed",
+            "CLUSTERDOWN The cluster is down",
+            "ERR no",
+        ] {
+            assert!(matches!(fault(said), CounterFault::Refused(_)), "{said}");
+        }
+    }
 }

@@ -84,10 +84,11 @@ impl Keeper {
         }
     }
 
-    /// Notes that a request was not. A connection that broke is given up at once. One that knows better who has the key
-    /// is as good as before.
+    /// Notes that a request was not. A connection that broke is given up at once. One that knows better who has the key,
+    /// or gives its keys away, is as good as before.
     pub(super) fn failed(&self, connection: &Connection, fault: &CounterFault) {
-        if self.common.is_cluster() && matches!(fault, CounterFault::Elsewhere { .. }) {
+        let is_well = matches!(fault, CounterFault::Elsewhere { .. } | CounterFault::Moving);
+        if self.common.is_cluster() && is_well {
             return;
         }
         let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;

@@ -6,6 +6,7 @@ use http_body::Frame;
 use httparse::Status;
 
 use super::fields::{fields_at, places, too_many};
+use super::reader::has_bare_line_end;
 use super::{Fault, HEAD_BYTES_MAX, HEADERS_MAX};
 
 /// The most bytes of the line that says how long a chunk is, extensions included.
@@ -161,6 +162,11 @@ fn take_trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
         Status::Partial if buffer.len() > HEAD_BYTES_MAX => Err(Fault::HeadTooLarge),
         Status::Partial => Ok(None),
         Status::Complete((length, _)) if length > HEAD_BYTES_MAX => Err(Fault::HeadTooLarge),
+        Status::Complete((length, _))
+            if has_bare_line_end(buffer.get(..length).unwrap_or_default()) =>
+        {
+            Err(Fault::Ambiguous)
+        }
         Status::Complete((length, fields)) => {
             let places = places(fields, buffer);
             fields_at(&buffer.split_to(length).freeze(), &places).map(Some)

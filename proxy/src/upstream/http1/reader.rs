@@ -129,6 +129,9 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Response<()>>, Fault> {
     if length > HEAD_BYTES_MAX {
         return Err(Fault::HeadTooLarge);
     }
+    if has_bare_line_end(buffer.get(..length).unwrap_or_default()) {
+        return Err(Fault::Ambiguous);
+    }
     let places = places(parsed.headers, buffer);
     let version = match parsed.version {
         Some(0) => Version::HTTP_10,
@@ -141,6 +144,12 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Response<()>>, Fault> {
     *response.status_mut() = status;
     *response.version_mut() = version;
     Ok(Some(response))
+}
+
+/// Whether a line ends in LF alone: other readers may find no end there (RFC 9112, section 2.2, leaves both open).
+pub(super) fn has_bare_line_end(head: &[u8]) -> bool {
+    let mut ends = memchr::memchr_iter(b'\n', head);
+    ends.any(|end| end.checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r'))
 }
 
 /// What follows a head (RFC 9112, section 6.3). What could be read in another way is refused: two lengths, a coding

@@ -131,6 +131,14 @@ fn what_could_be_read_in_two_ways_is_refused() {
         let answer = format!("HTTP/1.1 200 OK\r\n{fields}\r\n0\r\n\r\n");
         assert!(matches!(get(&answer), Err(Fault::Ambiguous)), "{fields}");
     }
+    for answer in [
+        "HTTP/1.1 200 OK\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\n\r\n",
+    ] {
+        assert!(matches!(get(answer), Err(Fault::Ambiguous)), "{answer:?}");
+    }
     let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert!(matches!(get(old), Err(Fault::Ambiguous)));
 }

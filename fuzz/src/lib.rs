@@ -1,6 +1,7 @@
 //! What every parser of ours must hold to, whatever it is given: it ends, it does not panic, and what it accepts reads
 //! the same once it was written again. `make fuzz` searches for what breaks that; the tests here try a little of it.
 
+mod answers;
 mod conditions;
 mod documents;
 mod heads;
@@ -9,6 +10,7 @@ mod requests;
 mod values;
 mod words;
 
+pub use answers::answers;
 pub use conditions::conditions;
 pub use documents::documents;
 pub use heads::heads;
@@ -21,7 +23,8 @@ pub use words::words;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("answers", answers),
     ("conditions", conditions),
     ("documents", documents),
     ("heads", heads),

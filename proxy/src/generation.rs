@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
 use tollgate_gate::{Admission, Grant, OwnPage, Snapshot, Target, ThrottleState};
 use tollgate_store::document::RateLimitHeaders;
 use tollgate_store::{Cidr, Name};
@@ -19,6 +18,7 @@ use crate::refusal::Refusal;
 use crate::upgrade::Upgrade;
 use crate::upstream::{
     AnswerBody, Errand, Findings, Flight, Means, Permit, Switched, TargetState, Upstream,
+    UpstreamEnd,
 };
 use crate::well_known::{self, WellKnown};
 
@@ -53,7 +53,7 @@ pub struct Switch {
     /// The client's side.
     pub upgrade: Upgrade,
     /// The upstream's.
-    pub upstream: Upgraded,
+    pub upstream: UpstreamEnd,
     /// What counts it at its target.
     pub flight: Flight,
     /// How long nothing may pass.

@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tollgate_gate::Admission;
 
 use crate::connection::Ending;
 use crate::record::Record;
-use crate::upstream::Flight;
+use crate::upstream::{Flight, UpstreamEnd};
 
 /// For each way.
 const BUFFER_BYTES: usize = 8 * 1024;
@@ -40,7 +39,7 @@ pub struct Tunnel {
     /// The client's connection, once it was told.
     pub client: OnUpgrade,
     /// The upstream's.
-    pub upstream: Upgraded,
+    pub upstream: UpstreamEnd,
     /// What to hold until the end.
     pub admission: Admission,
     /// What counts it at its target.
@@ -114,7 +113,7 @@ impl Tunnel {
         }
         let pulse = Pulse::start();
         let ended = tokio::select! {
-            ended = pass(client, TokioIo::new(upstream), &pulse) => Some(ended.err()),
+            ended = pass(client, (upstream.stream, upstream.early), &pulse) => Some(ended.err()),
             () = pulse.stop(idle_max) => Some(Some(IDLE)),
             why = withdrawn(&check) => Some(Some(why)),
             () = ending.refusing.cancelled() => Some(Some(CLIENT_WITHDRAWN)),
@@ -146,10 +145,10 @@ async fn withdrawn(check: &Check) -> &'static str {
     }
 }
 
-/// Both ways until both have ended: either side may end its own first.
+/// Both ways until both have ended, what came `early` first: either side may end its own first.
 async fn pass(
     client: impl AsyncRead + AsyncWrite,
-    upstream: impl AsyncRead + AsyncWrite,
+    (upstream, early): (impl AsyncRead + AsyncWrite, Bytes),
     pulse: &Pulse,
 ) -> Result<(), &'static str> {
     let (mut from_client, mut to_client) = tokio::io::split(client);
@@ -161,6 +160,9 @@ async fn pass(
     };
     let down = async {
         let beat = |bytes| pulse.beat(&pulse.to_client, bytes);
+        let told = to_client.write_all(&early).await;
+        told.map_err(|_| CLIENT_CLOSED)?;
+        beat(early.len());
         let end = pump(&mut from_upstream, &mut to_client, beat).await;
         end.map_err(|side| side.blame(UPSTREAM_ABORTED, CLIENT_CLOSED))
     };
@@ -239,6 +241,9 @@ mod tests {
         let pulse = Pulse::start();
         let ends = async {
             let (mut client, mut upstream) = (client, upstream);
+            let mut early = [0; 5];
+            client.read_exact(&mut early).await.unwrap();
+            assert_eq!(&early, b"early");
             let mut word = [0; 4];
             client.write_all(b"ping").await.unwrap();
             upstream.read_exact(&mut word).await.unwrap();
@@ -250,11 +255,14 @@ mod tests {
             client.read_exact(&mut word).await.unwrap();
             assert_eq!(&word, b"pong");
         };
-        let (passed, ()) = tokio::join!(pass(near, far, &pulse), ends);
+        let (passed, ()) = tokio::join!(
+            pass(near, (far, Bytes::from_static(b"early")), &pulse),
+            ends
+        );
 
         assert_eq!(passed, Ok(()));
         assert_eq!(pulse.to_upstream.load(Ordering::Relaxed), 4);
-        assert_eq!(pulse.to_client.load(Ordering::Relaxed), 4);
+        assert_eq!(pulse.to_client.load(Ordering::Relaxed), 5 + 4);
     }
 
     #[tokio::test(start_paused = true)]

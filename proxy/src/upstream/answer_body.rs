@@ -9,15 +9,18 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::pool::Lease;
+use super::connection::OpenStream;
+use super::http1::{self, Early, Http1};
+use super::target::Flight;
 use super::throttle::Permit;
 use crate::idle::{IDLE_MAX, Idle, Stalled};
 
 /// The body of an upstream's answer. Dropped before its end, it closes the connection that it came by.
 #[derive(Debug)]
 pub struct AnswerBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
+    answer: Answer,
+    /// Until its end.
+    flight: Option<Flight>,
     /// Its room at a throttled upstream.
     permit: Option<Permit>,
     idle: Idle,
@@ -25,12 +28,29 @@ pub struct AnswerBody {
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
+/// What an answer comes by.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Nothing more comes.
+    Ended,
+    Http1(Box<Http1>),
+    /// The same while its request is still being sent.
+    Early(Early),
+    Http2(
+        Incoming,
+        #[expect(dead_code, reason = "it is held, not read")] OpenStream,
+    ),
+}
+
 /// Why a body ends before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerFault {
     /// It broke off.
     #[error(transparent)]
-    Broken(#[from] hyper::Error),
+    Http1(#[from] http1::Fault),
+    /// It broke off, of HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
     /// Nothing came for too long.
     #[error(transparent)]
     Idle(#[from] Stalled),
@@ -44,26 +64,63 @@ impl AnswerFault {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Broken(_) => "upstream_aborted",
+            Self::Http1(_) | Self::Http2(_) => "upstream_aborted",
             Self::Idle(_) => "upstream_idle",
             Self::Deadline => "upstream_deadline",
         }
     }
 }
 
+impl Answer {
+    /// The same, whose request goes on beside it where not all of it was sent yet.
+    fn beside_its_request(self) -> Self {
+        match self {
+            Self::Http1(connection) if !connection.wire.has_sent() => {
+                Self::Early(Early::new(connection))
+            }
+            other => other,
+        }
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
+        let frame = match self {
+            Self::Ended => return Poll::Ready(None),
+            Self::Http1(connection) => connection.wire.poll_frame(context),
+            Self::Early(early) => early.poll_frame(context),
+            Self::Http2(incoming, _) => {
+                let frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
+                return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+            }
+        };
+        frame.map(|frame| frame.map(|frame| frame.map_err(Into::into)))
+    }
+}
+
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, lease: Option<Lease>) -> Self {
+    pub(super) fn new(answer: Answer, flight: Flight) -> Self {
         let mut body = Self {
-            incoming,
-            lease,
-            permit: None,
-            idle: Idle::new(IDLE_MAX),
-            deadline: None,
+            answer: answer.beside_its_request(),
+            flight: Some(flight),
+            ..Self::ended()
         };
         if body.is_end_stream() {
             body.end();
         }
         body
+    }
+
+    /// One of which nothing more comes.
+    pub(super) fn ended() -> Self {
+        Self {
+            answer: Answer::Ended,
+            flight: None,
+            permit: None,
+            idle: Idle::new(IDLE_MAX),
+            deadline: None,
+        }
     }
 
     /// The same, which may wait that long for its next bytes.
@@ -86,8 +143,11 @@ impl AnswerBody {
 
     fn end(&mut self) {
         self.permit = None;
-        if let Some(lease) = self.lease.take() {
-            lease.end();
+        let answer = std::mem::replace(&mut self.answer, Answer::Ended);
+        if let (Answer::Http1(connection), Some(flight)) = (answer, self.flight.take())
+            && connection.wire.is_reusable()
+        {
+            flight.place().keep(connection);
         }
     }
 
@@ -100,12 +160,9 @@ impl AnswerBody {
         {
             return Poll::Ready(Some(Err(AnswerFault::Deadline)));
         }
-        let progress = Pin::new(&mut self.incoming).poll_frame(context);
+        let progress = self.answer.poll_frame(context);
         let frame = std::task::ready!(self.idle.watch(progress, context));
-        Poll::Ready(match frame {
-            Ok(frame) => frame.map(|frame| frame.map_err(Into::into)),
-            Err(stalled) => Some(Err(stalled.into())),
-        })
+        Poll::Ready(frame.unwrap_or_else(|stalled| Some(Err(stalled.into()))))
     }
 }
 
@@ -121,7 +178,8 @@ impl Body for AnswerBody {
         match &frame {
             // It is of no use any more.
             Some(Err(_)) => {
-                self.lease = None;
+                self.answer = Answer::Ended;
+                self.flight = None;
                 self.permit = None;
             }
             Some(Ok(_)) if !self.is_end_stream() => {}
@@ -131,10 +189,21 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.answer {
+            Answer::Ended => true,
+            Answer::Http1(connection) => connection.wire.has_ended(),
+            Answer::Early(early) => early.has_ended(),
+            Answer::Http2(incoming, _) => incoming.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let length = match &self.answer {
+            Answer::Ended => Some(0),
+            Answer::Http1(connection) => connection.wire.length(),
+            Answer::Early(early) => early.length(),
+            Answer::Http2(incoming, _) => return incoming.size_hint(),
+        };
+        length.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }

@@ -48,7 +48,7 @@ async fn ask(place: &Place, health: &Health) -> Result<(), String> {
     let limit = limit.map_or(TIMEOUT, Timeout::length);
     let exchange = async {
         let connection = place.connect_alone().await;
-        let mut connection = connection.map_err(|fault| root_cause(&fault))?;
+        let connection = connection.map_err(|fault| root_cause(&fault))?;
         let mut request = Request::new(RequestBody::empty());
         request.headers_mut().insert(USER_AGENT, AGENT);
         let path = health.path.as_str().parse();
@@ -58,7 +58,7 @@ async fn ask(place: &Place, health: &Health) -> Result<(), String> {
             .address(&mut request, &path, protocol)
             .ok_or("the path can't be asked for")?;
         let answer = connection.send(request).await;
-        let answer = answer.map_err(|error| root_cause(&error.into_error()))?;
+        let answer = answer.map_err(|unanswered| root_cause(&unanswered.fault))?;
         Ok::<_, String>(answer.status())
     };
     match tokio::time::timeout(limit, exchange).await {

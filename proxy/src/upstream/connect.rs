@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -20,13 +20,12 @@ use tokio_util::either::Either;
 use tollgate_store::document::Protocol;
 
 use super::address::Addresses;
-use super::connection::{Connection, Http1, Http2, Origin, Streams};
+use super::connection::{Connection, Http2, Origin, Streams};
 use super::connections::Room;
+use super::http1::{HEAD_BYTES_MAX, Http1};
 use super::request_body::RequestBody;
 use super::security::MaterialFault;
 
-const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// The most of one answer, and of all answers of one connection, that is kept for clients that read slowly.
 const STREAM_BYTES_MAX: u32 = 1024 * 1024;
@@ -131,14 +130,10 @@ pub(super) async fn begin(
     protocol: Protocol,
     (origin, room): (Origin, Option<Room>),
 ) -> Result<Connection, ConnectFault> {
-    let stream = TokioIo::new(stream);
     match protocol {
-        Protocol::Http11 => {
-            let (sender, driver) = http1_builder().handshake(stream).await?;
-            tokio::spawn(holding(room, driver));
-            Ok(Connection::Http1(Http1 { sender, origin }))
-        }
+        Protocol::Http11 => Ok(Connection::Http1(Http1::new(stream, (origin, room)))),
         Protocol::Http2 => {
+            let stream = TokioIo::new(stream);
             let (sender, mut driver) = http2_builder().handshake::<_, RequestBody>(stream).await?;
             settle(&mut driver).await?;
             let streams = Arc::new(Streams::default());
@@ -157,16 +152,6 @@ pub(super) async fn begin(
             Ok(connection.lend())
         }
     }
-}
-
-/// The same with HTTP/1.1 for one request, whose answer may make something else of the connection.
-pub(super) async fn begin_for_upgrade(
-    stream: Stream,
-    (origin, room): (Origin, Room),
-) -> Result<Connection, ConnectFault> {
-    let (sender, driver) = http1_builder().handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(holding(Some(room), driver.with_upgrades()));
-    Ok(Connection::Http1(Http1 { sender, origin }))
 }
 
 /// Drives a connection, and gives its room back when it has ended.
@@ -194,14 +179,6 @@ async fn settle(
         }
     }
     Ok(())
-}
-
-fn http1_builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX);
-    builder
 }
 
 fn http2_builder() -> http2::Builder<TokioExecutor> {

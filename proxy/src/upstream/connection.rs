@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::http2;
 use tollgate_store::document::Protocol;
 
+use super::answer_body::Answer;
+use super::fault::SendFault;
+use super::http1::{self, Http1};
 use super::request_body::RequestBody;
 
 /// The most requests at once on one connection by HTTP/2, whatever more the other side allows.
@@ -17,15 +19,16 @@ const STREAMS_MAX: usize = 100;
 /// One connection, or for HTTP/2 a place on one.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Http2, OpenStream),
 }
 
-/// A connection that carries one request after the other.
+/// A request without an answer.
 #[derive(Debug)]
-pub(super) struct Http1 {
-    pub(super) sender: http1::SendRequest<RequestBody>,
-    pub(super) origin: Origin,
+pub(super) struct Unanswered {
+    pub(super) fault: SendFault,
+    /// The request, if nothing of it was sent.
+    pub(super) unsent: Option<Box<Request<RequestBody>>>,
 }
 
 /// A connection that carries many requests at once.
@@ -65,15 +68,40 @@ impl Connection {
         }
     }
 
-    /// Sends a request, and waits for the head of the answer. What was not sent at all is in the error.
+    /// Sends a request, and waits for the head of the answer, whose body has the connection.
     pub(super) async fn send(
-        &mut self,
+        self,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<RequestBody>>> {
+    ) -> Result<Response<Answer>, Unanswered> {
         match self {
-            Self::Http1(connection) => connection.sender.try_send_request(request).await,
-            Self::Http2(connection, _) => connection.sender.try_send_request(request).await,
+            Self::Http1(connection) => match connection.send(request).await {
+                Ok(response) => Ok(response.map(Answer::Http1)),
+                Err(http1::Unanswered::Failed(fault)) => Err(Unanswered::sent(fault.into())),
+                Err(http1::Unanswered::Unsent(fault, request)) => Err(Unanswered {
+                    fault: fault.into(),
+                    unsent: Some(request),
+                }),
+            },
+            Self::Http2(mut connection, stream) => {
+                // Large, as hyper's is.
+                let sending = Box::pin(connection.sender.try_send_request(request));
+                match sending.await {
+                    Ok(response) => Ok(response.map(|body| Answer::Http2(body, stream))),
+                    Err(mut error) => {
+                        let unsent = error.take_message().map(Box::new);
+                        let fault = error.into_error().into();
+                        Err(Unanswered { fault, unsent })
+                    }
+                }
+            }
         }
+    }
+}
+
+impl Unanswered {
+    fn sent(fault: SendFault) -> Self {
+        let unsent = None;
+        Self { fault, unsent }
     }
 }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode, Version};
-use hyper::client::conn::TrySendError;
 use tollgate_gate::Target;
 
 use super::Switched;
-use super::answer_body::AnswerBody;
+use super::answer_body::{Answer, AnswerBody};
 use super::fault::SendFault;
-use super::pool::Lease;
 use super::request_body::RequestBody;
 use super::shown::Signing;
+use super::switch::UpstreamEnd;
 use super::target::{Flight, Place};
 use crate::upgrade::Upgrade;
 
@@ -26,7 +25,7 @@ pub(super) async fn exchange(
 ) -> Result<Response<AnswerBody>, SendFault> {
     let flight = Place::depart(place);
     loop {
-        let (mut connection, is_new) = match place.pool.take() {
+        let (connection, is_new) = match place.pool.take() {
             Some(connection) => (connection, false),
             // Seldom, and large.
             None => Box::pin(place.connect()).await?,
@@ -41,12 +40,11 @@ pub(super) async fn exchange(
             Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
             Ok(mut response) => {
                 *response.version_mut() = Version::HTTP_11;
-                let lease = Lease::new(connection, flight);
-                return Ok(response.map(|body| AnswerBody::new(body, Some(lease))));
+                return Ok(response.map(|answer| AnswerBody::new(answer, flight)));
             }
-            Err(mut error) => match error.take_message() {
-                Some(unsent) if !is_new => *request = Some(unsent),
-                _ => return Err(error.into_error().into()),
+            Err(unanswered) => match unanswered.unsent {
+                Some(unsent) if !is_new => *request = Some(*unsent),
+                _ => return Err(unanswered.fault),
             },
         }
     }
@@ -60,28 +58,31 @@ pub(super) async fn exchange_upgrade(
     upgrade: &Upgrade,
 ) -> Result<Switched, SendFault> {
     let place = Arc::clone(flight.place());
-    let (mut connection, room) = place.connect_for_upgrade().await?;
+    let connection = place.connect_for_upgrade().await?;
     let mut request = request.take().ok_or(SendFault::Unsendable)?;
     place
         .address(&mut request, target.path_and_query(), connection.protocol())
         .ok_or(SendFault::Unsendable)?;
     place.sign(&mut request, signing)?;
     let response = connection.send(request).await;
-    let mut response = response.map_err(TrySendError::into_error)?;
+    let response = response.map_err(|unanswered| unanswered.fault)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if !upgrade.is_granted(response.headers()) {
             return Err(SendFault::Ambiguous);
         }
-        let upstream = hyper::upgrade::on(&mut response).await?;
-        let response = response.map(|body| AnswerBody::new(body, None));
+        let (head, Answer::Http1(connection)) = response.into_parts() else {
+            return Err(SendFault::Ambiguous);
+        };
+        let (stream, early, room) = connection.into_parts();
         flight.hold(room);
-        return Ok(Switched::Tunnel(response, upstream, flight));
+        let response = Response::from_parts(head, AnswerBody::ended());
+        let end = UpstreamEnd { stream, early };
+        return Ok(Switched::Tunnel(response, end, flight));
     }
     if is_ambiguous(&response) {
         return Err(SendFault::Ambiguous);
     }
-    let lease = Lease::new(connection, flight);
-    let response = response.map(|body| AnswerBody::new(body, Some(lease)));
+    let response = response.map(|answer| AnswerBody::new(answer, flight));
     Ok(Switched::Answer(response))
 }
 

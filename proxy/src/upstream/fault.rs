@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use super::connect::ConnectFault;
+use super::http1;
 use super::shown::Unsigned;
 use crate::refusal::UpstreamFault;
 
@@ -13,7 +14,9 @@ pub(super) enum SendFault {
     #[error(transparent)]
     Connect(#[from] ConnectFault),
     #[error(transparent)]
-    Exchange(#[from] hyper::Error),
+    Http1(#[from] http1::Fault),
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
     #[error("the answer can be read in two ways")]
     Ambiguous,
     #[error("no such request can be sent")]
@@ -45,12 +48,16 @@ impl SendFault {
 
     /// Whether the connection was cut before an answer came.
     pub(super) fn is_cut(&self) -> bool {
-        matches!(self, Self::Exchange(error) if is_cut(error))
+        match self {
+            Self::Http1(fault) => fault.is_cut(),
+            Self::Http2(error) => is_cut(error),
+            _ => false,
+        }
     }
 
     /// Whether the other side says that it has not even looked at the request (RFC 9113, section 8.7).
     pub(super) fn is_unprocessed(&self) -> bool {
-        let Self::Exchange(error) = self else {
+        let Self::Http2(error) = self else {
             return false;
         };
         let cause = error
@@ -66,11 +73,14 @@ impl SendFault {
     pub(super) fn kind(&self) -> UpstreamFault {
         match self {
             Self::Connect(fault) => connect_kind(fault),
-            Self::Exchange(error) if is_tls(error) => UpstreamFault::Tls,
-            Self::Exchange(error) if is_cut(error) => UpstreamFault::Reset,
+            Self::Http1(fault) if fault.is_tls() => UpstreamFault::Tls,
+            Self::Http2(error) if is_tls(error) => UpstreamFault::Tls,
+            _ if self.is_cut() => UpstreamFault::Reset,
             Self::TooLate => UpstreamFault::ResponseTimeout,
             Self::Unsigned => UpstreamFault::Credential,
-            Self::Exchange(_) | Self::Ambiguous | Self::Unsendable => UpstreamFault::Protocol,
+            Self::Http1(_) | Self::Http2(_) | Self::Ambiguous | Self::Unsendable => {
+                UpstreamFault::Protocol
+            }
         }
     }
 }

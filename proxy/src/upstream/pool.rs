@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{Connection, Http1, Http2, OpenStream, Origin};
-use super::target::Flight;
+use super::connection::{Connection, Http2, Origin};
+use super::http1::Http1;
 use crate::thread;
 
 /// Below what servers usually wait, so that they don't close a connection that is just being used.
@@ -30,7 +30,7 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct Kept {
-    idle: VecDeque<Idle<Http1>>,
+    idle: VecDeque<Idle<Box<Http1>>>,
     shared: Vec<Idle<Http2>>,
 }
 
@@ -38,19 +38,6 @@ struct Kept {
 struct Idle<C> {
     connection: C,
     since: Instant,
-}
-
-/// A connection that carries an answer, and returns to its pool when the answer has ended.
-#[derive(Debug)]
-pub(super) struct Lease {
-    kind: LeaseKind,
-    flight: Flight,
-}
-
-#[derive(Debug)]
-enum LeaseKind {
-    Http1(Http1),
-    Http2 { _stream: OpenStream },
 }
 
 impl Pool {
@@ -93,7 +80,7 @@ impl Pool {
         }
     }
 
-    pub(super) fn put(&self, connection: Http1) {
+    pub(super) fn put(&self, connection: Box<Http1>) {
         let Some(kept) = self.kept.get(thread::place()) else {
             return;
         };
@@ -124,8 +111,10 @@ impl Pool {
         let is_right = |origin: Origin| origin.epoch == epoch && leads_right(origin);
         for kept in &self.kept {
             let mut kept = lock(kept);
-            kept.idle
-                .retain(|idle| !is_old(idle.since) && is_right(idle.connection.origin));
+            kept.idle.retain_mut(|idle| {
+                let is_wanted = !is_old(idle.since) && is_right(idle.connection.origin);
+                is_wanted && idle.connection.wire.check().is_ok()
+            });
             for shared in &mut kept.shared {
                 if shared.connection.streams.len() > 0 {
                     shared.since = now;
@@ -141,8 +130,8 @@ impl Pool {
 impl Kept {
     /// With `is_full`, no further connection can be made.
     fn take(&mut self, is_full: bool) -> Option<Connection> {
-        while let Some(Idle { connection, .. }) = self.idle.pop_back() {
-            if connection.sender.is_ready() {
+        while let Some(Idle { mut connection, .. }) = self.idle.pop_back() {
+            if connection.wire.check().is_ok() {
                 return Some(Connection::Http1(connection));
             }
         }
@@ -167,34 +156,6 @@ impl<C> Idle<C> {
     fn new(connection: C) -> Self {
         let since = Instant::now();
         Self { connection, since }
-    }
-}
-
-impl Lease {
-    pub(super) fn new(connection: Connection, flight: Flight) -> Self {
-        let kind = match connection {
-            Connection::Http1(connection) => LeaseKind::Http1(connection),
-            Connection::Http2(_, stream) => LeaseKind::Http2 { _stream: stream },
-        };
-        Self { kind, flight }
-    }
-
-    /// Returns the connection, once it can carry another request.
-    pub(super) fn end(self) {
-        let Self { kind, flight } = self;
-        let LeaseKind::Http1(mut connection) = kind else {
-            return;
-        };
-        if connection.sender.is_ready() {
-            flight.place().keep(connection);
-        } else if !connection.sender.is_closed() {
-            // The answer came before the request's body had passed.
-            tokio::spawn(async move {
-                if connection.sender.ready().await.is_ok() {
-                    flight.place().keep(connection);
-                }
-            });
-        }
     }
 }
 

@@ -70,7 +70,8 @@ impl RequestBody {
         Self::of(Bytes::new())
     }
 
-    fn of(whole: Bytes) -> Self {
+    /// A body of which all is there.
+    pub(super) fn of(whole: Bytes) -> Self {
         Self {
             content: Content::Whole(whole),
             idle: Idle::new(IDLE_MAX),

@@ -1,11 +1,12 @@
 //! Requests whose answer may make something else of their connection.
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
 use tokio::time::Instant;
 
 use super::balance::Places;
+use super::connect::Stream;
 use super::exchange::exchange_upgrade;
 use super::fault::SendFault;
 use super::journey::TARGETS_TRIED_MAX;
@@ -20,9 +21,18 @@ use crate::upgrade::Upgrade;
 #[derive(Debug)]
 pub enum Switched {
     /// It is: the head of the answer, what the connection is from now on, and what counts it.
-    Tunnel(Response<AnswerBody>, Upgraded, Flight),
+    Tunnel(Response<AnswerBody>, UpstreamEnd, Flight),
     /// It is not.
     Answer(Response<AnswerBody>),
+}
+
+/// What a connection to a target is once it is no longer HTTP's.
+#[derive(Debug)]
+pub struct UpstreamEnd {
+    /// The connection.
+    pub(crate) stream: Stream,
+    /// What came by it already.
+    pub(crate) early: Bytes,
 }
 
 impl Upstream {

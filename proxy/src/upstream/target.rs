@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
-use http_body::Body as _;
 use rustls::pki_types::ServerName;
 use tollgate_store::document::{self, Protocol};
 use tollgate_store::{ServerName as DeclaredName, TargetUrl, Timeout};
@@ -16,8 +15,9 @@ use tollgate_store::{ServerName as DeclaredName, TargetUrl, Timeout};
 use super::address::{Addresses, Resolve};
 use super::balance;
 use super::connect::{self, ConnectFault, Manner, Stream};
-use super::connection::{Connection, Http1, Origin};
+use super::connection::{Connection, Origin};
 use super::connections::{Connections, Found, Room};
+use super::http1::Http1;
 use super::pool::Pool;
 use super::request_body::RequestBody;
 use super::security::Security;
@@ -130,7 +130,7 @@ impl Place {
     }
 
     /// Keeps a connection that can carry another request.
-    pub(super) fn keep(&self, connection: Http1) {
+    pub(super) fn keep(&self, connection: Box<Http1>) {
         self.pool.put(connection);
         self.connections.one_returned();
     }
@@ -195,15 +195,13 @@ impl Place {
             .unwrap_or(Err(ConnectFault::TooLate(limit)))
     }
 
-    /// Makes a connection of HTTP/1.1 that carries one request, and may turn into something else by it, which then holds
-    /// its room.
-    pub(super) async fn connect_for_upgrade(&self) -> Result<(Connection, Room), ConnectFault> {
+    /// Makes a connection of HTTP/1.1 for a request that may turn it into something else.
+    pub(super) async fn connect_for_upgrade(&self) -> Result<Connection, ConnectFault> {
         let limit = self.connect_timeout;
         let room = self.connections.room(&self.pool, limit).await?;
         let connect = async {
             let (stream, _, origin) = self.stream(Some(Protocol::Http11)).await?;
-            let connection = connect::begin_for_upgrade(stream, (origin, room.clone())).await?;
-            Ok((connection, room))
+            connect::begin(stream, Protocol::Http11, (origin, Some(room))).await
         };
         tokio::time::timeout(limit, connect)
             .await
@@ -270,23 +268,16 @@ impl Place {
         path: &PathAndQuery,
         protocol: Protocol,
     ) -> Option<()> {
-        let is_long = request.body().size_hint().exact().is_none();
         match protocol {
             Protocol::Http11 => {
                 *request.uri_mut() = path.clone().into();
                 *request.version_mut() = Version::HTTP_11;
                 request.headers_mut().insert(HOST, self.host.clone());
-                if is_long {
-                    // Where nothing says so, hyper takes a GET for one without a body.
-                    let chunked = HeaderValue::from_static("chunked");
-                    request.headers_mut().insert(TRANSFER_ENCODING, chunked);
-                }
             }
             Protocol::Http2 => {
                 *request.uri_mut() = self.uri(path)?;
                 *request.version_mut() = Version::HTTP_2;
                 request.headers_mut().remove(HOST);
-                request.headers_mut().remove(TRANSFER_ENCODING);
             }
         }
         Some(())
@@ -345,8 +336,8 @@ impl Flight {
     }
 
     /// Counts the connection that it goes by for as long as this.
-    pub(super) fn hold(&mut self, room: Room) {
-        self.room = Some(room);
+    pub(super) fn hold(&mut self, room: Option<Room>) {
+        self.room = room;
     }
 }
 

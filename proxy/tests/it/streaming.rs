@@ -4,9 +4,13 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tollgate_store::document::Kind;
 
-use crate::support::Stage;
+use crate::support::{Stage, until};
 
 type Chunk = Result<Frame<Bytes>, std::io::Error>;
 
@@ -130,4 +134,55 @@ async fn a_client_that_leaves_is_written_down() {
         .await;
     assert_eq!(line["reason"], "client_closed");
     assert_eq!(line["status"], serde_json::json!(null));
+}
+
+/// Its upstream answers before it was asked in full, and more than any buffer holds.
+#[tokio::test]
+async fn a_client_that_reads_only_once_it_has_sent_everything_gets_its_answer() {
+    const BYTES: usize = 16 * 1024 * 1024;
+    let stage = Stage::new().await;
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let targets = json!({"targets": [url]});
+    stage.store.put(Kind::Upstream, "backend", targets).await;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nX-Early: yes\r\nConnection: close\r\nContent-Length: {BYTES}\r\n\r\n"
+    );
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = upstream.accept().await.unwrap();
+            let head = head.clone();
+            tokio::spawn(async move {
+                let mut asked = [0; 1];
+                stream.read_exact(&mut asked).await.unwrap();
+                let (mut from, mut to) = stream.into_split();
+                let answer = async {
+                    to.write_all(head.as_bytes()).await?;
+                    to.write_all(&vec![b'x'; BYTES]).await
+                };
+                let mut sink = tokio::io::sink();
+                tokio::join!(answer, tokio::io::copy(&mut from, &mut sink))
+            });
+        }
+    });
+    until("the other upstream is asked", async || {
+        let answer = stage.client.get("/v1/a").await;
+        answer.headers.contains_key("x-early")
+    })
+    .await;
+
+    let token = stage.store.token.expose();
+    let mut client = TcpStream::connect(stage.proxy.address).await.unwrap();
+    let head = format!(
+        "POST /v1/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Length: {BYTES}\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.write_all(&vec![b'y'; BYTES]).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    assert!(answer.len() > BYTES);
+    serving.abort();
 }

@@ -119,12 +119,10 @@ impl Gateway {
         }
         let place = (&target, authority);
         let presented = self.presented(request.headers(), place, (peer, caller));
-        let circumstances = Circumstances::of(&presented, now);
         let principal = self.identified(generation, presented, now, record).await?;
         let snapshot = &generation.snapshot;
-        let grant = snapshot.authorize(&principal, &target, &circumstances);
-        let grant =
-            grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (&principal, &target)))?;
+        let asking = (&principal, &target);
+        let grant = authorized(snapshot, asking, request.headers(), (peer, now))?;
         record.grant(&grant);
         check_body(request.body(), &grant)?;
         let room = generation.room(&grant, &self.ledger.metrics).await?;
@@ -134,7 +132,7 @@ impl Gateway {
         let authority = authority.map(SmolStr::from);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
-            let kept = kept(snapshot, request.headers());
+            let kept = kept(snapshot, request.headers(), peer);
             self.check(upgrade, kept, &target, (peer.client, caller))
         });
         let voucher = Voucher {
@@ -144,6 +142,7 @@ impl Gateway {
             key: principal.key_name(),
             key_id: principal.key_id(),
             principal: principal.name(),
+            looked_at: snapshot.conditions_headers(),
         };
         let own = forwarded(&grant, request.headers());
         let subject = exchanged(&grant, &principal, request.headers());
@@ -332,10 +331,29 @@ impl Gateway {
     }
 }
 
+/// What lets a request through; a refusal for want of a scope says which.
+fn authorized<'g>(
+    snapshot: &'g Snapshot,
+    (principal, target): (&'g Principal<'g>, &Target),
+    headers: &HeaderMap,
+    (peer, now): (&Peer, Now),
+) -> Result<Grant<'g>, Refusal> {
+    let headers = headers::for_conditions(headers, snapshot.conditions_headers(), peer);
+    let circumstances = Circumstances {
+        address: peer.client,
+        time: now.wall,
+        headers: &headers,
+    };
+    let grant = snapshot.authorize(principal, target, &circumstances);
+    grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (principal, target)))
+}
+
 /// What of a request's headers decides whether its connection may go on: the credential, and what conditions look at.
-fn kept(snapshot: &Snapshot, headers: &HeaderMap) -> HeaderMap {
+fn kept(snapshot: &Snapshot, headers: &HeaderMap, peer: &Peer) -> HeaderMap {
     let mut kept = headers::credentials(headers);
-    for name in snapshot.conditions_headers() {
+    let looked_at = snapshot.conditions_headers();
+    let headers = headers::for_conditions(headers, looked_at, peer);
+    for name in looked_at {
         for value in headers.get_all(name) {
             kept.append(name, value.clone());
         }
@@ -442,6 +460,7 @@ impl Handler for Gateway {
         let mut record = self.ledger.open(&request, (&peer, &request_id), now);
         record.tls(caller.tls.as_ref());
         let is_head = request.method() == Method::HEAD;
+        let is_by_dpop = headers::is_by_dpop(request.headers());
         let uri = request.uri().clone();
         let version = request.version();
 
@@ -483,6 +502,7 @@ impl Handler for Gateway {
                     request_id: id,
                     resource_metadata: metadata,
                     wants_binding: generation.is_some_and(|it| it.snapshot.wants_binding()),
+                    is_by_dpop,
                 };
                 let (mut head, body) = problem::response(&refusal, &asked).into_parts();
                 if let Refusal::Decision(tollgate_gate::Refusal::OverQuota(over)) = &refusal {

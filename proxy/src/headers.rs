@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use smol_str::SmolStr;
 use tollgate_store::{KeyId, Name};
@@ -25,6 +25,7 @@ const X_TOLLGATE_PRINCIPAL: HeaderName = HeaderName::from_static("x-tollgate-pri
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID_BYTES_MAX: usize = 128;
+const DPOP: &[u8] = b"DPoP ";
 
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
@@ -91,6 +92,8 @@ pub struct Voucher<'a> {
     pub key_id: Option<KeyId>,
     /// The principal that the credential acts as, where there is one.
     pub principal: Option<&'a Name>,
+    /// The headers that conditions of roles look at: no other spelling of them reaches the upstream.
+    pub looked_at: &'a [HeaderName],
 }
 
 /// Makes a client's headers those that the upstream gets. `Host` is left to the connection.
@@ -101,12 +104,38 @@ pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
         is_hop_by_hop(name)
             || is_forged(name.as_str(), voucher.peer)
             || [EXPECT, TRAILER].contains(name)
+            || is_other_spelling(name, voucher.looked_at)
     });
     join_cookies(headers);
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     vouch(headers, voucher);
+}
+
+/// The headers that conditions of roles go by, of which they look at `looked_at`. What does not reach the upstream as it
+/// was sent decides nothing: a client could say one thing here and another there.
+#[must_use]
+pub fn for_conditions<'h>(
+    headers: &'h HeaderMap,
+    looked_at: &[HeaderName],
+    peer: &Peer,
+) -> Cow<'h, HeaderMap> {
+    let named = named_by_connection(headers);
+    // What a trusted proxy says counts here, wherever it ends.
+    let is_forged =
+        |name: &HeaderName| !peer.is_trusted && *name != HOST && is_forged(name.as_str(), peer);
+    let is_kept = |name: &HeaderName| !named.contains(name) && !is_forged(name);
+    if looked_at.iter().all(is_kept) {
+        return Cow::Borrowed(headers);
+    }
+    let mut kept = HeaderMap::new();
+    for name in looked_at.iter().filter(|name| is_kept(name)) {
+        for value in headers.get_all(name) {
+            kept.append(name, value.clone());
+        }
+    }
+    Cow::Owned(kept)
 }
 
 /// Makes an upstream's headers those that the client gets.
@@ -122,6 +151,14 @@ pub fn request_id(headers: &HeaderMap, peer: &Peer) -> Option<HeaderValue> {
     let id = headers.get(X_REQUEST_ID).filter(|_| peer.is_trusted)?;
     let is_short = (1..=REQUEST_ID_BYTES_MAX).contains(&id.len());
     (is_short && id.as_bytes().iter().all(u8::is_ascii_graphic)).then(|| id.clone())
+}
+
+/// Whether a request's token comes with a proof that its key is the sender's (RFC 9449, section 7.1).
+#[must_use]
+pub fn is_by_dpop(headers: &HeaderMap) -> bool {
+    let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let scheme = authorization.and_then(|value| value.get(..DPOP.len()));
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(DPOP))
 }
 
 /// What a request proves who it is of by, alone.
@@ -191,6 +228,17 @@ fn is_forged(name: &str, peer: &Peer) -> bool {
         Forged::ByStrangers => !peer.is_trusted,
         Forged::BySpelling => false,
     })
+}
+
+/// Whether many servers would take it for one that conditions look at, which it is not.
+fn is_other_spelling(name: &HeaderName, looked_at: &[HeaderName]) -> bool {
+    // Most conditions look at none.
+    if looked_at.is_empty() || looked_at.contains(name) {
+        return false;
+    }
+    let hyphened = |name: &HeaderName| name.as_str().replace('_', "-");
+    let name = hyphened(name);
+    looked_at.iter().any(|other| hyphened(other) == name)
 }
 
 /// HTTP/2 lets a client cut its cookies into several headers; HTTP/1.1 knows only one (RFC 9113, section 8.2.3).

@@ -16,7 +16,7 @@ use tollgate_gate::{CredentialFault, Malformed};
 use tollgate_store::document::CredentialKind;
 
 use crate::refusal::{Refusal, UpstreamFault};
-use challenge::{bearer, proof, unproven};
+use challenge::{bearer, insufficient_scope, proof, unauthenticated, unproven};
 use kind::kind;
 
 /// A snapshot comes with a poll.
@@ -44,6 +44,8 @@ pub struct Asked<'a> {
     pub resource_metadata: Option<&'a str>,
     /// Whether an issuer's tokens must be bound, so that how to prove a key is told too (RFC 9449).
     pub wants_binding: bool,
+    /// Whether its token was sent with a proof (`Authorization: DPoP`).
+    pub is_by_dpop: bool,
 }
 
 /// The answer to a request that was refused.
@@ -147,14 +149,13 @@ fn add_headers(refusal: &Refusal, asked: &Asked<'_>, headers: &mut HeaderMap) {
                 CredentialFault::Missing | CredentialFault::CertificateUnknown => None,
                 _ => Some("invalid_token"),
             };
-            bearer((error, None), asked, headers);
-            unproven(asked, headers);
+            unauthenticated(error, asked, headers);
         }
         Refusal::Decision(Decision::OutOfScope { .. }) => {
-            bearer((Some("insufficient_scope"), None), asked, headers);
+            insufficient_scope(None, asked, headers);
         }
         Refusal::ScopeMissing { needed, .. } => {
-            bearer((Some("insufficient_scope"), Some(needed)), asked, headers);
+            insufficient_scope(Some(needed), asked, headers);
         }
         Refusal::Decision(Decision::CredentialKind { taken, .. }) => {
             if taken.contains(&CredentialKind::Key) || taken.contains(&CredentialKind::Token) {

@@ -107,7 +107,7 @@ resource "tollgate_upstream" "exchange" {
   targets    = ["https://orders.internal"]
   credential = {
     token_exchange = {
-      token_url = "http://login.internal/token", client_id = "", client_secret = "hush", issuers = ["log in"]
+      token_url = "http://login.internal/token", client_id = "", client_secret = "hush", issuers = ["log in"], ca = "login.pem"
     }
   }
 }

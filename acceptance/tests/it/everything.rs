@@ -292,6 +292,7 @@ resource "tollgate_upstream" "it" {
       client_secret = "file:/etc/tollgate/secret"
       scopes        = ["orders:write", "orders:read"]
       audience      = "orders"
+      ca            = "file:/etc/tollgate/login-ca.pem"
     }
     plaintext = true
   }

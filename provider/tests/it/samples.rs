@@ -336,6 +336,7 @@ pub(crate) fn upstream() -> Sample {
                     "client_secret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login-AbCdEf",
                     "scopes": ["orders:read"],
                     "audience": "orders",
+                    "ca": "file:/etc/tollgate/login-ca.pem",
                 },
                 "plaintext": true,
             },

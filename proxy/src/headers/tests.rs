@@ -25,6 +25,7 @@ fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
         key: Some("acme"),
         key_id: Some(KeyId::parse("abcdefghijkl").unwrap()),
         principal: None,
+        looked_at: &[],
     }
 }
 
@@ -142,6 +143,65 @@ fn an_upstream_is_told_the_principal_that_a_key_acts_as() {
 
     let told: Vec<_> = headers.get_all(X_TOLLGATE_PRINCIPAL).iter().collect();
     assert_eq!(told, ["acme-corp"]);
+}
+
+fn looked_at(names: &[&'static str]) -> Vec<HeaderName> {
+    names
+        .iter()
+        .map(|name| HeaderName::from_static(name))
+        .collect()
+}
+
+#[test]
+fn conditions_go_by_what_reaches_the_upstream() {
+    let names = looked_at(&["x-env", "x-forwarded-proto", "host"]);
+    let headers = map(&[
+        ("x-env", "test"),
+        ("x-forwarded-proto", "https"),
+        ("host", "api.test"),
+    ]);
+    let seen = |headers: &HeaderMap, is_trusted| {
+        let seen = for_conditions(headers, &names, &peer(is_trusted)).into_owned();
+        let mut seen: Vec<_> = seen.keys().map(ToString::to_string).collect();
+        seen.sort();
+        seen
+    };
+    assert_eq!(seen(&headers, false), ["host", "x-env"]);
+    assert_eq!(seen(&headers, true), ["host", "x-env", "x-forwarded-proto"]);
+
+    // The upstream is told nothing that is named there.
+    for connection in ["x-env", "close, X-Env", "close,x-env , te"] {
+        let mut headers = headers.clone();
+        headers.insert(CONNECTION, connection.parse().unwrap());
+        assert_eq!(seen(&headers, false), ["host"], "{connection}");
+        assert_eq!(
+            seen(&headers, true),
+            ["host", "x-forwarded-proto"],
+            "{connection}"
+        );
+    }
+}
+
+#[test]
+fn what_conditions_look_at_reaches_the_upstream_in_that_spelling_alone() {
+    let names = looked_at(&["x-env", "x_tenant"]);
+    let mut headers = map(&[
+        ("x-env", "test"),
+        ("x_env", "prod"),
+        ("x_tenant", "a"),
+        ("x-tenant", "b"),
+        ("x_other", "c"),
+    ]);
+    let (peer, request_id) = (peer(true), HeaderValue::from_static("r-1"));
+    let voucher = Voucher {
+        looked_at: &names,
+        ..voucher(&peer, &request_id)
+    };
+    to_upstream(&mut headers, &voucher);
+
+    let passed = ["x-env", "x_env", "x_tenant", "x-tenant", "x_other"]
+        .map(|name| headers.contains_key(name));
+    assert_eq!(passed, [true, false, true, false, true]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::refusal::IntrospectionFault;
 use crate::service::{Question, ServiceFault, encoded};
 use crate::tls::Vault;
-use crate::upstream::{SecretFile, Security, basic, secret};
+use crate::upstream::{Findings, SecretFile, Security, basic, secret};
 
 /// How long an answer counts at most where nothing is declared, and one that says no.
 const ANSWER_LIFE: Duration = Duration::from_mins(1);
@@ -93,6 +93,12 @@ impl Asker {
 
     pub(super) fn declared(&self) -> &document::Introspection {
         &self.declared
+    }
+
+    /// Reads its secret again if it changed, and notes what is wrong with it.
+    pub(super) fn look(&self, findings: &mut Findings) {
+        self.secret.refresh();
+        self.secret.report(findings);
     }
 
     /// What the issuer said of a token, as long as that counts.

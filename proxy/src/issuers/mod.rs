@@ -22,7 +22,7 @@ use tollgate_store::{Authorities, Name, ServiceUrl};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::refusal::IntrospectionFault;
-use crate::upstream::{Means, Security};
+use crate::upstream::{Findings, Means, Security};
 use fetch::FetchFault;
 use introspect::Asker;
 pub(crate) use once::{answer_of, keys_of};
@@ -179,6 +179,20 @@ impl Issuers {
         self.metrics.issuers.show(ages);
     }
 
+    /// Reads what it takes to speak to issuers again where that changed, and tells what is wrong with it. What is mended
+    /// is used at once. Call it within a runtime.
+    pub async fn findings(&self) -> Findings {
+        let known = self.known.load_full();
+        let look = move || {
+            let mut findings = Findings::default();
+            known.values().for_each(|kept| kept.look(&mut findings));
+            findings
+        };
+        // It takes as long as the file system does.
+        let looked = tokio::task::spawn_blocking(look).await;
+        looked.unwrap_or_default()
+    }
+
     fn start(&self, rule: &IssuerRule, means: &Means) -> Arc<Kept> {
         let material = (&means.trust, &means.vault);
         let security = Security::of_authorities(rule.issuer.ca.as_ref(), material);
@@ -231,6 +245,17 @@ impl IssuerKeys for Issuers {
 }
 
 impl Kept {
+    fn look(&self, findings: &mut Findings) {
+        let issuer = &self.issuer;
+        if issuer.security.refresh() {
+            issuer.wanted.notify_one();
+        }
+        issuer.security.report(findings);
+        if let Some(asker) = &self.asker {
+            asker.look(findings);
+        }
+    }
+
     /// Whether it is what `rule` says, as far as what is asked of the issuer is concerned.
     fn is(&self, rule: &IssuerRule) -> bool {
         let asked = self.asker.as_ref().map(|asker| asker.declared());

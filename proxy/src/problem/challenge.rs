@@ -8,12 +8,32 @@ use tollgate_store::document::SignatureAlgorithm;
 
 use super::Asked;
 
+/// What of a challenge tells what was wrong: `error` and `scope`.
+type Told<'a> = (Option<&'a str>, Option<&'a str>);
+
+/// To who has no good credential: `error`, where one was sent, by the scheme that it was sent by.
+pub(super) fn unauthenticated(error: Option<&str>, asked: &Asked<'_>, headers: &mut HeaderMap) {
+    if asked.is_by_dpop {
+        dpop((error, None), asked, headers);
+        bearer((None, None), asked, headers);
+    } else {
+        bearer((error, None), asked, headers);
+        unproven(asked, headers);
+    }
+}
+
+/// To who lacks a scope, likewise.
+pub(super) fn insufficient_scope(scope: Option<&str>, asked: &Asked<'_>, headers: &mut HeaderMap) {
+    let told = (Some("insufficient_scope"), scope);
+    if asked.is_by_dpop {
+        dpop(told, asked, headers);
+    } else {
+        bearer(told, asked, headers);
+    }
+}
+
 /// By a token of a key or an issuer: RFC 6750, section 3, and RFC 9728, section 5.1.
-pub(super) fn bearer(
-    (error, scope): (Option<&str>, Option<&str>),
-    asked: &Asked<'_>,
-    headers: &mut HeaderMap,
-) {
+pub(super) fn bearer((error, scope): Told<'_>, asked: &Asked<'_>, headers: &mut HeaderMap) {
     let parameters = [
         ("error", error),
         ("scope", scope),
@@ -26,7 +46,7 @@ pub(super) fn bearer(
 /// certificate: RFC 9449, section 7.1.
 pub(super) fn unproven(asked: &Asked<'_>, headers: &mut HeaderMap) {
     if asked.wants_binding {
-        dpop(None, asked, headers);
+        dpop((None, None), asked, headers);
     }
 }
 
@@ -36,14 +56,15 @@ pub(super) fn proof(fault: TokenFault, asked: &Asked<'_>, headers: &mut HeaderMa
         TokenFault::ProofMissing | TokenFault::ProofKey => "invalid_token",
         _ => "invalid_dpop_proof",
     };
-    dpop(Some(error), asked, headers);
+    dpop((Some(error), None), asked, headers);
 }
 
-fn dpop(error: Option<&str>, asked: &Asked<'_>, headers: &mut HeaderMap) {
+fn dpop((error, scope): Told<'_>, asked: &Asked<'_>, headers: &mut HeaderMap) {
     let algorithms = SignatureAlgorithm::USUAL.map(SignatureAlgorithm::as_str);
     let algorithms = algorithms.join(" ");
     let parameters = [
         ("error", error),
+        ("scope", scope),
         ("algs", Some(algorithms.as_str())),
         ("resource_metadata", asked.resource_metadata),
     ];

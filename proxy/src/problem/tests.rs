@@ -19,6 +19,7 @@ fn answer(refusal: impl Into<Refusal>) -> Response<Bytes> {
         request_id: "r-1",
         resource_metadata: None,
         wants_binding: false,
+        is_by_dpop: false,
     };
     response(&refusal.into(), &asked)
 }
@@ -85,6 +86,42 @@ fn what_is_wrong_with_a_proof_is_told_with_how_to_make_one() {
             format!("DPoP realm=\"tollgate\", error=\"{error}\", algs=\"RS256 PS256 ES256 EdDSA\"");
         assert_eq!(header(&response, "www-authenticate"), Some(expected));
     }
+}
+
+#[test]
+fn who_came_with_a_proof_is_challenged_by_that_scheme() {
+    let challenges = |refusal: tollgate_gate::Refusal| {
+        let asked = Asked {
+            path: "/",
+            request_id: "r-1",
+            resource_metadata: None,
+            wants_binding: false,
+            is_by_dpop: true,
+        };
+        let response = response(&decision(refusal), &asked);
+        let values = response.headers().get_all("www-authenticate").iter();
+        let values = values.map(|value| value.to_str().unwrap().to_owned());
+        values.collect::<Vec<_>>()
+    };
+    let algorithms = "algs=\"RS256 PS256 ES256 EdDSA\"";
+    let expired = CredentialFault::Token {
+        issuer: None,
+        fault: TokenFault::Expired,
+    };
+    assert_eq!(
+        challenges(expired.into()),
+        [
+            format!("DPoP realm=\"tollgate\", error=\"invalid_token\", {algorithms}"),
+            "Bearer realm=\"tollgate\"".to_owned(),
+        ]
+    );
+    let caller = CallerKind::Token;
+    assert_eq!(
+        challenges(tollgate_gate::Refusal::OutOfScope { caller }),
+        [format!(
+            "DPoP realm=\"tollgate\", error=\"insufficient_scope\", {algorithms}"
+        )]
+    );
 }
 
 #[test]
@@ -228,6 +265,7 @@ fn challenges(refusal: impl Into<Refusal>, wants_binding: bool) -> Vec<String> {
         path: "/v1/orders",
         request_id: "r-1",
         resource_metadata: Some("https://a.test/m"),
+        is_by_dpop: false,
         wants_binding,
     };
     let response = response(&refusal.into(), &asked);

@@ -100,7 +100,7 @@ impl Security {
     }
 
     /// Notes what is wrong, and when the proxy's own certificate ends.
-    pub(super) fn report(&self, findings: &mut Findings) {
+    pub(crate) fn report(&self, findings: &mut Findings) {
         if let Some(fault) = &self.files().fault {
             let (place, reason) = (fault.place.clone(), fault.reason.clone());
             findings.faults.insert(place, reason);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 
 use super::shown::AwsIdentity;
 use crate::metrics::CredentialFetches;
@@ -41,13 +41,6 @@ impl SystemTrust {
             );
         }
         Self(Arc::new(roots))
-    }
-
-    /// What TLS takes with a server that one of them signed for, without a protocol agreed on.
-    #[must_use]
-    pub fn client(&self) -> Arc<ClientConfig> {
-        let builder = ClientConfig::builder().with_root_certificates(Arc::clone(&self.0));
-        Arc::new(builder.with_no_client_auth())
     }
 
     /// Those, to verify a server by.

@@ -15,6 +15,7 @@ use crate::listeners::Occupied;
 use crate::metrics::signed;
 use crate::status::unbound_text;
 use crate::tls::{End, Materials, Review};
+use crate::upstream::Findings;
 use alarm::Alarm;
 
 /// Where clients connect.
@@ -85,7 +86,8 @@ impl Listening {
         let mut unbound: BTreeMap<_, _> = failed.collect();
         unbound.append(&mut review.unserved);
         self.tell_unbound(watch, unbound);
-        self.tell_materials(watch, review, now);
+        let of_issuers = watch.gateway.issuers.findings().await;
+        self.tell_materials(watch, (review, of_issuers), now);
     }
 
     /// `None`: as it is. Addresses of the command line take what the document says of the same ones.
@@ -137,13 +139,18 @@ impl Listening {
         self.unbound = unbound;
     }
 
-    fn tell_materials(&mut self, watch: &Watch, review: Review, now: Now) {
+    fn tell_materials(
+        &mut self,
+        watch: &Watch,
+        (review, of_issuers): (Review, Findings),
+        now: Now,
+    ) {
         let Review {
             faults, mut ends, ..
         } = review;
         let generation = watch.gateway.generation.load();
         let findings = generation.as_ref().map(|generation| generation.findings());
-        // Upstreams tell of theirs by themselves.
+        // Upstreams and issuers tell of theirs by themselves.
         let found = findings.unwrap_or_default();
         for (place, end) in found.ends {
             ends.entry(place).or_insert(end);
@@ -169,6 +176,7 @@ impl Listening {
         self.alarm.sound(&ends, now.wall);
         let metrics = &watch.gateway.ledger.metrics;
         let mut all = found.faults;
+        all.extend(of_issuers.faults);
         all.extend(unusable.clone());
         metrics.materials_failed.set(signed(all.len()));
         // Whoever reads in between would find none.

@@ -49,11 +49,33 @@ async fn a_request_is_let_through_while_it_meets_the_condition() {
             // Sent twice, it is another value (RFC 9110, section 5.3).
             (&[("x-env", "test"), ("x-env", "test")], 403),
             (&[("x_env", "test")], 403),
+            // What another spelling says reaches no upstream.
+            (&[("x-env", "test"), ("x_env", "prod")], 200),
         ] {
             let reply = get_with(&client, headers).await;
             assert_eq!(reply.status, status, "{headers:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_header_that_the_client_has_removed_on_the_way_meets_no_condition() {
+    let stage = stage(TESTING).await;
+    let head = |connection: &str| {
+        format!(
+            "GET /v1/orders HTTP/1.1\r\nHost: a\r\nX-Env: test\r\nConnection: {connection}\r\nX-API-Key: {}\r\n\r\n",
+            stage.store.token.expose()
+        )
+    };
+    let status = async |connection: &str| {
+        let mut stream = TcpStream::connect(stage.proxy.address).await.unwrap();
+        stream.write_all(head(connection).as_bytes()).await.unwrap();
+        let head = read_head(&mut stream).await;
+        head.split(' ').nth(1).unwrap().to_owned()
+    };
+
+    assert_eq!(status("close").await, "200");
+    assert_eq!(status("close, X-Env").await, "403");
 }
 
 #[tokio::test]

@@ -28,24 +28,28 @@ impl Scene {
         let (stage, files) = (Stage::new().await, Files::new());
         files.put("secret", "its secret\n");
         server.activate(GOOD);
-        let introspection = json!({
-            "url": format!("{}/introspect", server.url),
-            "client_id": "the_proxy",
-            "client_secret": files.place("secret"),
-        });
-        let document = json!({
-            "url": server.url,
-            "audiences": ["orders"],
-            "any_subject": true,
-            "introspection": with(introspection, asked),
-        });
         let scene = Self {
             stage,
             server,
             files,
         };
-        scene.declare(with(document, more)).await;
+        scene.declare(scene.document(asked, more)).await;
         scene
+    }
+
+    fn document(&self, asked: Value, more: Value) -> Value {
+        let introspection = json!({
+            "url": format!("{}/introspect", self.server.url),
+            "client_id": "the_proxy",
+            "client_secret": self.files.place("secret"),
+        });
+        let document = json!({
+            "url": self.server.url,
+            "audiences": ["orders"],
+            "any_subject": true,
+            "introspection": with(introspection, asked),
+        });
+        with(document, more)
     }
 
     async fn declare(&self, document: Value) {
@@ -292,4 +296,36 @@ async fn an_issuer_may_have_an_authority_of_its_own() {
         other.get(GOOD).await.status == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_an_issuer_needs_and_cant_be_read_is_told_until_it_is_mended() {
+    let scene = Scene::new(json!({})).await;
+    let proxy = &scene.stage.proxy;
+    let told = async |what: &str| {
+        let (_, page) = proxy.get("/documents").await;
+        page.contains(what)
+    };
+    assert_eq!(proxy.metric("tollgate_materials_failed").await, Some(0.0));
+
+    let asked = json!({"client_secret": scene.files.place("gone")});
+    let more = json!({"ca": scene.files.place("issuer-ca.pem")});
+    let document = scene.document(asked, more);
+    let store = &scene.stage.store;
+    store.put(Kind::Issuer, "login", document).await;
+    until("both places are named", async || {
+        proxy.metric("tollgate_materials_failed").await == Some(2.0)
+    })
+    .await;
+    assert!(told("issuer-ca.pem").await && told("/gone").await);
+
+    scene.files.put("gone", "secret\n");
+    scene
+        .files
+        .put("issuer-ca.pem", &Authority::new("Own").pem());
+    until("both are good", async || {
+        proxy.metric("tollgate_materials_failed").await == Some(0.0)
+    })
+    .await;
+    assert!(!told("/gone").await);
 }

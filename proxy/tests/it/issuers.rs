@@ -304,6 +304,18 @@ async fn a_token_of_a_key_opens_with_a_proof_which_counts_once_and_goes_no_furth
     let bearer = Client::new(&stage.proxy).bearing(&token);
     let bearer = bearer.get("/v1/orders").await;
     assert_eq!(reason(&stage, &bearer).await, "proof_missing");
+    let elsewhere = Client::new(&stage.proxy);
+    let url = format!("http://{}/v2/orders", stage.proxy.address);
+    let request = elsewhere.request("GET", "/v2/orders");
+    let request = request.header("authorization", format!("DPoP {}", token.expose()));
+    let request = request.header("dpop", Issuer::proof("c1", &token, ("p2", &url)));
+    let lacking = elsewhere.send(request).await;
+    assert_eq!(lacking.status, 403);
+    let challenge = lacking.header("www-authenticate").unwrap();
+    assert!(
+        challenge.starts_with("DPoP realm=\"tollgate\", error=\"insufficient_scope\""),
+        "{challenge}"
+    );
     assert_eq!(client.get("/v1/orders").await.status, 200);
 }
 

@@ -399,6 +399,36 @@ async fn an_authorization_server_is_verified() {
     assert_eq!(server.asked().len(), 1, "a stranger gets no secret");
 }
 
+#[tokio::test]
+async fn an_authorization_server_may_have_an_authority_of_its_own() {
+    let authority = Authority::new("Own");
+    let server = TokenServer::start_encrypted(&authority.server(&["127.0.0.1"])).await;
+    let stranger = Authority::new("Stranger").pem();
+    let files = [("secret", "its secret"), ("ca.pem", stranger.as_str())];
+    let scene = Scene::start(&files, &[], |place| {
+        json!({"credential": {"oauth2_client_credentials": {
+            "token_url": format!("{}/token", server.url),
+            "client_id": "the_proxy",
+            "client_secret": place("secret"),
+            "ca": place("ca.pem"),
+        }}})
+    })
+    .await;
+    assert_eq!(scene.client.get("/v1/orders").await.status, 502);
+
+    scene.replace("ca.pem", &authority.pem());
+    until("the authority is read again", async || {
+        scene.client.get("/v1/orders").await.status == 200
+    })
+    .await;
+    scene.replace("ca.pem", "no authority");
+    until("what is wrong with it is told", async || {
+        scene.proxy.metric("tollgate_materials_failed").await == Some(1.0)
+    })
+    .await;
+    assert_eq!(scene.client.get("/v1/orders").await.status, 200);
+}
+
 async fn oauth(server: &TokenServer) -> Scene {
     oauth_in(server, &[]).await
 }

@@ -203,7 +203,10 @@ impl Upstream {
         let jwt = self.identity.iter().filter_map(|told| told.jwt.as_ref());
         let credential = self.credential.iter().filter_map(|shown| shown.secret());
         let secrets = jwt.map(|jwt| &jwt.key).chain(credential);
+        let shown = self.credential.iter();
+        let authorities = shown.filter_map(|shown| shown.authorities());
         tls.chain(secrets.map(SecretPlace::reference))
+            .chain(authorities)
     }
 
     /// What a target weighs.

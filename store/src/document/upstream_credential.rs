@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::AwsSigV4;
 use super::check::check_set;
-use crate::{FieldName, Identifier, Name, Problem, SecretPlace, ServiceUrl, TargetUrl};
+use crate::{
+    Authorities, FieldName, Identifier, MaterialReference, Name, Problem, SecretPlace, ServiceUrl,
+    TargetUrl,
+};
 
 /// The most scopes that a proxy asks an authorization server for.
 pub const OAUTH_SCOPES_MAX: usize = 32;
@@ -74,6 +77,9 @@ pub struct OAuthClient {
     /// Whom the token is for, where the server must be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Identifier>,
+    /// Who may sign for the server's certificate; whom the proxy's system trusts where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
 }
 
 /// Whose tokens the proxy has exchanged, and by whom.
@@ -92,6 +98,9 @@ pub struct TokenExchange {
     /// Whom the token is for, where the server must be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Identifier>,
+    /// Who may sign for the server's certificate; whom the proxy's system trusts where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
     /// The issuers whose tokens are exchanged, 1 to 16; those of every issuer where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuers: Option<BTreeSet<Name>>,
@@ -107,6 +116,7 @@ impl TokenExchange {
             client_secret: self.client_secret.clone(),
             scopes: self.scopes.clone(),
             audience: self.audience.clone(),
+            ca: self.ca.clone(),
         }
     }
 
@@ -129,6 +139,16 @@ impl UpstreamCredential {
         let exchange = self.token_exchange.as_ref();
         let exchange = exchange.map(|exchange| &exchange.client_secret);
         header.or(basic).or(client).or(exchange)
+    }
+
+    /// Where the authorities are that sign for its authorization server, where it has one and they are not in the document.
+    #[must_use]
+    pub fn authorities(&self) -> Option<&MaterialReference> {
+        let client = self.oauth2_client_credentials.as_ref();
+        let client = client.and_then(|client| client.ca.as_ref());
+        let exchange = self.token_exchange.as_ref();
+        let exchange = exchange.and_then(|exchange| exchange.ca.as_ref());
+        client.or(exchange).and_then(Authorities::reference)
     }
 
     pub(super) fn check(&self) -> Result<(), Problem> {

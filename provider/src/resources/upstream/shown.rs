@@ -7,7 +7,7 @@ use tollgate_store::document::{
     AwsPayload, EXCHANGED_ISSUERS_MAX, OAUTH_SCOPES_MAX, SIGNED_BODY_BYTES_MAX,
 };
 use tollgate_store::{
-    AwsWord, FieldName, Identifier, IdentityFieldName, Name, SecretPlace, ServiceUrl,
+    Authorities, AwsWord, FieldName, Identifier, IdentityFieldName, Name, SecretPlace, ServiceUrl,
 };
 
 use super::timeout;
@@ -165,13 +165,12 @@ fn exchange() -> Vec<Attribute> {
 }
 
 /// Who the proxy is to an authorization server, and what it asks for.
-fn client() -> [Attribute; 5] {
+fn client() -> [Attribute; 6] {
     [
         Attribute::required("token_url", Type::String)
             .check(ServiceUrl::parse)
             .describe(
-                "Where tokens are handed out: `https`, or `http` on loopback. The server is verified by what the \
-                 proxy's system trusts.",
+                "Where tokens are handed out: `https`, or `http` on loopback; redirects are not followed.",
             ),
         Attribute::required("client_id", Type::String)
             .check(Identifier::parse)
@@ -186,6 +185,13 @@ fn client() -> [Attribute; 5] {
         Attribute::optional("audience", Type::String)
             .check(Identifier::parse)
             .describe("Whom the token is for, where the server must be told."),
+        Attribute::optional("ca", Type::String)
+            .check(Authorities::parse)
+            .describe(
+                "Who may sign for the certificate of that server: PEM itself, `file:` and an absolute path on each \
+                 proxy, or the ARN of a secret of AWS Secrets Manager. It is read again once it changes. Whom the \
+                 proxy's system trusts where left out.",
+            ),
     ]
 }
 

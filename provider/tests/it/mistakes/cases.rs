@@ -352,6 +352,12 @@ fn tokens_and_signatures() -> Vec<(&'static str, Json)> {
         ),
         (
             "credential",
+            json!({"oauth2_client_credentials": {
+                "token_url": "https://login.internal", "client_id": "a", "client_secret": "file:/k", "ca": "ca.pem",
+            }}),
+        ),
+        (
+            "credential",
             json!({"token_exchange": {
                 "token_url": "http://login.internal/token", "client_id": "", "client_secret": "hush", "scopes": [],
             }}),

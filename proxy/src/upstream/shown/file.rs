@@ -101,7 +101,7 @@ impl<T> SecretFile<T> {
     }
 
     /// Notes what is wrong with it.
-    pub(in crate::upstream) fn report(&self, findings: &mut Findings) {
+    pub(crate) fn report(&self, findings: &mut Findings) {
         let last = self.last();
         let unread = self.vault.fault(self.place.reference());
         let unusable = last.look.as_ref().and_then(|look| look.fault.clone());

@@ -1,10 +1,7 @@
 //! Where an authorization server hands out tokens to the proxy (RFC 6749, section 3.2), whatever they are asked for by.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::HeaderValue;
-use rustls::ClientConfig;
 use tokio::time::Instant;
 use tollgate_store::document::OAuthClient;
 use tollgate_store::{Identifier, Name, Secret, ServiceUrl};
@@ -15,14 +12,14 @@ use super::credential::{basic, secret};
 use super::file::SecretFile;
 use crate::metrics::CredentialFetches;
 use crate::service::{Question, encoded};
-use crate::upstream::{Findings, Means};
+use crate::upstream::{Findings, Means, Security};
 
 /// Where the proxy asks for tokens for one upstream.
 #[derive(Debug)]
 pub(super) struct TokenEndpoint {
     pub(super) upstream: Name,
     pub(super) url: ServiceUrl,
-    tls: Arc<ClientConfig>,
+    security: Security,
     fetches: CredentialFetches,
     client_id: String,
     client_secret: SecretFile<Secret>,
@@ -33,7 +30,7 @@ impl TokenEndpoint {
         Self {
             upstream: upstream.clone(),
             url: client.token_url.clone(),
-            tls: means.trust.client(),
+            security: Security::of_authorities(client.ca.as_ref(), (&means.trust, &means.vault)),
             fetches: means.fetches.clone(),
             client_id: client.client_id.to_string(),
             client_secret: SecretFile::new(&client.client_secret, secret, &means.vault),
@@ -44,7 +41,8 @@ impl TokenEndpoint {
     pub(super) async fn ask(&self, form: Bytes) -> Result<Token, Fault> {
         let began = Instant::now();
         let question = Question::form(form, Some(self.authorization()?));
-        let answer = question.ask(&self.url, &self.tls).await?;
+        let tls = self.security.configs()?;
+        let answer = question.ask(&self.url, &tls.http11).await?;
         Token::read(&answer.body, began)
     }
 
@@ -53,13 +51,15 @@ impl TokenEndpoint {
         self.fetches.count(&self.upstream, is_good);
     }
 
-    /// Reads the secret again; whether it is another one.
+    /// Reads the secret and the server's authorities again; whether the former is another one.
     pub(super) fn refresh(&self) -> bool {
+        self.security.refresh();
         self.client_secret.refresh()
     }
 
-    /// Notes what is wrong with the secret.
+    /// Notes what is wrong with them.
     pub(super) fn report(&self, findings: &mut Findings) {
+        self.security.report(findings);
         self.client_secret.report(findings);
     }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -16,8 +15,8 @@ use hyper::body::Incoming;
 use rand::RngExt;
 use smol_str::SmolStr;
 use tollgate_gate::{
-    Admission, Arrival, Circumstances, Grant, Meter, Now, Presented, Principal, Sent, Snapshot,
-    Target, TokenMemory, TokenTrail, credential, token_of,
+    Admission, Arrival, Circumstances, Grant, Meter, Now, Principal, Snapshot, Target, TokenMemory,
+    credential,
 };
 use tollgate_store::Secret;
 use tollgate_store::document::Protocol;
@@ -38,10 +37,8 @@ use crate::tunnel::{Check, Handover, Tunnel};
 use crate::upgrade::{self, Upgrade};
 use crate::{filter, problem, rate_limit};
 
-/// How many seconds a connection goes on whose token's issuer says nothing of it.
-const UNANSWERED_CHECKS_MAX: u32 = 30;
-/// The route no longer allows what a connection turned into.
-const UPGRADE_WITHDRAWN: &str = "upgrade_withdrawn";
+mod identify;
+mod recheck;
 
 /// Decides requests and sends them on.
 #[derive(Debug)]
@@ -132,7 +129,7 @@ impl Gateway {
         let authority = authority.map(SmolStr::from);
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
-            let kept = kept(snapshot, request.headers(), peer);
+            let kept = recheck::kept(snapshot, request.headers(), peer);
             self.check(upgrade, kept, &target, (peer.client, caller))
         });
         let voucher = Voucher {
@@ -188,147 +185,6 @@ impl Gateway {
         // By itself, so that requests that need no counters are not larger for it.
         Box::pin(counters.admit(&arrival)).await
     }
-
-    /// What tells who asks.
-    fn presented<'r>(
-        &'r self,
-        headers: &'r HeaderMap,
-        (target, authority): (&'r Target, Option<&'r str>),
-        (peer, caller): (&Peer, &'r Caller),
-    ) -> Presented<'r> {
-        let tls = caller.tls.as_ref();
-        Presented {
-            headers,
-            address: peer.client,
-            certificate: caller.certificate(),
-            keys: &*self.issuers,
-            memory: Some(&self.memory),
-            sent: Some(Sent {
-                target,
-                authority,
-                is_encrypted: peer.is_encrypted,
-                certificate: tls.and_then(|tls| tls.certificate.as_deref()),
-            }),
-            trail: None,
-        }
-    }
-
-    /// Finds out who asks and notes it, or whose token is refused.
-    async fn identified<'s>(
-        &self,
-        generation: &'s Generation,
-        presented: Presented<'_>,
-        now: Now,
-        record: &mut Record,
-    ) -> Result<Principal<'s>, Refusal> {
-        let trail = TokenTrail::default();
-        let presented = Presented {
-            trail: Some(&trail),
-            ..presented
-        };
-        let principal = match generation.snapshot.identify_presented(&presented, now) {
-            Err(refusal) => {
-                // Seldom: most refusals are final.
-                let issuer = refusal.issuer();
-                let again = self.identify_again(generation, &presented, (refusal, now));
-                Box::pin(again).await.inspect_err(|_| {
-                    let issuer = issuer.and_then(|number| generation.snapshot.issuer(number));
-                    record.refused_token(issuer.map(|rule| &rule.name), trail.traced());
-                })?
-            }
-            Ok(principal) => principal,
-        };
-        self.renew(&principal, presented.headers);
-        record.principal(&principal);
-        Ok(principal)
-    }
-
-    /// Identifies once more with newer keys of the token's issuer, or with what that says of the token, where those may
-    /// change the answer.
-    async fn identify_again<'s>(
-        &self,
-        generation: &'s Generation,
-        presented: &Presented<'_>,
-        (refusal, now): (tollgate_gate::Refusal, Now),
-    ) -> Result<Principal<'s>, Refusal> {
-        let snapshot = &generation.snapshot;
-        let asked = refusal.wants_answer_of();
-        if let (Some(issuer), Some(token)) = (
-            asked.and_then(|number| snapshot.issuer(number)),
-            token_of(presented.headers),
-        ) {
-            let asked = self.issuers.ask(&issuer.name, token, presented.address);
-            asked.await?;
-            return Ok(snapshot.identify_presented(presented, now)?);
-        }
-        let wanted = refusal.wants_keys_of();
-        let Some(issuer) = wanted.and_then(|number| snapshot.issuer(number)) else {
-            return Err(refusal.into());
-        };
-        self.issuers.refresh(&issuer.name).await;
-        Ok(snapshot.identify_presented(presented, now)?)
-    }
-
-    /// What its issuer said of a good token is asked for again ahead of its end.
-    fn renew(&self, principal: &Principal<'_>, headers: &HeaderMap) {
-        if let (Some((issuer, _)), Some(token)) = (principal.issuer(), token_of(headers)) {
-            self.issuers.renew(issuer, token);
-        }
-    }
-
-    /// Whether a client may go on with what its connection turned into, by what decides at that time.
-    fn check(
-        &self,
-        upgrade: &Upgrade,
-        headers: HeaderMap,
-        target: &Target,
-        (client, caller): (Option<IpAddr>, &Caller),
-    ) -> Check {
-        let certificate = caller.tls.as_ref().and_then(|tls| tls.client.clone());
-        let (generation, clock) = (Arc::clone(&self.generation), self.ledger.clock);
-        let (issuers, memory) = (Arc::clone(&self.issuers), Arc::clone(&self.memory));
-        let unanswered = AtomicU32::new(0);
-        let (target, protocol) = (target.clone(), upgrade.protocol.clone());
-        Box::new(move || {
-            let generation = generation.load();
-            let Some(generation) = generation.as_ref() else {
-                return Some(Refusal::NotReady.code());
-            };
-            let snapshot = &generation.snapshot;
-            let presented = Presented {
-                headers: &headers,
-                address: client,
-                certificate: certificate.as_deref(),
-                keys: &*issuers,
-                memory: Some(&memory),
-                // What the connection began with was shown then.
-                sent: None,
-                trail: None,
-            };
-            let now = clock.now();
-            let circumstances = Circumstances::of(&presented, now);
-            let principal = snapshot.identify_presented(&presented, now);
-            let allows = |principal: &Principal<'_>| {
-                unanswered.store(0, Ordering::Relaxed);
-                let grant = snapshot.authorize(principal, &target, &circumstances)?;
-                Ok(grant.allows_upgrade(protocol.to_str().unwrap_or_default()))
-            };
-            match principal.and_then(|principal| allows(&principal)) {
-                Err(refusal) if refusal.wants_answer_of().is_some() => {
-                    let asked = refusal.wants_answer_of();
-                    let issuer = asked.and_then(|number| snapshot.issuer(number));
-                    if let (Some(issuer), Some(token)) = (issuer, token_of(&headers)) {
-                        issuers.ask_beside(&issuer.name, token, client);
-                    }
-                    // An issuer that is down for a moment ends no connection.
-                    let count = unanswered.fetch_add(1, Ordering::Relaxed);
-                    (count >= UNANSWERED_CHECKS_MAX).then(|| refusal.code())
-                }
-                Err(refusal) => Some(refusal.code()),
-                Ok(is_allowed) => (!is_allowed).then_some(UPGRADE_WITHDRAWN),
-            }
-        })
-    }
 }
 
 /// What lets a request through; a refusal for want of a scope says which.
@@ -346,19 +202,6 @@ fn authorized<'g>(
     };
     let grant = snapshot.authorize(principal, target, &circumstances);
     grant.map_err(|refusal| Refusal::advised(refusal, snapshot, (principal, target)))
-}
-
-/// What of a request's headers decides whether its connection may go on: the credential, and what conditions look at.
-fn kept(snapshot: &Snapshot, headers: &HeaderMap, peer: &Peer) -> HeaderMap {
-    let mut kept = headers::credentials(headers);
-    let looked_at = snapshot.conditions_headers();
-    let headers = headers::for_conditions(headers, looked_at, peer);
-    for name in looked_at {
-        for value in headers.get_all(name) {
-            kept.append(name, value.clone());
-        }
-    }
-    kept
 }
 
 /// Refuses a body that is said to be longer than its route takes; of another its bytes are counted.

@@ -166,8 +166,8 @@ fn serve_admin(
     Ok(())
 }
 
-/// Addresses from the command line are bound before anything else; a mistake there ends the process. A Unix socket that
-/// another process serves is taken over once there is something to serve.
+/// Addresses from the command line are bound before anything else; a mistake there ends the process. One that another
+/// process serves is taken over, or shared with it, once there is something to serve.
 fn listen(
     mut listeners: Listeners<Gateway>,
     addresses: &BTreeSet<ListenPlace>,
@@ -178,10 +178,8 @@ fn listen(
         .map(|address| (address.clone(), Front::default()));
     let fronts: BTreeMap<_, _> = fronts.collect();
     let failed = listeners.reconcile(&fronts, Occupied::Leave);
-    let mistake = failed.into_iter().find(|(address, error)| {
-        let is_unix = matches!(address, ListenPlace::Unix(_));
-        !is_unix || error.kind() != ErrorKind::AddrInUse
-    });
+    let mut failed = failed.into_iter();
+    let mistake = failed.find(|(_, error)| error.kind() != ErrorKind::ResourceBusy);
     match mistake {
         None => Ok(listeners),
         Some((address, error)) => {

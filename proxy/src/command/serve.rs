@@ -17,8 +17,8 @@ pub struct Arguments {
     #[arg(long, env = "TOLLGATE_PROXY", value_name = "NAME")]
     pub proxy: Option<String>,
     /// Where clients connect, in place of what the `tollgate_proxy` says, also unix:PATH; repeat it or separate by
-    /// commas. Bound at once: requests are answered 503 until there is a snapshot. TLS and the PROXY protocol are what the
-    /// `tollgate_proxy` says of the same address.
+    /// commas. Bound at once: requests are answered 503 until there is a snapshot. What another process of the same user
+    /// serves is left to it until then. TLS and the PROXY protocol are what the `tollgate_proxy` says of the same address.
     #[arg(
         long,
         env = "TOLLGATE_LISTEN",

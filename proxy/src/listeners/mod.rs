@@ -153,6 +153,9 @@ impl<H: Handler> Listeners<H> {
     fn open(&self, place: &ListenPlace, front: &Front, occupied: Occupied) -> io::Result<Bound> {
         let (sockets, place, file) = match place {
             ListenPlace::Tcp(address) => {
+                if occupied == Occupied::Leave && socket::is_shared(*address) {
+                    return Err(socket::left_to_another());
+                }
                 let (sockets, place) = self.open_tcp(*address)?;
                 (sockets, place, None)
             }

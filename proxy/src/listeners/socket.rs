@@ -41,10 +41,11 @@ pub enum Sharing {
     No,
 }
 
-/// What becomes of a Unix socket's path that another process listens on.
+/// What becomes of an address that another process of the same user serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occupied {
-    /// Whoever connects from now on comes to this process. The other one serves the connections that it has.
+    /// Whoever connects from now on comes to this process, or by TCP to either one. The other one serves the connections
+    /// that it has.
     TakeOver,
     /// It stays the other's.
     Leave,
@@ -66,6 +67,20 @@ pub struct SocketFile {
 
 /// Binds an address, also right after another process left it.
 pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
+    bound(address, sharing)?.listen(BACKLOG)
+}
+
+/// Whether another process serves an address, which would share it.
+pub(super) fn is_shared(address: SocketAddr) -> bool {
+    // Any free port is nobody's.
+    let is_taken = |sharing| {
+        let bound = bound(address, sharing);
+        bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    };
+    address.port() != 0 && is_taken(Sharing::No) && !is_taken(Sharing::Yes)
+}
+
+fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -73,7 +88,13 @@ pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(sharing == Sharing::Yes)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
+}
+
+/// Why an address is not listened on that another process serves.
+pub(super) fn left_to_another() -> io::Error {
+    let why = "another process serves there, and goes on until this one has documents and listens everywhere else";
+    io::Error::new(io::ErrorKind::ResourceBusy, why)
 }
 
 impl Socket {
@@ -105,9 +126,8 @@ impl Shared {
     pub(super) fn bind(path: &Path, occupied: Occupied) -> io::Result<Self> {
         let standing = Standing::of(path);
         match (standing, occupied) {
-            (Standing::Other, _) | (Standing::Live, Occupied::Leave) => {
-                return Err(io::ErrorKind::AddrInUse.into());
-            }
+            (Standing::Other, _) => return Err(io::ErrorKind::AddrInUse.into()),
+            (Standing::Live, Occupied::Leave) => return Err(left_to_another()),
             (Standing::Live, Occupied::TakeOver) => tracing::warn!(
                 path = %path.display(),
                 "another process listens on the path: whoever connects from now on comes here"
@@ -213,7 +233,7 @@ mod tests {
         assert_eq!(mode & 0o777, SOCKET_MODE);
 
         let error = Shared::bind(&path, Occupied::Leave).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         drop(shared);
         assert!(!path.exists());
     }

@@ -59,6 +59,37 @@ async fn ask(
     }
 }
 
+/// It could only tell its share of the clients to come back.
+#[tokio::test]
+async fn a_proxy_without_documents_leaves_a_port_to_whoever_serves_it() {
+    let upstream = Upstream::start().await;
+    let store = Store::new();
+    store.fill(&upstream.url()).await;
+    let mut old = Process::start(&store, &["--listen", "127.0.0.1:0"]).await;
+    let place = old.address.to_string();
+    let empty = Store::new();
+    let new = Process::start_unready(&empty, &["--listen", &place]).await;
+    new.logged(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.starts_with(&format!(
+            "{place} can't be listened on: another process serves"
+        ))
+    })
+    .await;
+    let address = old.address;
+    let client = || Client::to(address).bearing(&store.token);
+    for _ in 0..32 {
+        assert_eq!(client().get("/v1/orders").await.status, 200);
+    }
+
+    empty.fill(&upstream.url()).await;
+    empty.put_key("acme", &store.token, json!({})).await;
+    new.listening("listening").await;
+    old.signal("TERM");
+    assert_eq!(old.ended().await, 0);
+    assert_eq!(client().get("/v1/orders").await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_is_lost_when_a_proxy_is_replaced_under_load() {
     let upstream = Upstream::start().await;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode, Version};
 use tollgate_gate::Target;
 
@@ -86,16 +85,8 @@ pub(super) async fn exchange_upgrade(
     Ok(Switched::Answer(response))
 }
 
-/// Whether an answer, or what follows it on its connection, can be read in two ways. What is coded otherwise than in
-/// chunks would be passed on without the word that it is (RFC 9112, section 6.1).
+/// Whether an answer makes something else of a connection that nobody asked to: what follows could be anything. How long
+/// a body is was settled by who read the head.
 fn is_ambiguous<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    let has_two_ends =
-        headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = codings
-        .next()
-        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let is_recoded = !is_chunked || codings.next().is_some();
-    has_two_ends || is_recoded || response.status().is_informational()
+    response.status().is_informational()
 }

@@ -92,8 +92,8 @@ impl Asked<'_> {
 }
 
 impl Generation {
-    /// The generation after `previous`. An upstream that did not change keeps its connections, and a throttle that did
-    /// not what it has learned.
+    /// The generation after `previous`. An upstream that did not change is the same; of one that did, targets that stay
+    /// keep what is counted and known of them, and a throttle that did not change what it has learned.
     #[must_use]
     pub fn next(snapshot: Snapshot, previous: Option<&Self>, means: &Means) -> Self {
         let kept = |name: &Name| previous.and_then(|previous| previous.upstreams.get(name));
@@ -113,6 +113,16 @@ impl Generation {
             snapshot,
             counters: None,
             upstreams,
+        }
+    }
+
+    /// Lets what `previous` alone needs end with the requests that it still has: call it once this one decides.
+    pub fn replaced(&self, previous: &Self) {
+        for (name, upstream) in &previous.upstreams {
+            let next = self.upstreams.get(name);
+            if !next.is_some_and(|next| Arc::ptr_eq(next, upstream)) {
+                upstream.retire(next);
+            }
         }
     }
 

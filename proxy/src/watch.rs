@@ -198,6 +198,9 @@ impl Watching {
         let fleet = proxy.and_then(|proxy| proxy.fleet.as_ref());
         gateway.share_among(gateway.fleet.declare(fleet));
         gateway.generation.store(Some(Arc::clone(&generation)));
+        if let Some(previous) = &previous {
+            generation.replaced(previous);
+        }
         // What is told from here on is true already.
         metrics
             .snapshot_generation

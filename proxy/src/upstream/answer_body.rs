@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connection::OpenStream;
 use super::http1::{self, Early, Http1};
-use super::target::Flight;
+use super::tally::Flight;
 use super::throttle::Permit;
 use crate::idle::{IDLE_MAX, Idle, Stalled};
 

@@ -25,7 +25,7 @@ pub(super) struct Balancer {
     balance: Balance,
     /// Whose turn it is, where targets weigh differently.
     order: Vec<usize>,
-    turn: AtomicUsize,
+    turn: Arc<AtomicUsize>,
 }
 
 impl Places {
@@ -68,12 +68,13 @@ fn bit(number: usize) -> u64 {
 }
 
 impl Balancer {
-    pub(super) fn new(upstream: &Upstream) -> Self {
+    /// As declared. Turns and what they are counted for go on from `previous`.
+    pub(super) fn next(upstream: &Upstream, previous: Option<&Self>) -> Self {
         let weights = upstream.targets.iter().map(|url| upstream.weight(url));
         Self {
             balance: upstream.balance.unwrap_or_default(),
             order: order(&weights.collect::<Vec<_>>()),
-            turn: AtomicUsize::new(0),
+            turn: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.turn)),
         }
     }
 
@@ -160,7 +161,7 @@ fn candidates(places: &[Arc<Place>], tried: Places) -> Places {
     if best == Places::default() {
         best = (0..places.len()).collect();
     }
-    let is_in: fn(&Place) -> bool = |place| place.weight() > 0;
+    let is_in: fn(&Place) -> bool = |place| place.tally.weight() > 0;
     for is_better in [is_in, Place::has_room] {
         let fits = |number: &usize| places.get(*number).is_some_and(|place| is_better(place));
         let better: Places = best.iter().filter(fits).collect();
@@ -174,7 +175,7 @@ fn candidates(places: &[Arc<Place>], tried: Places) -> Places {
 /// Those that don't let this turn pass: a target without its full weight takes as much of its turns.
 fn taking(places: &[Arc<Place>], candidates: Places) -> Places {
     let takes = |number: &usize| {
-        let weight = places.get(*number).map_or(0, |place| place.weight());
+        let weight = places.get(*number).map_or(0, |place| place.tally.weight());
         weight >= FULL_WEIGHT || rand::rng().random_range(0..FULL_WEIGHT) < weight
     };
     let taking: Places = candidates.iter().filter(takes).collect();
@@ -217,7 +218,7 @@ fn better_of_two(places: &[Arc<Place>], candidates: Places) -> Option<usize> {
 fn load(places: &[Arc<Place>], number: usize) -> usize {
     places.get(number).map_or(usize::MAX, |place| {
         let share = usize::try_from(place.share()).unwrap_or(1);
-        place.in_flight() * LOAD_SCALE / share.max(1)
+        place.tally.in_flight() * LOAD_SCALE / share.max(1)
     })
 }
 
@@ -231,14 +232,18 @@ fn by_hash(places: &[Arc<Place>], candidates: Places, caller: &str) -> Option<us
         let chance = mixed(caller ^ place.seed());
         // The same callers each time are the first to return.
         let part = chance % u64::from(FULL_WEIGHT);
-        let takes = part < u64::from(place.weight());
+        let takes = part < u64::from(place.tally.weight());
         Some((takes, height(chance, place.share())))
     };
     let higher = |one: &usize, other: &usize| match (score(*one), score(*other)) {
         (Some(one), Some(other)) => one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)),
         (one, other) => one.is_some().cmp(&other.is_some()),
     };
-    let in_flight = |number: usize| places.get(number).map_or(0, |place| place.in_flight());
+    let in_flight = |number: usize| {
+        places
+            .get(number)
+            .map_or(0, |place| place.tally.in_flight())
+    };
     let share = |number: usize| {
         let share = places.get(number).map_or(1, |place| place.share());
         usize::try_from(share).unwrap_or(1)

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Request, StatusCode};
 use rand::RngExt;
+use tokio::time::Instant;
 use tollgate_store::document::Health;
 use tollgate_store::{CheckInterval, Timeout};
 
@@ -21,23 +22,28 @@ const AGENT: HeaderValue = HeaderValue::from_static("tollgate-proxy (health chec
 /// The checks of a fleet spread by this part of their interval, either way.
 const JITTER: f64 = 0.1;
 
-/// Checks every target of an upstream again and again, at once for the first time, for as long as there is the upstream.
-pub(super) async fn run(upstream: Weak<Upstream>, health: Health) {
+/// Checks every target of an upstream again and again, from `first` on, until the upstream is gone or replaced.
+pub(super) async fn run(upstream: Weak<Upstream>, health: Health, first: Instant) {
     let interval = health.interval.as_ref();
     let interval = interval.map_or(INTERVAL, CheckInterval::length);
+    let mut next = first;
     loop {
+        tokio::time::sleep_until(next).await;
         let Some(upstream) = upstream.upgrade() else {
             return;
         };
-        let check = async |(number, place): (usize, &Arc<Place>)| {
+        let check = async |place: &Arc<Place>| {
             let outcome = ask(place, &health).await;
-            upstream.checked(number, outcome);
+            upstream.checked(place, outcome);
         };
-        join_all(upstream.places.iter().enumerate().map(check)).await;
-        drop(upstream);
+        join_all(upstream.places.iter().map(check)).await;
+        if upstream.is_retired() {
+            return;
+        }
         let chance: f64 = rand::rng().random();
         let spread = 1.0 - JITTER + 2.0 * JITTER * chance;
-        tokio::time::sleep(interval.mul_f64(spread)).await;
+        next = Instant::now() + interval.mul_f64(spread);
+        upstream.standings.check_at(next);
     }
 }
 

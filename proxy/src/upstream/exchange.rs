@@ -11,7 +11,8 @@ use super::fault::SendFault;
 use super::request_body::RequestBody;
 use super::shown::Signing;
 use super::switch::UpstreamEnd;
-use super::target::{Flight, Place};
+use super::tally::Flight;
+use super::target::Place;
 use crate::upgrade::Upgrade;
 
 /// Sends a request by a connection of the pool, or a new one where none can take it. What was not sent at all, because
@@ -22,7 +23,7 @@ pub(super) async fn exchange(
     request: &mut Option<Request<RequestBody>>,
     (target, signing): (&Target, Option<&Signing>),
 ) -> Result<Response<AnswerBody>, SendFault> {
-    let flight = Place::depart(place);
+    let flight = Flight::to(place);
     loop {
         let (connection, is_new) = match place.pool.take() {
             Some(connection) => (connection, false),

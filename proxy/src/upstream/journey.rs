@@ -62,11 +62,11 @@ impl<'a> Journey<'a> {
     /// Goes on until there is an answer, or nothing that may be tried any more.
     pub(super) async fn run(&mut self) -> Result<Response<AnswerBody>, Refusal> {
         loop {
-            let (number, place) = self.choose().ok_or(Refusal::Internal)?;
+            let place = self.choose().ok_or(Refusal::Internal)?;
             self.prepare(place);
             match self.attempt(place).await {
                 Ok(response) => {
-                    self.upstream.note_answer(number);
+                    self.upstream.note_answer(place);
                     self.tell(|permit| permit.answered(response.status()));
                     let rules = self.upstream.retries.as_ref();
                     let cause = rules.and_then(|rules| rules.cause_of_status(response.status()));
@@ -74,13 +74,13 @@ impl<'a> Journey<'a> {
                         return Ok(response);
                     }
                 }
-                Err(fault) => self.failed(number, &fault)?,
+                Err(fault) => self.failed(place, &fault)?,
             }
         }
     }
 
     /// Takes note of a try that got no answer; the error is what there is to say where there is no other.
-    fn failed(&mut self, number: usize, fault: &SendFault) -> Result<(), Refusal> {
+    fn failed(&mut self, place: &Place, fault: &SendFault) -> Result<(), Refusal> {
         if let Some(fault) = self.errand.received.fault() {
             self.tell(Permit::ignore);
             return Err(fault.into());
@@ -89,7 +89,7 @@ impl<'a> Journey<'a> {
             self.tell(Permit::ignore);
             return Err(self.upstream.complain(fault).into());
         }
-        self.upstream.note_failure(number, fault);
+        self.upstream.note_failure(place, fault);
         let goes_on = self.goes_on(fault);
         // A target that can't be reached while others can is no sign of load.
         if !goes_on || !fault.is_connect() {
@@ -108,11 +108,11 @@ impl<'a> Journey<'a> {
     }
 
     /// One that was not tried yet, if there is such a one.
-    fn choose(&mut self) -> Option<(usize, &'a Arc<Place>)> {
+    fn choose(&mut self) -> Option<&'a Arc<Place>> {
         let upstream = self.upstream;
         let number = upstream.choose(self.errand, self.tried)?;
         self.tried.insert(number);
-        Some((number, upstream.places.get(number)?))
+        upstream.places.get(number)
     }
 
     /// Keeps what the request can be made of again, where that may be needed: it costs a copy of its head.

@@ -19,7 +19,9 @@ mod request_body;
 mod retry;
 mod security;
 mod shown;
+mod succession;
 mod switch;
+mod tally;
 mod target;
 mod throttle;
 mod trust;
@@ -40,7 +42,6 @@ use crate::idle::IDLE_MAX;
 use crate::metrics::Metrics;
 use crate::record::Received;
 use crate::refusal::{Refusal, UpstreamFault};
-use address::System;
 pub use answer_body::AnswerBody;
 use balance::{Balancer, Places};
 use connect::root_cause;
@@ -54,7 +55,7 @@ pub use shown::AwsIdentity;
 use shown::Shown;
 pub(crate) use shown::{SecretFile, basic, secret};
 pub use switch::{Switched, UpstreamEnd};
-pub use target::Flight;
+pub use tally::Flight;
 use target::Place;
 pub use throttle::Permit;
 use throttle::Throttle;
@@ -74,12 +75,14 @@ pub struct Upstream {
     /// What it is told and shown, where anything is declared.
     shown: Option<Box<Shown>>,
     balancer: Balancer,
-    standings: Standings,
+    standings: Arc<Standings>,
     limits: Limits,
     retries: Option<RetryRules>,
-    budget: Budget,
+    budget: Arc<Budget>,
     throttle: Option<Arc<Throttle>>,
     is_renewing: AtomicBool,
+    /// Whether requests that come from now on are another's.
+    is_retired: AtomicBool,
     /// When the log last told why it gave no answer.
     told: Mutex<Option<Instant>>,
 }
@@ -129,36 +132,6 @@ pub struct TargetState<'a> {
 }
 
 impl Upstream {
-    /// An upstream without connections yet. What its throttle has learned is taken from `previous`.
-    #[must_use]
-    pub fn new(rule: &Arc<UpstreamRule>, previous: Option<&Arc<Self>>, means: &Means) -> Arc<Self> {
-        let upstream = &rule.upstream;
-        let is_encrypted = upstream.targets.iter().any(TargetUrl::encrypted);
-        let security = is_encrypted
-            .then(|| Security::reading(upstream.tls.as_ref(), upstream.protocol, means))
-            .map(Arc::new);
-        let learned = previous.and_then(|previous| previous.throttle.as_ref());
-        let declared = upstream.throttle.as_deref();
-        let upstream = Arc::new(Self {
-            places: places(upstream, security.as_ref()),
-            shown: Shown::new(rule, means).map(Box::new),
-            rule: Arc::clone(rule),
-            security,
-            balancer: Balancer::new(upstream),
-            standings: Standings::new(upstream),
-            limits: Limits::new(upstream),
-            retries: upstream.retries.as_deref().map(RetryRules::new),
-            budget: Budget::default(),
-            throttle: declared.map(|declared| Throttle::next(declared, learned)),
-            is_renewing: AtomicBool::new(false),
-            told: Mutex::default(),
-        });
-        if let Some(health) = &rule.upstream.health {
-            tokio::spawn(check::run(Arc::downgrade(&upstream), health.clone()));
-        }
-        upstream
-    }
-
     /// What it was made of.
     #[must_use]
     pub fn rule(&self) -> &Arc<UpstreamRule> {
@@ -175,8 +148,8 @@ impl Upstream {
     pub fn targets(&self) -> impl Iterator<Item = TargetState<'_>> {
         self.places.iter().map(|place| TargetState {
             url: place.url(),
-            is_up: place.weight() > 0,
-            in_flight: place.in_flight(),
+            is_up: place.tally.weight() > 0,
+            in_flight: place.tally.in_flight(),
             connections: place.connections(),
         })
     }
@@ -250,34 +223,33 @@ impl Upstream {
             .choose(&self.places, errand.caller, tried, are_sound)
     }
 
-    fn note_answer(&self, number: usize) {
+    fn note_answer(&self, place: &Place) {
         // Mostly the last one was an answer, too.
-        if self
-            .places
-            .get(number)
-            .is_some_and(|place| place.has_failed())
-        {
-            self.standings.succeed(&self.places, number);
+        if place.tally.has_failed() {
+            self.standings.succeed(place);
         }
     }
 
-    fn note_failure(&self, number: usize, fault: &SendFault) {
-        let change = self.standings.fail(&self.places, number);
-        self.tell(number, change, &root_cause(fault));
+    fn note_failure(&self, place: &Place, fault: &SendFault) {
+        let change = self.standings.fail(place);
+        self.tell(place.url(), change, &root_cause(fault));
     }
 
     /// Notes what a check said.
-    fn checked(&self, number: usize, outcome: Result<(), String>) {
-        let change = self.standings.check(&self.places, number, outcome.is_ok());
-        self.tell(number, change, &outcome.err().unwrap_or_default());
+    fn checked(&self, place: &Place, outcome: Result<(), String>) {
+        if self.is_retired() {
+            return;
+        }
+        let change = self.standings.check(place, outcome.is_ok());
+        self.tell(place.url(), change, &outcome.err().unwrap_or_default());
     }
 
     /// One line for each change.
-    fn tell(&self, number: usize, change: Option<Change>, cause: &str) {
-        let (Some(change), Some(place)) = (change, self.places.get(number)) else {
+    fn tell(&self, target_url: &TargetUrl, change: Option<Change>, cause: &str) {
+        let Some(change) = change else {
             return;
         };
-        let (upstream, target_url) = (&self.rule.name, place.url());
+        let upstream = &self.rule.name;
         let says = match change {
             Change::Out(length) => {
                 let length_s = length.as_secs();
@@ -298,8 +270,8 @@ impl Upstream {
     /// Lets go of connections that are not needed or not right any more, lets targets return, and has done what takes
     /// longer: call it every second.
     pub fn tend(self: &Arc<Self>) {
-        for (number, change) in self.standings.tend(&self.places) {
-            self.tell(number, Some(change), "");
+        for (target_url, change) in self.standings.tend() {
+            self.tell(&target_url, Some(change), "");
         }
         self.places.iter().for_each(|place| place.sweep());
         let has_files = self
@@ -367,10 +339,4 @@ impl Limits {
             request: length(timeouts.request),
         }
     }
-}
-
-fn places(upstream: &document::Upstream, security: Option<&Arc<Security>>) -> Vec<Arc<Place>> {
-    let place = |url| Place::new(url, upstream, security, Arc::new(System));
-    let places = upstream.targets.iter().filter_map(place);
-    places.map(Arc::new).collect()
 }

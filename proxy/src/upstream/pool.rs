@@ -1,10 +1,12 @@
 //! Connections to one target, by the thread that made them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Http2, Origin};
@@ -26,6 +28,12 @@ pub(super) struct Pool {
     turns: [tokio::sync::Mutex<()>; thread::PLACES],
     /// Counted on where what connections are made with changes.
     epoch: AtomicUsize,
+    /// Told when a connection can carry another request.
+    returned: Notify,
+    /// Whether the last connection was one that many requests share.
+    shares: AtomicBool,
+    /// Whether nobody takes one of them any more.
+    is_closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,15 +48,21 @@ struct Idle<C> {
     since: Instant,
 }
 
-impl Pool {
-    pub(super) fn new() -> Self {
+impl Default for Pool {
+    fn default() -> Self {
         Self {
             kept: std::array::from_fn(|_| Mutex::default()),
             turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             epoch: AtomicUsize::new(0),
+            returned: Notify::new(),
+            // Nobody knows yet.
+            shares: AtomicBool::new(true),
+            is_closed: AtomicBool::new(false),
         }
     }
+}
 
+impl Pool {
     /// A connection of this thread that can carry a request: the one that was used last, as those that are not needed
     /// grow old, or the first with room.
     pub(super) fn take(&self) -> Option<Connection> {
@@ -76,8 +90,44 @@ impl Pool {
     /// Lets others share a new connection.
     pub(super) fn share(&self, connection: &Http2) {
         if let Some(kept) = self.kept.get(thread::place()) {
-            lock(kept).shared.push(Idle::new(connection.clone()));
+            let mut kept = lock(kept);
+            if !self.is_closed() {
+                kept.shared.push(Idle::new(connection.clone()));
+            }
         }
+        self.returned.notify_waiters();
+    }
+
+    /// Whether the last connection was one that many requests share.
+    pub(super) fn shares(&self) -> bool {
+        self.shares.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_shares(&self, shares: bool) {
+        self.shares.store(shares, Ordering::Relaxed);
+    }
+
+    /// Tells one who waits that a connection can carry another request.
+    pub(super) fn tell_one(&self) {
+        self.returned.notify_one();
+    }
+
+    /// Waits until a connection can carry another request.
+    pub(super) fn returned(&self) -> Notified<'_> {
+        self.returned.notified()
+    }
+
+    /// Lets go of all connections, those that requests are on once these have ended.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        for kept in &self.kept {
+            // By the lock, who comes later sees that it is closed.
+            *lock(kept) = Kept::default();
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     pub(super) fn put(&self, connection: Box<Http1>) {
@@ -88,7 +138,7 @@ impl Pool {
             return;
         }
         let mut kept = lock(kept);
-        if kept.idle.len() < IDLE_CONNECTIONS_MAX {
+        if kept.idle.len() < IDLE_CONNECTIONS_MAX && !self.is_closed() {
             kept.idle.push_back(Idle::new(connection));
         }
     }

@@ -11,7 +11,6 @@ use super::exchange::exchange_upgrade;
 use super::fault::SendFault;
 use super::journey::TARGETS_TRIED_MAX;
 use super::request_body::RequestBody;
-use super::target::Place;
 use super::throttle::Permit;
 use super::{AnswerBody, Errand, Flight, Upstream};
 use crate::refusal::{Refusal, UpstreamFault};
@@ -85,7 +84,7 @@ impl Upstream {
             let number = self.choose(errand, tried).ok_or(Refusal::Internal)?;
             tried.insert(number);
             let place = self.places.get(number).ok_or(Refusal::Internal)?;
-            let flight = Place::depart(place);
+            let flight = Flight::to(place);
             let exchange = exchange_upgrade(
                 flight,
                 &mut unsent,
@@ -95,7 +94,7 @@ impl Upstream {
             let outcome = tokio::time::timeout(self.limits.response, Box::pin(exchange)).await;
             let fault = match outcome.unwrap_or(Err(SendFault::TooLate)) {
                 Ok(switched) => {
-                    self.note_answer(number);
+                    self.note_answer(place);
                     return Ok(switched);
                 }
                 Err(fault) => fault,
@@ -103,7 +102,7 @@ impl Upstream {
             if fault.is_ours() {
                 return Err(self.complain(&fault).into());
             }
-            self.note_failure(number, &fault);
+            self.note_failure(place, &fault);
             let goes_on = fault.is_connect() && unsent.is_some();
             if !goes_on || tried.len() >= TARGETS_TRIED_MAX.min(self.places.len()) {
                 return Err(self.complain(&fault).into());

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::header::HOST;
@@ -22,6 +21,7 @@ use super::pool::Pool;
 use super::request_body::RequestBody;
 use super::security::Security;
 use super::shown::{Signing, Unsigned};
+use super::tally::Tally;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The weight of a target that gets as many requests as any.
@@ -32,49 +32,31 @@ pub(super) const FULL_WEIGHT: u32 = 1_000;
 pub(super) struct Place {
     authority: Authority,
     host: HeaderValue,
-    addresses: Addresses,
+    addresses: Arc<Addresses>,
     protocol: Option<Protocol>,
     /// TLS, and whom the certificate must be made out to.
     security: Option<(Arc<Security>, ServerName<'static>)>,
-    /// Whether the last connection was one that many requests share.
-    shares: AtomicBool,
     connect_timeout: Duration,
-    pub(super) pool: Pool,
-    connections: Connections,
+    pub(super) pool: Arc<Pool>,
+    connections: Arc<Connections>,
     /// How many requests it gets in proportion to others.
     share: u32,
-    /// Its part of the requests, up to [`FULL_WEIGHT`].
-    weight: AtomicU32,
-    /// Whether the last request got no answer.
-    has_failed: AtomicBool,
-    in_flight: AtomicUsize,
+    pub(super) tally: Arc<Tally>,
     seed: u64,
     url: TargetUrl,
 }
 
-/// A request on its way to a target, counted until this is dropped.
-#[derive(Debug)]
-pub struct Flight {
-    place: Arc<Place>,
-    /// That of the connection, once it is no longer HTTP's.
-    room: Option<Room>,
-}
-
 impl Place {
-    /// A target of an upstream. Its URL was checked when it was read: it always is a place.
+    /// A target of an upstream. Its URL was checked when it was read: it always is a place. What `kept`, the same target
+    /// by an earlier document, counts and knows goes on; its connections, where they would be made in the same way now.
     pub(super) fn new(
         url: &TargetUrl,
         upstream: &document::Upstream,
         security: Option<&Arc<Security>>,
         resolver: Arc<dyn Resolve>,
+        kept: Option<&Self>,
     ) -> Option<Self> {
-        let default_port = if url.encrypted() { 443 } else { 80 };
-        let authority = if url.port() == default_port {
-            Authority::try_from(url.host())
-        } else {
-            Authority::try_from(format!("{}:{}", url.host(), url.port()))
-        };
-        let authority = authority.ok()?;
+        let authority = authority(url)?;
         let timeouts = upstream.timeouts.as_ref();
         let connect = timeouts.and_then(|timeouts| timeouts.connect.as_ref());
         let declared = upstream
@@ -85,38 +67,41 @@ impl Place {
             Some(security) => Some((Arc::clone(security), server_name(url, declared)?)),
             None => None,
         };
+        let addresses = || Arc::new(Addresses::new(url.host(), url.port(), resolver));
+        let connections = kept.map_or_else(Arc::default, |kept| Arc::clone(&kept.connections));
+        connections.limit_to(upstream.connections_max);
+        let protocol = upstream.protocol;
+        let alike = kept.filter(|kept| kept.is_reached_by(protocol, security.as_ref()));
         Some(Self {
             host: HeaderValue::from_str(authority.as_str()).ok()?,
             authority,
-            addresses: Addresses::new(url.host(), url.port(), resolver),
-            protocol: upstream.protocol,
+            addresses: kept.map_or_else(addresses, |kept| Arc::clone(&kept.addresses)),
+            protocol,
             security,
-            // Nobody knows yet.
-            shares: AtomicBool::new(true),
             connect_timeout: connect.map_or(CONNECT_TIMEOUT, Timeout::length),
-            pool: Pool::new(),
-            connections: Connections::new(upstream.connections_max),
+            pool: alike.map_or_else(Arc::default, |alike| Arc::clone(&alike.pool)),
+            connections,
             share: upstream.weight(url),
-            weight: AtomicU32::new(FULL_WEIGHT),
-            has_failed: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            tally: kept.map_or_else(Arc::default, |kept| Arc::clone(&kept.tally)),
             seed: balance::seed(url.as_str()),
             url: url.clone(),
         })
     }
 
-    /// Counts a request from now on.
-    pub(super) fn depart(this: &Arc<Self>) -> Flight {
-        this.in_flight.fetch_add(1, Ordering::Relaxed);
-        Flight {
-            place: Arc::clone(this),
-            room: None,
-        }
-    }
-
-    /// How many requests of this proxy are on their way, or being answered.
-    pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+    /// Whether its connections are made like that.
+    fn is_reached_by(
+        &self,
+        protocol: Option<Protocol>,
+        security: Option<&(Arc<Security>, ServerName<'static>)>,
+    ) -> bool {
+        let is_secured_alike = match (&self.security, security) {
+            (None, None) => true,
+            (Some((own, own_name)), Some((other, other_name))) => {
+                Arc::ptr_eq(own, other) && own_name == other_name
+            }
+            _ => false,
+        };
+        self.protocol == protocol && is_secured_alike
     }
 
     /// How many connections there are to it.
@@ -132,30 +117,14 @@ impl Place {
     /// Keeps a connection that can carry another request.
     pub(super) fn keep(&self, connection: Box<Http1>) {
         self.pool.put(connection);
-        self.connections.one_returned();
+        if self.connections.are_limited() {
+            self.pool.tell_one();
+        }
     }
 
     /// How many requests it gets in proportion to others, as declared.
     pub(super) fn share(&self) -> u32 {
         self.share
-    }
-
-    /// Its part of the requests, up to [`FULL_WEIGHT`]; none while it is out.
-    pub(super) fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_weight(&self, weight: u32) {
-        self.weight.store(weight, Ordering::Relaxed);
-    }
-
-    /// Whether the last request got no answer.
-    pub(super) fn has_failed(&self) -> bool {
-        self.has_failed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_failed(&self, has_failed: bool) {
-        self.has_failed.store(has_failed, Ordering::Relaxed);
     }
 
     /// Its number for [`Balance::Hash`](document::Balance::Hash), the same in every proxy.
@@ -231,10 +200,8 @@ impl Place {
         let connection = connect::begin(stream, protocol, (origin, Some(room))).await?;
         if let Connection::Http2(connection, _) = &connection {
             self.pool.share(connection);
-            self.connections.one_is_shared();
         }
-        let shares = protocol == Protocol::Http2;
-        self.shares.store(shares, Ordering::Relaxed);
+        self.pool.note_shares(protocol == Protocol::Http2);
         Ok((connection, true))
     }
 
@@ -257,7 +224,7 @@ impl Place {
     pub(super) fn may_share(&self) -> bool {
         match self.protocol {
             Some(protocol) => protocol == Protocol::Http2,
-            None => self.security.is_some() && self.shares.load(Ordering::Relaxed),
+            None => self.security.is_some() && self.pool.shares(),
         }
     }
 
@@ -329,22 +296,14 @@ impl Place {
     }
 }
 
-impl Flight {
-    /// Where it goes.
-    pub(super) fn place(&self) -> &Arc<Place> {
-        &self.place
-    }
-
-    /// Counts the connection that it goes by for as long as this.
-    pub(super) fn hold(&mut self, room: Option<Room>) {
-        self.room = room;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.place.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
+fn authority(url: &TargetUrl) -> Option<Authority> {
+    let default_port = if url.encrypted() { 443 } else { 80 };
+    let authority = if url.port() == default_port {
+        Authority::try_from(url.host())
+    } else {
+        Authority::try_from(format!("{}:{}", url.host(), url.port()))
+    };
+    authority.ok()
 }
 
 pub(super) fn server_name(

@@ -11,6 +11,7 @@ mod anonymous;
 mod answers;
 mod balance;
 mod body_limits;
+mod changed_upstreams;
 mod client_certificates;
 mod commands;
 mod conditions;

@@ -235,3 +235,20 @@ fn write(path: &Path, pem: &str) {
     std::fs::write(&beside, pem).unwrap();
     std::fs::rename(&beside, path).unwrap();
 }
+
+#[tokio::test]
+async fn whom_nobody_trusts_any_more_gets_nothing_by_connections_that_are_there() {
+    let (one, other) = (Authority::new(), Authority::new());
+    let upstream = one.server("localhost", &["h2", "http/1.1"], None).await;
+    let trusting = |authority: &Authority| json!({"tls": {"ca": authority.pem()}});
+    let (store, proxy, client) = stage(&upstream, trusting(&one)).await;
+    assert_eq!(client.get("/v1/orders").await.status, 200);
+
+    let url = format!("https://localhost:{}", upstream.address().port());
+    put(&store, &url, trusting(&other)).await;
+    until("the other is trusted", async || {
+        proxy.metric("tollgate_snapshot_generation").await >= Some(2.0)
+    })
+    .await;
+    assert_eq!(client.get("/v1/orders").await.status, 502);
+}

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
+use crate::upstream::tally::Flight;
 use crate::upstream::target::tests::{places, weighted};
 
 const NONE: Places = Places(0);
@@ -22,7 +23,7 @@ fn balancer_of(balance: Balance, weights: &[u32]) -> Balancer {
     let targets: Vec<_> = (0..weights.len()).map(url).collect();
     let target_weights: BTreeMap<_, _> = targets.iter().zip(weights).collect();
     let spec = json!({"targets": targets, "target_weights": target_weights, "balance": balance});
-    Balancer::new(&serde_json::from_value(spec).unwrap())
+    Balancer::next(&serde_json::from_value(spec).unwrap(), None)
 }
 
 fn chosen(standing: &Balancer, places: &[Arc<Place>], count: usize) -> BTreeMap<usize, usize> {
@@ -43,7 +44,7 @@ fn targets_take_turns_and_one_that_is_out_is_nobodys_burden() {
         assert_eq!(numbers, [0, 1, 2]);
     }
 
-    places[1].set_weight(0);
+    places[1].tally.set_weight(0);
     assert_eq!(chosen(&standing, &places, 100), [(0, 50), (2, 50)].into());
 }
 
@@ -51,7 +52,7 @@ fn targets_take_turns_and_one_that_is_out_is_nobodys_burden() {
 fn where_all_are_out_all_are_used() {
     let places = places(2);
     for place in &places {
-        place.set_weight(0);
+        place.tally.set_weight(0);
     }
     for balance in BALANCES {
         assert_eq!(
@@ -81,7 +82,7 @@ fn what_was_tried_is_not_tried_again_before_all_others_were() {
 #[test]
 fn the_least_busy_gets_the_next() {
     let places = places(3);
-    let _busy = [Place::depart(&places[0]), Place::depart(&places[2])];
+    let _busy = [Flight::to(&places[0]), Flight::to(&places[2])];
     let standing = balancer(Balance::LeastRequests);
 
     assert_eq!(chosen(&standing, &places, 10), [(1, 10)].into());
@@ -90,7 +91,7 @@ fn the_least_busy_gets_the_next() {
 #[test]
 fn the_busiest_is_never_the_better_of_two() {
     let places = places(3);
-    let _busy = [Place::depart(&places[1]), Place::depart(&places[1])];
+    let _busy = [Flight::to(&places[1]), Flight::to(&places[1])];
     let chosen = chosen(&balancer(Balance::TwoChoices), &places, 300);
 
     assert!(!chosen.contains_key(&1), "{chosen:?}");
@@ -100,7 +101,7 @@ fn the_busiest_is_never_the_better_of_two() {
 #[test]
 fn a_target_with_a_part_of_its_weight_gets_a_part_of_the_requests() {
     let places = places(2);
-    places[0].set_weight(FULL_WEIGHT / 10);
+    places[0].tally.set_weight(FULL_WEIGHT / 10);
     let few = |balance| chosen(&balancer(balance), &places, 1_000)[&0];
 
     // A tenth of each second request, give or take what chance can do once in a lifetime.
@@ -123,7 +124,7 @@ fn a_caller_stays_where_it_is_when_another_target_goes() {
         assert!((150..350).contains(&share), "{number}: {share}");
     }
 
-    places[2].set_weight(0);
+    places[2].tally.set_weight(0);
     for (caller, before) in before.into_iter().enumerate() {
         let after = choose(caller);
         assert!(before == 2 || after == before, "{caller}");
@@ -136,7 +137,7 @@ fn a_target_with_too_much_to_do_passes_its_callers_on() {
     let places = places(2);
     let standing = balancer(Balance::Hash);
     let first = standing.choose(&places, "acme", NONE, true).unwrap();
-    let _busy = [(); 10].map(|()| Place::depart(&places[first]));
+    let _busy = [(); 10].map(|()| Flight::to(&places[first]));
 
     assert_eq!(
         standing.choose(&places, "acme", NONE, true),
@@ -179,13 +180,13 @@ fn a_heavier_target_is_busier_before_it_counts_as_busy() {
     let weights = [1, 3];
     let places = weighted(&weights);
     let standing = balancer_of(Balance::LeastRequests, &weights);
-    let _one = Place::depart(&places[0]);
+    let _one = Flight::to(&places[0]);
     let mut more = Vec::new();
     for _ in 0..2 {
-        more.push(Place::depart(&places[1]));
+        more.push(Flight::to(&places[1]));
         assert_eq!(standing.choose(&places, "", NONE, true), Some(1));
     }
-    more.extend([(); 2].map(|()| Place::depart(&places[1])));
+    more.extend([(); 2].map(|()| Flight::to(&places[1])));
     assert_eq!(standing.choose(&places, "", NONE, true), Some(0));
 }
 
@@ -194,7 +195,7 @@ fn a_weighted_target_that_is_out_gets_nothing_and_no_other_is_forgotten() {
     let weights = [1, 3, 6];
     for balance in BALANCES {
         let places = weighted(&weights);
-        places[2].set_weight(0);
+        places[2].tally.set_weight(0);
         let seen = chosen(&balancer_of(balance, &weights), &places, 2_000);
         assert_eq!(seen.keys().collect::<Vec<_>>(), [&0, &1], "{balance:?}");
         assert!(seen[&1] > seen[&0], "{balance:?} {seen:?}");

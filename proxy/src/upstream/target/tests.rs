@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::upstream::address::System;
+use crate::upstream::tally::Flight;
 
 /// So many targets, to which nobody connects.
 pub(in crate::upstream) fn places(count: usize) -> Vec<Arc<Place>> {
@@ -19,7 +20,7 @@ pub(in crate::upstream) fn weighted(weights: &[u32]) -> Vec<Arc<Place>> {
         .collect();
     let spec = json!({"targets": urls, "target_weights": weights});
     let upstream: document::Upstream = serde_json::from_value(spec).unwrap();
-    let place = |url| Place::new(url, &upstream, None, Arc::new(System)).unwrap();
+    let place = |url| Place::new(url, &upstream, None, Arc::new(System), None).unwrap();
     upstream.targets.iter().map(place).map(Arc::new).collect()
 }
 
@@ -30,7 +31,7 @@ fn a_target_is_called_by_its_host_and_its_port_where_that_is_not_the_usual() {
     let path = PathAndQuery::from_static("/v1/~a?b=%2f");
     let mut told = Vec::new();
     for url in &upstream.targets {
-        let place = Place::new(url, &upstream, None, Arc::new(System)).unwrap();
+        let place = Place::new(url, &upstream, None, Arc::new(System), None).unwrap();
         let mut request = Request::new(RequestBody::empty());
         place
             .address(&mut request, &path, Protocol::Http11)
@@ -58,9 +59,9 @@ fn a_target_is_called_by_its_host_and_its_port_where_that_is_not_the_usual() {
 #[test]
 fn requests_are_counted_while_they_are_on_their_way() {
     let places = places(1);
-    let flights = [(); 2].map(|()| Place::depart(&places[0]));
-    assert_eq!(places[0].in_flight(), 2);
+    let flights = [(); 2].map(|()| Flight::to(&places[0]));
+    assert_eq!(places[0].tally.in_flight(), 2);
     drop(flights);
 
-    assert_eq!(places[0].in_flight(), 0);
+    assert_eq!(places[0].tally.in_flight(), 0);
 }

@@ -6,6 +6,7 @@ mod asking;
 mod board;
 mod complaint;
 mod connection;
+mod importers;
 mod keeper;
 mod material;
 mod nodes;

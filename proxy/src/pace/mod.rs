@@ -7,6 +7,7 @@ mod alarm;
 mod answer;
 mod frames;
 mod gather;
+mod half_closed;
 mod requests;
 mod stream;
 mod waiting;

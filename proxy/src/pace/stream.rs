@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -14,14 +13,12 @@ use super::Pace;
 use super::alarm::Patience;
 use super::frames::{Flood, Frames};
 use super::gather::Gathered;
+use super::half_closed::HalfClosed;
 use super::requests::Requests;
 use super::waiting::{WRITE_MAX, Waiting, What};
 use crate::connection::Protocol;
 use crate::cut::Cut;
 
-/// How long a client that says nothing more may wait for its answer. It can't be told from one that has gone, whose
-/// request is to end.
-const HALF_CLOSED_MAX: Duration = Duration::from_secs(5);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 /// RFC 9110, section 15.5.9.
 const HEAD_TIMEOUT_ANSWER: &[u8] =
@@ -37,8 +34,7 @@ pub(crate) struct Paced<S> {
     writing: Patience,
     /// Whether everything that was written has left.
     is_flushed: bool,
-    /// Since when the client says nothing more.
-    half_closed: Option<Instant>,
+    half_closed: HalfClosed,
 }
 
 #[derive(Debug)]
@@ -68,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             waiting: Waiting::new(now),
             writing: Patience::new(WRITE_MAX),
             is_flushed: true,
-            half_closed: None,
+            half_closed: HalfClosed::default(),
         }
     }
 
@@ -130,9 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         if is_tunnel || is_answered || !requests.is_between() {
             return false;
         }
-        let since = *self.half_closed.get_or_insert_with(Instant::now);
-        let waiting = &mut self.waiting;
-        !waiting.alarm.is_over(since + HALF_CLOSED_MAX, context)
+        let Some(until) = self.half_closed.until() else {
+            return false;
+        };
+        !self.waiting.alarm.is_over(until, context)
     }
 
     /// What is waited for while nothing comes.
@@ -239,16 +236,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let bytes = buffer.filled().get(before..).unwrap_or_default();
+                if !bytes.is_empty() {
+                    self.half_closed.came();
+                }
                 if bytes.is_empty() && has_room && self.may_be_answered(context) {
                     return Poll::Pending;
                 }
                 Poll::Ready(self.came(bytes, context))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => match self.wait(context) {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(error)),
-            },
+            Poll::Pending => {
+                self.half_closed.is_quiet();
+                match self.wait(context) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                }
+            }
         }
     }
 }
@@ -282,7 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         let progress = Pin::new(&mut self.stream).poll_flush(context);
         let has_left = progress.is_ready() && !self.is_flushed;
         self.is_flushed |= has_left;
-        if has_left && self.half_closed.take().is_some() {
+        if has_left && self.half_closed.is_answered() {
             // Whether the client waits for more is to be looked at anew: what it gets, it may have waited for.
             context.waker().wake_by_ref();
         }

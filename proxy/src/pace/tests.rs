@@ -173,8 +173,9 @@ async fn a_client_that_says_nothing_more_is_waited_for_until_it_is_answered() {
     let mut line = Line::new(Protocol::Http1);
     line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
     let (in_flight, _) = line.pace.begin();
+    assert!(line.stays(0).await);
     line.client.shutdown().await.unwrap();
-    assert!(line.stays(4).await);
+    assert!(line.stays(9).await);
 
     drop(in_flight);
     let end = timeout(Duration::from_millis(1), line.read()).await;
@@ -182,15 +183,33 @@ async fn a_client_that_says_nothing_more_is_waited_for_until_it_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_says_nothing_more_is_given_up_after_a_while() {
+async fn a_client_that_says_nothing_more_is_given_up_when_it_got_nothing_for_a_while() {
     let mut line = Line::new(Protocol::Http1);
     line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
     let _in_flight = line.pace.begin();
     line.client.shutdown().await.unwrap();
+    for _ in 0..3 {
+        assert!(line.stays(8).await);
+        line.stream.write_all(b"a part").await.unwrap();
+        line.stream.flush().await.unwrap();
+    }
 
     let begun = tokio::time::Instant::now();
     assert_eq!(line.read().await.unwrap(), 0);
-    assert_eq!(begun.elapsed().as_secs(), 5);
+    assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_ends_its_half_after_it_waited_has_gone() {
+    let mut line = Line::new(Protocol::Http1);
+    line.takes(b"GET / HTTP/1.1\r\n\r\n").await;
+    let _in_flight = line.pace.begin();
+    assert!(line.stays(1).await);
+    line.client.shutdown().await.unwrap();
+
+    let begun = tokio::time::Instant::now();
+    assert_eq!(line.read().await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -271,26 +271,64 @@ async fn what_is_no_request_is_written_down() {
     }
 }
 
-#[tokio::test]
-async fn a_client_that_closes_its_half_is_answered() {
-    let stage = Stage::new().await;
+/// A client that asks for what is held until the gate is opened.
+async fn asking_for_what_is_held(stage: &Stage) -> TcpStream {
     let token = stage.store.token.expose();
     let mut stream = TcpStream::connect(stage.proxy.address).await.unwrap();
     let text = format!("GET /v1/held HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
     stream.write_all(text.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
-    let gate = &stage.upstream.gate;
+    stream
+}
+
+async fn upstream_has_it(stage: &Stage) {
     until("the upstream has it", async || {
-        gate.requests.load(Ordering::SeqCst) == 1
+        stage.upstream.gate.requests.load(Ordering::SeqCst) == 1
     })
     .await;
-    gate.open.notify_one();
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_half_with_its_request_is_answered() {
+    let stage = Stage::new().await;
+    let mut stream = asking_for_what_is_held(&stage).await;
+    stream.shutdown().await.unwrap();
+    upstream_has_it(&stage).await;
+    stage.upstream.gate.open.notify_one();
 
     let mut answer = String::new();
     // Its end comes with the answer, and not when the client would be given up.
     let reading = stream.read_to_string(&mut answer);
-    let soon = std::time::Duration::from_secs(4);
+    let soon = std::time::Duration::from_secs(9);
     tokio::time::timeout(soon, reading).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn the_request_of_a_client_that_goes_while_it_waits_ends_at_its_upstream() {
+    let stage = Stage::new().await;
+    let stream = asking_for_what_is_held(&stage).await;
+    upstream_has_it(&stage).await;
+    // That it has waited is what tells it from one that only closes its half.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    drop(stream);
+
+    let url = stage.upstream.url();
+    let about = |what: &str| {
+        format!("tollgate_upstream_target_{what}{{upstream=\"backend\",target=\"{url}\"}}")
+    };
+    let series = [about("requests_in_flight"), about("connections")];
+    until("nothing is on its way", async || {
+        let [requests, connections] = &series;
+        stage.proxy.metric(requests).await == Some(0.0)
+            && stage.proxy.metric(connections).await == Some(0.0)
+    })
+    .await;
+    let line = stage
+        .proxy
+        .accessed(|line| line["path"] == "/v1/held")
+        .await;
+    assert_eq!(line["reason"], "client_closed");
+    // One that closed its half would have been waited for for ten seconds.
+    assert!(line["duration_ms"].as_f64().unwrap() < 9_000.0, "{line}");
 }

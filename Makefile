@@ -16,7 +16,7 @@ COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares
 
-.PHONY: help demo build release test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy fuzz clean
+.PHONY: help demo build release test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy bench-fleet fuzz clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -93,6 +93,11 @@ bench-proxy: ## What a request costs the proxy, beside nginx and HAProxy (ROUNDS
 	@scripts/need cargo taskset wrk h2load openssl
 	@scripts/release target/shipped
 	@target/shipped/tollgate-bench proxy rounds=$(ROUNDS) seconds=$(SECONDS) keys=$(KEYS) works=$(WORKS)
+
+bench-fleet: ## What counting together costs ten proxies, and what a killed Redis does (SECONDS=10): writes docs/benchmarks.md.
+	@scripts/need cargo redis-server
+	$(CARGO) build --release -p tollgate-proxy -p tollgate-acceptance --bin tollgate-proxy --bin tollgate-bench
+	@target/release/tollgate-bench fleet $(SECONDS)
 
 clean: ## Remove what was built, LocalStack, and the authorization server.
 	acceptance/localstack/start.sh stop

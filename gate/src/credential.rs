@@ -6,6 +6,8 @@ use tollgate_store::token;
 
 const PREFIX: &[u8] = b"tg_";
 const JWT_PREFIX: &[u8] = b"eyJ";
+/// Without any of these, a text holds neither of the two, nor an escape that could stand for a part of them.
+const MARKS: [u8; 3] = [b'_', b'J', b'%'];
 const REDACTED: &str = "[redacted]";
 /// Some servers decode a target twice.
 const DECODINGS: usize = 2;
@@ -23,6 +25,9 @@ pub fn is_in(text: &[u8]) -> bool {
 /// Whether a query has a parameter that bears a credential by its name, however that is spelt.
 #[must_use]
 pub fn is_named_in(query: &str) -> bool {
+    if query.is_empty() {
+        return false;
+    }
     let mut parameters = query.split(['&', ';']);
     parameters.any(|parameter| {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -66,6 +71,11 @@ pub fn redacted(text: &str) -> &str {
 }
 
 fn is_anywhere(text: &[u8], holds: impl Fn(&[u8]) -> bool) -> bool {
+    // Every request is searched several times, and few have any.
+    let [under, letter, escape] = MARKS;
+    if memchr::memchr3(under, letter, escape, text).is_none() {
+        return false;
+    }
     let mut text = Cow::Borrowed(text);
     for _ in 0..DECODINGS {
         if holds(&text) {
@@ -80,7 +90,7 @@ fn is_anywhere(text: &[u8], holds: impl Fn(&[u8]) -> bool) -> bool {
 }
 
 fn holds_jwt(text: &[u8]) -> bool {
-    jwts(text).next().is_some()
+    memchr::memmem::find(text, JWT_PREFIX).is_some() && jwts(text).next().is_some()
 }
 
 /// What looks like a JSON Web Token: an encoded `{"`, and two dots further on (RFC 7515, section 7.1).
@@ -100,10 +110,8 @@ fn jwts(text: &[u8]) -> impl Iterator<Item = &str> {
 }
 
 fn holds_plain(text: &[u8]) -> bool {
-    let starts = text.windows(PREFIX.len()).enumerate();
-    starts
-        .filter(|(_, window)| *window == PREFIX)
-        .any(|(start, _)| text.get(start..).is_some_and(starts_with_token))
+    let mut starts = memchr::memmem::find_iter(text, PREFIX);
+    starts.any(|start| text.get(start..).is_some_and(starts_with_token))
 }
 
 fn starts_with_token(text: &[u8]) -> bool {

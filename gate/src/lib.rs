@@ -14,6 +14,7 @@ mod refusal;
 mod simulate;
 mod snapshot;
 mod target;
+mod text;
 mod throttle;
 
 use std::time::Duration;

@@ -22,6 +22,8 @@ use line::Stamp;
 
 /// A page of that length is full.
 const PAGE_BYTES: usize = 64 * 1024;
+/// What most lines have at most: a page that is full up to its last line does not grow for that.
+const LINE_BYTES: usize = 2 * 1024;
 /// The most full pages that wait to be written; those beyond are dropped, and their lines are counted.
 const WAITING_MAX: usize = 64;
 /// How long a line may wait for others.
@@ -66,6 +68,7 @@ impl AccessLog {
             clock,
             fetched: clock.monotonic(),
             dropped: dropped.clone(),
+            spare: Vec::new(),
         };
         std::thread::Builder::new()
             .name("access-log".to_owned())
@@ -90,7 +93,9 @@ impl AccessLog {
         if text.len() < PAGE_BYTES {
             return;
         }
-        let (text, lines) = (mem::take(text), mem::take(lines));
+        // The next one is full soon, too.
+        let next = Vec::with_capacity(PAGE_BYTES + LINE_BYTES);
+        let (text, lines) = (mem::replace(text, next), mem::take(lines));
         drop(page);
         if self.queue.try_send(Message::Lines(text)).is_err() {
             self.dropped.inc_by(lines);
@@ -118,6 +123,8 @@ struct Writer<W> {
     clock: Clock,
     fetched: Duration,
     dropped: Counter,
+    /// An empty page, which takes the place of one that is fetched.
+    spare: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
@@ -148,10 +155,13 @@ impl<W: Write> Writer<W> {
                 continue;
             }
             page.lines = 0;
-            let text = mem::take(&mut page.text);
+            let mut text = mem::replace(&mut page.text, mem::take(&mut self.spare));
             // Nobody waits for the output with a page in hand.
             drop(page);
             self.write(&text);
+            // It is as long as is usual here.
+            text.clear();
+            self.spare = text;
         }
         let _ = self.output.flush();
     }

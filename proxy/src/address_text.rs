@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr as _};
+use smallvec::SmallVec;
+use smol_str::{SmolStr, ToSmolStr as _};
+
+/// An address of IPv4 has no more characters.
+const V4_CHARS_MAX: usize = 15;
 
 /// The address as it is usually written. One of IPv4 takes neither memory nor the standard library's formatting, which
 /// costs more than the rest of its line.
@@ -11,14 +15,15 @@ pub(crate) fn address_text(address: IpAddr) -> SmolStr {
     let IpAddr::V4(address) = address else {
         return address.to_smolstr();
     };
-    let mut text = SmolStrBuilder::new();
+    let mut text = SmallVec::<[u8; V4_CHARS_MAX]>::new();
     for (place, octet) in address.octets().into_iter().enumerate() {
         if place > 0 {
-            text.push('.');
+            text.push(b'.');
         }
-        text.push_str(itoa::Buffer::new().format(octet));
+        text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
-    text.finish()
+    // Digits and dots.
+    std::str::from_utf8(&text).unwrap_or_default().into()
 }
 
 #[cfg(test)]

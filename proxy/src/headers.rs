@@ -10,6 +10,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 use tollgate_store::{KeyId, Name};
 
@@ -26,6 +27,10 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID_BYTES_MAX: usize = 128;
 const DPOP: &[u8] = b"DPoP ";
+/// The most that the proxy vouches for: a map that has room for them grows once.
+const VOUCHED_MAX: usize = 8;
+/// As many headers of most requests do not pass.
+const UNWANTED_USUAL: usize = 4;
 
 const HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
@@ -98,19 +103,24 @@ pub struct Voucher<'a> {
 
 /// Makes a client's headers those that the upstream gets. `Host` is left to the connection.
 pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
-    let wants_trailers = headers.get_all(TE).iter().any(names_trailers);
-    remove_named_by_connection(headers);
-    remove_all(headers, |name| {
+    let wants_trailers = |seen: &Seen| seen.te && headers.get_all(TE).iter().any(names_trailers);
+    let is_unwanted = |name: &HeaderName| {
         is_hop_by_hop(name)
             || is_forged(name.as_str(), voucher.peer)
             || [EXPECT, TRAILER].contains(name)
             || is_other_spelling(name, voucher.looked_at)
-    });
-    join_cookies(headers);
+    };
+    let seen = Seen::of(headers, is_unwanted);
+    let wants_trailers = wants_trailers(&seen);
+    let seen = remove(headers, seen, is_unwanted);
+    headers.reserve(VOUCHED_MAX);
+    if seen.cookie {
+        join_cookies(headers);
+    }
     if wants_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    vouch(headers, voucher);
+    vouch(headers, voucher, &seen);
 }
 
 /// The headers that conditions of roles go by, of which they look at `looked_at`. What does not reach the upstream as it
@@ -140,8 +150,8 @@ pub fn for_conditions<'h>(
 
 /// Makes an upstream's headers those that the client gets.
 pub fn to_client(headers: &mut HeaderMap, request_id: &HeaderValue) {
-    remove_named_by_connection(headers);
-    remove_all(headers, is_hop_by_hop);
+    let seen = Seen::of(headers, is_hop_by_hop);
+    remove(headers, seen, is_hop_by_hop);
     headers.insert(X_REQUEST_ID, request_id.clone());
 }
 
@@ -175,28 +185,71 @@ pub fn credentials(headers: &HeaderMap) -> HeaderMap {
     credentials
 }
 
-fn remove_named_by_connection(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
+/// What is there, by one look at each name: that is cheaper than a search for each that could be.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a name that is there or is not"
+)]
+struct Seen {
+    connection: bool,
+    transfer_encoding: bool,
+    te: bool,
+    cookie: bool,
+    forwarded_for: bool,
+    forwarded_host: bool,
+    forwarded_proto: bool,
+    unwanted: SmallVec<[HeaderName; UNWANTED_USUAL]>,
+}
+
+impl Seen {
+    fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
+        let mut seen = Self::default();
+        for name in headers.keys() {
+            match *name {
+                CONNECTION => seen.connection = true,
+                TRANSFER_ENCODING => seen.transfer_encoding = true,
+                TE => seen.te = true,
+                COOKIE => seen.cookie = true,
+                _ => {}
+            }
+            if is_unwanted(name) {
+                seen.unwanted.push(name.clone());
+            } else if *name == X_FORWARDED_FOR {
+                seen.forwarded_for = true;
+            } else if *name == X_FORWARDED_HOST {
+                seen.forwarded_host = true;
+            } else if *name == X_FORWARDED_PROTO {
+                seen.forwarded_proto = true;
+            }
+        }
+        seen
+    }
+}
+
+/// Removes what belongs to the connection and what is unwanted; returns what was seen of the rest.
+fn remove(
+    headers: &mut HeaderMap,
+    mut seen: Seen,
+    is_unwanted: impl Fn(&HeaderName) -> bool,
+) -> Seen {
+    if seen.connection {
         for name in named_by_connection(headers) {
             headers.remove(name);
         }
+        seen = Seen::of(headers, is_unwanted);
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if seen.transfer_encoding {
         headers.remove(CONTENT_LENGTH);
     }
+    for name in seen.unwanted.drain(..) {
+        headers.remove(name);
+    }
+    seen
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name)
-}
-
-/// One look at each name is cheaper than one search for each that could be there.
-fn remove_all(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
-    let names = headers.keys().filter(|name| is_unwanted(name));
-    let unwanted: Vec<_> = names.cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
-    }
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -254,7 +307,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
+fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>, seen: &Seen) {
     headers.insert(X_REQUEST_ID, voucher.request_id.clone());
     if let (Some(key), Some(key_id)) = (voucher.key, voucher.key_id) {
         insert_text(headers, X_TOLLGATE_KEY, key);
@@ -264,24 +317,24 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
         insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
     }
     if let Some(address) = voucher.peer.address {
-        insert_text(headers, X_FORWARDED_FOR, &way(headers, address));
+        insert_text(headers, X_FORWARDED_FOR, &way(headers, address, seen));
     }
-    if !headers.contains_key(X_FORWARDED_PROTO) {
+    if !seen.forwarded_proto {
         let is_encrypted = voucher.peer.is_encrypted;
         let protocol = if is_encrypted { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
     }
     if let Some(authority) = &voucher.authority
-        && !headers.contains_key(X_FORWARDED_HOST)
+        && !seen.forwarded_host
     {
         insert_text(headers, X_FORWARDED_HOST, authority);
     }
 }
 
 /// The way that the request came, with the peer at its end.
-fn way(headers: &HeaderMap, peer: IpAddr) -> SmolStr {
+fn way(headers: &HeaderMap, peer: IpAddr, seen: &Seen) -> SmolStr {
     let peer = address_text(peer);
-    if !headers.contains_key(X_FORWARDED_FOR) {
+    if !seen.forwarded_for {
         return peer;
     }
     let before = headers.get_all(X_FORWARDED_FOR).iter();

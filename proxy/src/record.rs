@@ -338,17 +338,18 @@ impl Drop for Record {
 
 fn loggable(text: &str, chars_max: usize) -> SmolStr {
     // First as a whole: the start of a token is none.
-    shortened(credential::redacted(text), chars_max)
+    shortened(credential::redacted(text), chars_max).into()
 }
 
-fn shortened(text: &str, chars_max: usize) -> SmolStr {
+/// The first `chars_max` characters of a text.
+pub(crate) fn shortened(text: &str, chars_max: usize) -> &str {
     // Each has a byte at least.
     if text.len() <= chars_max {
-        return text.into();
+        return text;
     }
     let end = text.char_indices().nth(chars_max);
     let end = end.map_or(text.len(), |(end, _)| end);
-    text.get(..end).unwrap_or_default().into()
+    text.get(..end).unwrap_or_default()
 }
 
 fn protocol(version: Version) -> &'static str {

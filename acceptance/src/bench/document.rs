@@ -21,6 +21,12 @@ pub(crate) const PROXY: Markers = Markers(
     "<!-- measured proxy: end -->\n",
 );
 
+/// What counting together costs.
+pub(crate) const FLEET: Markers = Markers(
+    "<!-- measured fleet: begin -->\n",
+    "<!-- measured fleet: end -->\n",
+);
+
 /// Replaces what was measured before.
 pub(crate) fn write(markers: Markers, measured: &str) -> Result<(), Failure> {
     let path = Path::new(DOCUMENT);
@@ -64,7 +70,7 @@ mod tests {
     #[test]
     fn the_document_has_the_markers() {
         let text = std::fs::read_to_string(DOCUMENT).unwrap();
-        for markers in [PROVIDER, PROXY] {
+        for markers in [PROVIDER, PROXY, FLEET] {
             assert!(replace(markers, &text, "").is_some());
         }
     }

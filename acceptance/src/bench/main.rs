@@ -1,5 +1,5 @@
 //! `make bench-provider`: what the provider costs, measured with real terraform; and `make bench-proxy`: what a request
-//! costs the proxy. Both are written into `docs/benchmarks.md`.
+//! costs the proxy; and `make bench-fleet`: what counting together costs. All are written into `docs/benchmarks.md`.
 
 mod document;
 mod key_set;
@@ -58,6 +58,7 @@ fn run() -> Result<(), Failure> {
             Ok(())
         }
         (Some("proxy"), ..) => measure_proxy(),
+        (Some("fleet"), seconds, None) => measure_fleet(seconds.as_deref()),
         _ => measure_provider(first),
     }
 }
@@ -74,6 +75,11 @@ fn measure_proxy() -> Result<(), Failure> {
         return Ok(());
     }
     document::write(document::PROXY, &text)
+}
+
+fn measure_fleet(seconds: Option<&str>) -> Result<(), Failure> {
+    interrupt::watch()?;
+    document::write(document::FLEET, &proxy::run_fleet(seconds)?)
 }
 
 fn measure_provider(keys: Option<String>) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use tollgate_store::{PathPattern, Segment};
 
+use crate::text;
+
 /// Values by path pattern. A search walks the path's segments, never the patterns.
 #[derive(Debug)]
 pub(super) struct PathTrie<V> {
@@ -88,7 +90,7 @@ impl<V> PathTrie<V> {
         path: &str,
         accept: &mut impl FnMut(&'t V) -> Option<R>,
     ) -> Option<R> {
-        let (segment, ahead) = match path.split_once('/') {
+        let (segment, ahead) = match text::split_once(path, b'/') {
             Some((segment, ahead)) => (segment, Some(ahead)),
             None => (path, None),
         };

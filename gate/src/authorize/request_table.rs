@@ -90,7 +90,10 @@ impl<T> RequestTable<T> {
         let host = target.host();
         let method = target.method().as_str();
         // A star stands for one label, so that only one wildcard can fit.
-        let suffix = host.find('.').and_then(|dot| host.get(dot..));
+        let suffix = host
+            .bytes()
+            .position(|byte| byte == b'.')
+            .and_then(|dot| host.get(dot..));
         let exact = || (!self.exact.is_empty()).then(|| self.exact.get(host))?;
         let wildcard = move || {
             let suffix = suffix.filter(|_| !self.wildcard.is_empty())?;

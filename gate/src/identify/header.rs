@@ -3,7 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::CredentialFault;
+use crate::{CredentialFault, text};
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const BEARER: &str = "bearer";
@@ -40,7 +40,7 @@ pub(super) fn token(headers: &HeaderMap) -> Result<(&str, Place), CredentialFaul
 
 /// The token of `Bearer <token>` (RFC 6750, section 2.1) or of `DPoP <token>` (RFC 9449, section 7.1).
 fn schemed(authorization: &HeaderValue) -> Option<(&str, Place)> {
-    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = text::split_once(authorization.to_str().ok()?, b' ')?;
     let place = if scheme.eq_ignore_ascii_case(BEARER) {
         Place::Bearer
     } else if scheme.eq_ignore_ascii_case(DPOP) {

@@ -16,6 +16,9 @@ const NANOS_PER_MICRO: u64 = 1_000;
 #[derive(Debug)]
 pub(super) struct Ring {
     period_nanos: u64,
+    /// The length of a cell: rounded up, so that the cells never span less than the window; to microseconds, which is what
+    /// stores count in. Kept, as a division is not for nothing.
+    cell_nanos: u64,
     /// The number of the newest cell, counted from the start of time.
     newest: u64,
     /// The sum of all cells.
@@ -33,8 +36,12 @@ enum Cells {
 
 impl Ring {
     pub(super) fn new(period: Duration) -> Self {
+        let period_nanos = nanos(period);
+        let cell_nanos = period_nanos.div_ceil(CELLS_PER_WINDOW).max(1);
+        let cell_micros = cell_nanos.div_ceil(NANOS_PER_MICRO);
         Self {
-            period_nanos: nanos(period),
+            period_nanos,
+            cell_nanos: cell_micros.saturating_mul(NANOS_PER_MICRO),
             newest: 0,
             total: 0,
             cells: Cells::Few([0; SLOTS]),
@@ -61,7 +68,7 @@ impl Ring {
         let oldest = (self.newest + 1).saturating_sub(CELLS);
         let cells = (oldest..=self.newest).rev().filter_map(|number| {
             let count = self.cells.count(slot(number));
-            let end = Duration::from_nanos((number + 1).saturating_mul(self.cell_nanos()));
+            let end = Duration::from_nanos((number + 1).saturating_mul(self.cell_nanos));
             (count > 0).then(|| (now.saturating_sub(end), count))
         });
         cells.collect()
@@ -69,7 +76,7 @@ impl Ring {
 
     /// The length of its cells.
     pub(super) fn cell(&self) -> Duration {
-        Duration::from_nanos(self.cell_nanos())
+        Duration::from_nanos(self.cell_nanos)
     }
 
     pub(super) fn is_of(&self, period: Duration) -> bool {
@@ -101,7 +108,7 @@ impl Ring {
             left <= room
         });
         let free_at = last_to_go.unwrap_or(self.newest) + CELLS;
-        let free_at = Duration::from_nanos(free_at.saturating_mul(self.cell_nanos()));
+        let free_at = Duration::from_nanos(free_at.saturating_mul(self.cell_nanos));
         Some(free_at.saturating_sub(now))
     }
 
@@ -123,15 +130,7 @@ impl Ring {
     }
 
     fn number(&self, now: Duration) -> u64 {
-        nanos(now) / self.cell_nanos()
-    }
-
-    /// Rounded up, so that the cells never span less than the window; to microseconds, which is what stores count in.
-    fn cell_nanos(&self) -> u64 {
-        let nanos = self.period_nanos.div_ceil(CELLS_PER_WINDOW).max(1);
-        nanos
-            .div_ceil(NANOS_PER_MICRO)
-            .saturating_mul(NANOS_PER_MICRO)
+        nanos(now) / self.cell_nanos
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use tollgate_store::is_host;
 
-use crate::Malformed;
+use crate::{Malformed, text};
 
 /// The host in lower case, without port, trailing dot or brackets (RFC 3986, section 3.2.2).
 pub(super) fn canonical(authority: &str) -> Result<String, Malformed> {
@@ -29,7 +29,7 @@ fn bracketed(rest: &str) -> Result<(String, Option<&str>), Malformed> {
 }
 
 fn plain(authority: &str) -> Result<(String, Option<&str>), Malformed> {
-    let (name, port) = match authority.split_once(':') {
+    let (name, port) = match text::split_once(authority, b':') {
         Some((name, port)) => (name, Some(port)),
         None => (authority, None),
     };

@@ -1,12 +1,13 @@
 //! A line, written by hand: it is most of what a request costs beyond its bytes.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use tollgate_gate::credential;
 use tollgate_store::{KeyId, Name};
 
 use crate::address_text::address_text;
-use crate::record::Facts;
+use crate::record::{Facts, shortened};
 
 const USER_AGENT_CHARS_MAX: usize = 200;
 
@@ -31,13 +32,13 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     line.extend_from_slice(b",\"path\":");
     text(line, Some(&facts.path));
     line.extend_from_slice(b",\"protocol\":");
-    text(line, Some(facts.protocol));
+    plain(line, Some(facts.protocol));
     line.extend_from_slice(b",\"tls\":");
-    text(line, facts.tls);
+    plain(line, facts.tls);
     line.extend_from_slice(b",\"client\":");
     match facts.client {
         Some(client) => address(line, client),
-        None => text(line, None),
+        None => plain(line, None),
     }
     line.extend_from_slice(b",\"client_certificate\":");
     text(line, facts.client_certificate.as_deref());
@@ -46,7 +47,7 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     line.extend_from_slice(b",\"status\":");
     number(line, facts.status);
     line.extend_from_slice(b",\"reason\":");
-    text(line, facts.reason);
+    plain(line, facts.reason);
     line.extend_from_slice(b",\"bytes_in\":");
     number(line, Some(facts.bytes_in));
     line.extend_from_slice(b",\"bytes_out\":");
@@ -56,21 +57,21 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     line.extend_from_slice(b",\"upstream_ms\":");
     milliseconds(line, facts.upstream_us);
     line.extend_from_slice(b",\"principal\":");
-    text(line, facts.principal.as_ref().map(Name::as_str));
+    plain(line, facts.principal.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"key\":");
     text(line, facts.key.as_deref());
     line.extend_from_slice(b",\"key_id\":");
-    text(line, facts.key_id.as_ref().map(KeyId::as_str));
+    plain(line, facts.key_id.as_ref().map(KeyId::as_str));
     line.extend_from_slice(b",\"issuer\":");
-    text(line, facts.issuer.as_ref().map(Name::as_str));
+    plain(line, facts.issuer.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"subject\":");
     text(line, facts.subject.as_deref());
     line.extend_from_slice(b",\"scope\":");
-    text(line, facts.scope.as_ref().map(Name::as_str));
+    plain(line, facts.scope.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"route\":");
-    text(line, facts.route.as_ref().map(Name::as_str));
+    plain(line, facts.route.as_ref().map(Name::as_str));
     line.extend_from_slice(b",\"upstream\":");
-    text(line, facts.upstream.as_ref().map(Name::as_str));
+    plain(line, facts.upstream.as_ref().map(Name::as_str));
     // Most requests meet what conditions there are.
     if !facts.roles.is_empty() {
         line.extend_from_slice(b",\"roles_unmet\":");
@@ -107,28 +108,42 @@ impl Stamp {
 
 fn user_agent(line: &mut Vec<u8>, facts: &Facts) {
     let Some(agent) = &facts.user_agent else {
-        return text(line, None);
+        return plain(line, None);
     };
-    let agent = String::from_utf8_lossy(agent.as_bytes());
+    // Nearly all are of ASCII.
+    let agent = match agent.to_str() {
+        Ok(agent) => Cow::Borrowed(agent),
+        Err(_) => String::from_utf8_lossy(agent.as_bytes()),
+    };
     // First as a whole: the start of a token is none.
-    let agent = credential::redacted(&agent);
-    let end = agent.char_indices().nth(USER_AGENT_CHARS_MAX);
-    let end = end.map_or(agent.len(), |(end, _)| end);
-    text(line, agent.get(..end));
+    let agent = shortened(credential::redacted(&agent), USER_AGENT_CHARS_MAX);
+    text(line, Some(agent));
+}
+
+/// Writes what holds nothing that JSON escapes, as no name does.
+fn plain(line: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        None => line.extend_from_slice(b"null"),
+        Some(text) => {
+            line.push(b'"');
+            line.extend_from_slice(text.as_bytes());
+            line.push(b'"');
+        }
+    }
 }
 
 fn text(line: &mut Vec<u8>, text: Option<&str>) {
     let Some(text) = text else {
-        return line.extend_from_slice(b"null");
+        return plain(line, None);
     };
-    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
-        line.push(b'"');
-        line.extend_from_slice(text.as_bytes());
-        line.push(b'"');
-    } else {
+    // Looked at to the end, so that the processor may look at many at once.
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let has_special = |found, byte| found | is_special(byte);
+    if text.bytes().fold(false, has_special) {
         // A Vec takes everything, and a text is JSON whatever it says.
         let _ = serde_json::to_writer(line, text);
+    } else {
+        plain(line, Some(text));
     }
 }
 
@@ -152,14 +167,14 @@ fn address(line: &mut Vec<u8>, address: IpAddr) {
 fn number(line: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
     match number {
         Some(number) => line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-        None => text(line, None),
+        None => plain(line, None),
     }
 }
 
 /// Microseconds as milliseconds with what decimals there are, at least one.
 fn milliseconds(line: &mut Vec<u8>, microseconds: Option<u32>) {
     let Some(microseconds) = microseconds else {
-        return text(line, None);
+        return plain(line, None);
     };
     let (whole, part) = (microseconds / 1_000, microseconds % 1_000);
     number(line, Some(whole));

@@ -167,10 +167,19 @@ impl Question {
             Err(CounterFault::Elsewhere { address, for_now }) => (address, for_now),
             other => return other,
         };
-        let keeper = self.store.keeper_at(&address);
-        match keeper.and_then(|keeper| keeper.connection()) {
-            Some(connection) => connection.ask(names, demands, for_now).await,
-            None => Err(CounterFault::Elsewhere { address, for_now }),
-        }
+        let elsewhere = || CounterFault::Elsewhere {
+            address: address.clone(),
+            for_now,
+        };
+        let keeper = self.store.keeper_at(&address).ok_or_else(elsewhere)?;
+        // One that nobody was sent to before is being connected to.
+        keeper.tried(self.common.timeout).await;
+        let connection = keeper.connection().ok_or_else(elsewhere)?;
+        let reply = connection.ask(names, demands, for_now).await;
+        reply.map_err(|fault| {
+            // The one that was asked first is not to blame.
+            keeper.failed(&connection, &fault);
+            elsewhere()
+        })
     }
 }

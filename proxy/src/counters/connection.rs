@@ -81,12 +81,12 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Where a server of a cluster says that another one is.
+    /// Where a server of a cluster says that another one is; nothing where it does not know.
     pub(super) fn parse(address: &str) -> Option<Self> {
         let (host, port) = address.rsplit_once(':')?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let port = port.parse().ok()?;
-        Some(Self { host, port })
+        (!host.is_empty() && host != "?").then_some(Self { host, port })
     }
 }
 
@@ -155,8 +155,11 @@ impl Connection {
     }
 
     /// Whether it counts: by the script, as a server may answer and yet refuse to write. A server that is none of a
-    /// cluster has keys of all tags.
+    /// cluster has keys of all tags. One that has none yet, as slots are being moved to it, can't be tried.
     pub(super) async fn probe(&self, names: &Names, tags: &[String]) -> Result<(), CounterFault> {
+        if tags.is_empty() {
+            return Ok(());
+        }
         let command = |run: Run<'_>| script::probe(run, names, tags);
         match self.run(&command, false).await? {
             Value::Array(_) => Ok(()),

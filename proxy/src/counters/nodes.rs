@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Common;
 use super::complaint::Complaint;
 use super::connection::{CONNECT_MAX, Connection, CounterFault, Place};
+use super::importers::Importers;
 use super::keeper::Keeper;
 use super::slots::{self, Range, slot};
 
@@ -27,6 +28,8 @@ const TAGS_MAX: u32 = 1_000_000;
 pub(super) struct Nodes {
     common: Arc<Common>,
     map: ArcSwap<Map>,
+    /// Those that are not in the map yet.
+    importers: Importers,
     /// Something is elsewhere than the map says.
     stale: Notify,
     /// Whether it was asked for at least once.
@@ -42,8 +45,8 @@ struct Map {
 
 /// A server that is kept in touch with for as long as somebody holds this.
 #[derive(Debug, Clone)]
-struct Kept {
-    keeper: Arc<Keeper>,
+pub(super) struct Kept {
+    pub(super) keeper: Arc<Keeper>,
     _keeping: Arc<DropGuard>,
 }
 
@@ -53,6 +56,7 @@ impl Nodes {
         Self {
             common: Arc::clone(common),
             map: ArcSwap::default(),
+            importers: Importers::default(),
             stale: Notify::new(),
             tried: watch::Sender::new(false),
         }
@@ -66,12 +70,17 @@ impl Nodes {
         (*first <= slot).then(|| Arc::clone(keeper))
     }
 
-    /// The server at an address that another one told, which knows better than the map.
+    /// The server at an address that another one told, which knows better than the map. One that is new is connected
+    /// to.
     pub(super) fn at(&self, address: &str) -> Option<Arc<Keeper>> {
         self.stale.notify_one();
-        let kept = self.map.load();
-        let kept = kept.kept.get(&Place::parse(address)?)?;
-        Some(Arc::clone(&kept.keeper))
+        let place = Place::parse(address)?;
+        if let Some(kept) = self.map.load().kept.get(&place) {
+            return Some(Arc::clone(&kept.keeper));
+        }
+        let now = self.common.clock.monotonic();
+        let keep_in_touch = || self.keep_in_touch(place.clone(), Vec::new());
+        self.importers.at(&place, now, keep_in_touch)
     }
 
     /// Whether any server can be asked.
@@ -142,8 +151,10 @@ impl Nodes {
         let mut map = Map::default();
         for (place, tag) in tags(ranges) {
             let known = before.kept.get(&place).cloned();
-            let kept = known.unwrap_or_else(|| self.keep_in_touch(place.clone(), tag.clone()));
-            kept.keeper.try_by(vec![tag]);
+            let known = known.or_else(|| self.importers.take(&place));
+            let tags = vec![tag];
+            let kept = known.unwrap_or_else(|| self.keep_in_touch(place.clone(), tags.clone()));
+            kept.keeper.try_by(tags);
             map.kept.insert(place, kept);
         }
         for range in ranges {
@@ -152,18 +163,17 @@ impl Nodes {
                 map.ranges.push((range.first, range.last, keeper));
             }
         }
-        let gone = before
-            .kept
-            .keys()
-            .filter(|place| !map.kept.contains_key(*place));
-        for place in gone {
+        let mut gone = self.importers.end_idle(self.common.clock.monotonic());
+        gone.extend(before.kept.keys().cloned());
+        gone.retain(|place| !map.kept.contains_key(place));
+        for place in &gone {
             self.common.board.forget(place, &self.common.metrics);
         }
         self.map.store(Arc::new(map));
     }
 
-    fn keep_in_touch(&self, place: Place, tag: String) -> Kept {
-        let keeper = Arc::new(Keeper::new(&self.common, place, vec![tag]));
+    fn keep_in_touch(&self, place: Place, tags: Vec<String>) -> Kept {
+        let keeper = Arc::new(Keeper::new(&self.common, place, tags));
         let token = CancellationToken::new();
         let (kept, keeping) = (Arc::clone(&keeper), token.clone());
         tokio::spawn(async move { keeping.run_until_cancelled(kept.keep()).await });

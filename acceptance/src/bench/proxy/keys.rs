@@ -161,6 +161,37 @@ fn write(
     Ok(path)
 }
 
+/// Documents that are written together.
+#[derive(Default)]
+pub(super) struct Documents(Vec<Change>);
+
+impl Documents {
+    /// With one more.
+    pub(super) fn with(mut self, kind: Kind, name: &str, spec: Value) -> Result<Self, Failure> {
+        self.0.push(Change::Write {
+            document: document(kind, name, spec)?,
+            expected: Expected::Absent,
+        });
+        Ok(self)
+    }
+
+    /// Writes them into a folder.
+    pub(super) fn commit(self, store: &Path) -> Result<(), Failure> {
+        commit(store, self.0)
+    }
+}
+
+/// A key by itself: its token, and what its document says of it.
+pub(super) fn single_key(name: &str) -> Result<(Secret, Value), Failure> {
+    let id = KeyId::derive(&namespace()?, &parse(name)?);
+    let token = generate(&Environment::default(), id).map_err(|error| broken(&error))?;
+    let mut declared = declared(&token);
+    if let Some(fields) = declared.as_object_mut() {
+        fields.insert("id".to_owned(), json!(id));
+    }
+    Ok((token, declared))
+}
+
 fn document(kind: Kind, name: &str, spec: Value) -> Result<Document, Failure> {
     let key = DocumentKey {
         kind,

@@ -5,6 +5,7 @@
 
 mod accounting;
 mod configuration;
+mod fleet;
 mod keys;
 mod load;
 mod origin;
@@ -26,6 +27,7 @@ use report::{Report, Table};
 pub(crate) use settings::Settings;
 use work::Work;
 
+pub(crate) use fleet::run as run_fleet;
 pub(crate) use load::pace;
 pub(crate) use origin::{bare, serve};
 

@@ -70,7 +70,7 @@ impl Drop for Running {
     }
 }
 
-pub(super) fn free_address() -> Result<String, Failure> {
+pub(crate) fn free_address() -> Result<String, Failure> {
     Ok(format!("127.0.0.1:{}", free_port()?))
 }
 

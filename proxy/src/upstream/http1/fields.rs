@@ -11,6 +11,9 @@ use super::Fault;
 /// As many fields as most answers have.
 const FIELDS_USUAL: usize = 24;
 
+/// As many as the proxy adds to most: a map that has room for them does not grow.
+const FIELDS_ADDED: usize = 4;
+
 /// Where a field's name and its value stand.
 pub(super) type Place = (Range<usize>, Range<usize>);
 
@@ -32,7 +35,7 @@ pub(super) fn places(
 
 /// The fields at these places of a head.
 pub(super) fn fields_at(head: &Bytes, places: &[Place]) -> Result<HeaderMap, Fault> {
-    let mut fields = HeaderMap::with_capacity(places.len());
+    let mut fields = HeaderMap::with_capacity(places.len() + FIELDS_ADDED);
     for (name, value) in places {
         let name = head.get(name.clone()).unwrap_or_default();
         let name = HeaderName::from_bytes(name).map_err(|_| httparse::Error::HeaderName)?;

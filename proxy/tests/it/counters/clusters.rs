@@ -2,18 +2,19 @@
 
 use super::*;
 
+const SETTINGS: [&str; 4] = [
+    "--cluster-enabled",
+    "yes",
+    "--cluster-require-full-coverage",
+    "no",
+];
+
 /// Three servers, each with a third of the slots.
 struct Cluster([RedisServer; 3]);
 
 impl Cluster {
     async fn start() -> Self {
-        let settings = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-require-full-coverage",
-            "no",
-        ];
-        let nodes = [(); 3].map(|()| RedisServer::start_with(&settings));
+        let nodes = [(); 3].map(|()| RedisServer::start_with(&SETTINGS));
         for (number, range) in [["0", "5460"], ["5461", "10922"], ["10923", "16383"]]
             .iter()
             .enumerate()
@@ -180,4 +181,50 @@ async fn slots_that_move_are_followed() {
     assert_eq!(keys(&cluster.0[1]).await.len(), 1);
     let unheard = fleet.sum("tollgate_counters_unheard_requests_total ").await;
     assert!((0.0..=0.0).contains(&unheard), "{unheard}");
+}
+
+#[tokio::test]
+async fn slots_that_are_being_moved_to_a_server_that_had_none_are_followed() {
+    let cluster = Cluster::start().await;
+    let fleet = Fleet::start(1, cluster.counters("1s"), per_hour(3)).await;
+    fleet.all_are(1.0).await;
+    let name = cluster.key_at(0).await;
+    let secret = put_key(&fleet, &name, json!(["free"])).await;
+    let tag = format!("k|{}", key_id(&name));
+    let slot: u16 = cluster.0[0].ask(&["CLUSTER", "KEYSLOT", &tag]).await;
+    let slot = slot.to_string();
+    let newcomer = RedisServer::start_with(&SETTINGS);
+    let port = cluster.0[0].port.to_string();
+    let () = newcomer.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]).await;
+    for node in cluster.0.iter().chain([&newcomer]) {
+        until("the newcomer is known", async || {
+            let info: String = node.ask(&["CLUSTER", "INFO"]).await;
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:4")
+        })
+        .await;
+    }
+    let old: String = cluster.0[0].ask(&["CLUSTER", "MYID"]).await;
+    let new: String = newcomer.ask(&["CLUSTER", "MYID"]).await;
+    let () = newcomer
+        .ask(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &old])
+        .await;
+    let () = cluster.0[0]
+        .ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &new])
+        .await;
+
+    let client = Client::new(&fleet.proxies[0]).bearing(&secret);
+    for left in [2, 1] {
+        let reply = client.get("/v1/orders").await;
+        assert_eq!((reply.status, remaining(&reply)), (200, left));
+    }
+    assert_eq!(keys(&newcomer).await.len(), 1);
+    for node in [&newcomer, &cluster.0[0], &cluster.0[1], &cluster.0[2]] {
+        let () = node.ask(&["CLUSTER", "SETSLOT", &slot, "NODE", &new]).await;
+    }
+    for expected in [200, 429] {
+        assert_eq!(client.get("/v1/orders").await.status, expected);
+    }
+    let unheard = fleet.sum("tollgate_counters_unheard_requests_total ").await;
+    assert!((0.0..=0.0).contains(&unheard), "{unheard}");
+    fleet.all_are(1.0).await;
 }

@@ -16,7 +16,7 @@ use super::peers::{LOAD_CORE, Peer};
 use super::work::Work;
 
 /// What is asked for: 1 KiB.
-const PATH: &str = "/v1/items/42";
+pub(super) const PATH: &str = "/v1/items/42";
 /// What is asked for where 1 MiB is to come.
 pub(crate) const LARGE_PATH: &str = "/v1/large";
 

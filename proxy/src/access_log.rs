@@ -12,6 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, mem};
 
+use memchr::memchr_iter;
+use prometheus_client::metrics::counter::Counter;
+
 use crate::clock::Clock;
 use crate::record::Facts;
 use crate::thread;
@@ -36,6 +39,7 @@ enum Message {
 pub struct AccessLog {
     queue: SyncSender<Message>,
     pages: Arc<Pages>,
+    dropped: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -49,8 +53,13 @@ struct Page {
 struct Pages([Mutex<Page>; thread::PLACES]);
 
 impl AccessLog {
-    /// Starts the thread that writes to `output`.
-    pub fn start(output: impl Write + Send + 'static, clock: Clock) -> io::Result<Self> {
+    /// Starts the thread that writes to `output`. `dropped` counts lines for which too many wait, and those that can't
+    /// be written.
+    pub fn start(
+        output: impl Write + Send + 'static,
+        clock: Clock,
+        dropped: Counter,
+    ) -> io::Result<Self> {
         let (queue, messages) = sync_channel(WAITING_MAX);
         let pages = Arc::new(Pages(std::array::from_fn(|_| Mutex::default())));
         let writer = Writer {
@@ -58,33 +67,38 @@ impl AccessLog {
             pages: Arc::clone(&pages),
             clock,
             fetched: clock.monotonic(),
+            dropped: dropped.clone(),
             spare: Vec::new(),
         };
         std::thread::Builder::new()
             .name("access-log".to_owned())
             .spawn(move || writer.run(&messages))?;
-        Ok(Self { queue, pages })
+        Ok(Self {
+            queue,
+            pages,
+            dropped,
+        })
     }
 
-    /// Hands a line in; returns how many lines were dropped for it, because too many wait.
-    pub(crate) fn push(&self, facts: &Facts) -> u64 {
+    /// Hands a line in.
+    pub(crate) fn push(&self, facts: &Facts) {
         let Some(page) = self.pages.0.get(thread::place()) else {
-            return 1;
+            self.dropped.inc();
+            return;
         };
         let mut page = lock(page);
         let Page { text, lines, stamp } = &mut *page;
         line::write(text, facts, stamp);
         *lines += 1;
         if text.len() < PAGE_BYTES {
-            return 0;
+            return;
         }
         // The next one is full soon, too.
         let next = Vec::with_capacity(PAGE_BYTES + LINE_BYTES);
         let (text, lines) = (mem::replace(text, next), mem::take(lines));
         drop(page);
-        match self.queue.try_send(Message::Lines(text)) {
-            Ok(()) => 0,
-            Err(_) => lines,
+        if self.queue.try_send(Message::Lines(text)).is_err() {
+            self.dropped.inc_by(lines);
         }
     }
 
@@ -108,6 +122,7 @@ struct Writer<W> {
     pages: Arc<Pages>,
     clock: Clock,
     fetched: Duration,
+    dropped: Counter,
     /// An empty page, which takes the place of one that is fetched.
     spare: Vec<u8>,
 }
@@ -116,11 +131,8 @@ impl<W: Write> Writer<W> {
     fn run(mut self, queue: &Receiver<Message>) {
         loop {
             let since = self.clock.monotonic().saturating_sub(self.fetched);
-            // A closed stdout must not end the proxy.
             match queue.recv_timeout(FETCH_INTERVAL.saturating_sub(since)) {
-                Ok(Message::Lines(text)) => {
-                    let _ = self.output.write_all(&text);
-                }
+                Ok(Message::Lines(text)) => self.write(&text),
                 Ok(Message::Flush(done)) => {
                     self.fetch();
                     let _ = done.try_send(());
@@ -146,12 +158,21 @@ impl<W: Write> Writer<W> {
             let mut text = mem::replace(&mut page.text, mem::take(&mut self.spare));
             // Nobody waits for the output with a page in hand.
             drop(page);
-            let _ = self.output.write_all(&text);
+            self.write(&text);
             // It is as long as is usual here.
             text.clear();
             self.spare = text;
         }
         let _ = self.output.flush();
+    }
+
+    /// A stdout that is closed or full must not end the proxy.
+    fn write(&mut self, text: &[u8]) {
+        if self.output.write_all(text).is_err() {
+            let lines = memchr_iter(b'\n', text).count();
+            self.dropped
+                .inc_by(u64::try_from(lines).unwrap_or(u64::MAX));
+        }
     }
 }
 
@@ -181,14 +202,19 @@ mod tests {
         }
     }
 
+    fn start(output: impl Write + Send + 'static) -> AccessLog {
+        AccessLog::start(output, Clock::start(), Counter::default()).unwrap()
+    }
+
     #[test]
     fn a_flush_waits_for_every_line_before_it() {
         let (page, written) = channel();
-        let log = AccessLog::start(Paper(page), Clock::start()).unwrap();
+        let log = start(Paper(page));
         for _ in 0..3 {
-            assert_eq!(log.push(&Facts::default()), 0);
+            log.push(&Facts::default());
         }
         log.flush(Duration::from_secs(10));
+        assert_eq!(log.dropped.get(), 0);
 
         let text: Vec<u8> = written.try_iter().flatten().collect();
         let lines: Vec<serde_json::Value> = text
@@ -216,10 +242,14 @@ mod tests {
     #[test]
     fn a_stuck_reader_costs_lines_and_never_waits() {
         let (release, stuck) = channel();
-        let log = AccessLog::start(Stuck(stuck), Clock::start()).unwrap();
+        let log = start(Stuck(stuck));
 
-        let dropped =
-            |lines: usize| -> u64 { (0..lines).map(|_| log.push(&Facts::default())).sum() };
+        let dropped = |lines: usize| {
+            for _ in 0..lines {
+                log.push(&Facts::default());
+            }
+            log.dropped.get()
+        };
         // A line has some 300 bytes: these are fewer than may wait.
         assert_eq!(dropped(WAITING_MAX * 100), 0);
         let lost = dropped(WAITING_MAX * 400);
@@ -228,10 +258,34 @@ mod tests {
         drop(release);
     }
 
+    /// An output that takes nothing at all.
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_cant_be_written_are_counted() {
+        let log = start(Full);
+        for _ in 0..3 {
+            log.push(&Facts::default());
+        }
+        log.flush(Duration::from_secs(10));
+
+        assert_eq!(log.dropped.get(), 3);
+    }
+
     #[test]
     fn a_line_does_not_wait_for_others() {
         let (page, written) = channel();
-        let log = AccessLog::start(Paper(page), Clock::start()).unwrap();
+        let log = start(Paper(page));
         log.push(&Facts::default());
 
         let text = written.recv_timeout(Duration::from_secs(10)).unwrap();

@@ -13,6 +13,7 @@ use crate::Gateway;
 use crate::caller::Caller;
 use crate::connection::Handler;
 use crate::metrics::signed;
+use crate::operational_log::Lines;
 use crate::status::Status;
 
 const JSON: &str = "application/json";
@@ -28,6 +29,8 @@ pub struct Admin {
     pub status: Arc<Status>,
     /// What it does.
     pub gateway: Arc<Gateway>,
+    /// What it says of itself.
+    pub log: Lines,
 }
 
 struct Page {
@@ -92,6 +95,7 @@ impl Admin {
         metrics.snapshot_age.set(age.unwrap_or(f64::INFINITY));
         let subjects = self.gateway.meter.subjects_len();
         metrics.quotas.subjects.set(signed(subjects));
+        metrics.log_dropped.inc_by(self.log.take_dropped());
         self.gateway.issuers.show();
         if let Some(generation) = self.gateway.generation.load().as_ref() {
             metrics.targets(generation.targets());

@@ -27,6 +27,7 @@ mod idle;
 pub mod issuers;
 pub mod listeners;
 pub mod metrics;
+pub mod open_files;
 pub mod operational_log;
 pub mod pace;
 pub mod panics;

@@ -73,8 +73,10 @@ pub struct Metrics {
     pub panics: Counter,
     /// Connections of clients that the proxy ended by itself.
     pub cuts: Cuts,
-    /// Lines of the access log that were dropped.
+    /// Lines of the access log that were dropped: too many waited, or they could not be written.
     pub access_log_dropped: Counter,
+    /// Lines of the operational log that were dropped, likewise.
+    pub log_dropped: Counter,
     /// Which snapshot is served, counted from 1.
     pub snapshot_generation: Gauge,
     /// How long the snapshot took to build.
@@ -123,6 +125,7 @@ impl Default for Metrics {
             panics: Counter::default(),
             cuts: Cuts::default(),
             access_log_dropped: Counter::default(),
+            log_dropped: Counter::default(),
             snapshot_generation: Gauge::default(),
             snapshot_build: Seconds::default(),
             snapshot_age: Seconds::default(),
@@ -136,6 +139,7 @@ impl Default for Metrics {
             throttles: Throttles::default(),
         };
         metrics.register_requests();
+        metrics.register_logs();
         metrics.register_state();
         metrics.register_listeners();
         metrics.throttles.register(&mut metrics.registry);
@@ -208,13 +212,22 @@ impl Metrics {
             "Connections of clients that the proxy ended by itself, by reason",
             self.cuts.family(),
         );
-        registry.register(
-            "access_log_dropped",
-            "Lines of the access log that were dropped",
-            self.access_log_dropped.clone(),
-        );
         self.counters.register(registry);
         self.quotas.register(registry);
+    }
+
+    fn register_logs(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "access_log_dropped",
+            "Lines of the access log that were dropped: too many waited, or they could not be written",
+            self.access_log_dropped.clone(),
+        );
+        registry.register(
+            "log_dropped",
+            "Lines of the operational log that were dropped: too many waited, or they could not be written",
+            self.log_dropped.clone(),
+        );
     }
 
     fn register_state(&mut self) {

@@ -1,10 +1,13 @@
 //! What happens to the process, as JSON lines on stderr. Requests have their own log.
 
+mod writer;
+
 use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
+pub use writer::Lines;
 
 /// These crates show what goes over the wire, credentials too, where they are asked for details; or they complain of
 /// what the proxy itself tells better.
@@ -21,17 +24,22 @@ const QUIET: [&str; 9] = [
 ];
 
 /// Starts the log; `filter` is `info` where it is not given.
-pub fn start(filter: Option<&str>) -> Result<(), Failure> {
+pub fn start(filter: Option<&str>) -> Result<Lines, Failure> {
     let filter = parse(filter.unwrap_or("info"))?;
+    let lines = Lines::start(std::io::stderr()).map_err(|error| {
+        Failure::Configuration(format!("the system gives no thread for the log: {error}"))
+    })?;
     let subscriber = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_writer(std::io::stderr)
+        // It would complain on stderr, in a way that ends a process whose stderr is closed.
+        .log_internal_errors(false)
+        .with_writer(lines.clone())
         .with_env_filter(filter);
     // Only a test starts it twice, and the first one is as good.
     let _ = subscriber.try_init();
     std::panic::set_hook(Box::new(report));
-    Ok(())
+    Ok(lines)
 }
 
 fn parse(text: &str) -> Result<EnvFilter, Failure> {

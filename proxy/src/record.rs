@@ -332,10 +332,7 @@ impl Drop for Record {
         }
         ledger.metrics.requests_in_flight.dec();
         ledger.metrics.request(facts, duration);
-        let dropped = ledger.log.push(facts);
-        if dropped > 0 {
-            ledger.metrics.access_log_dropped.inc_by(dropped);
-        }
+        ledger.log.push(facts);
     }
 }
 

@@ -28,6 +28,9 @@ use crate::failure::Failure;
 use crate::fleet::keep_asking;
 use crate::greeting::Front;
 use crate::listeners::{self, Door, Listeners, Occupied, Sharing, Socket, Welcome};
+use crate::metrics::Metrics;
+use crate::open_files;
+use crate::operational_log::Lines;
 use crate::panics;
 use crate::record::Ledger;
 use crate::status::{Status, unbound_text};
@@ -45,7 +48,7 @@ const LINGER_MAX: Duration = Duration::from_secs(2);
 const CUT_MAX: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes what was begun.
-pub async fn run(config: Config) -> Result<(), Failure> {
+pub async fn run(config: Config, log: Lines) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let ledger = ledger()?;
     panics::watch(&ledger.metrics);
@@ -58,7 +61,13 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         proxy = %config.proxy,
         "starting"
     );
-    serve_admin(config.admin, &status, &gateway)?;
+    let config = open_files::fitted(config, open_files::raise());
+    let admin = Admin {
+        status: Arc::clone(&status),
+        gateway: Arc::clone(&gateway),
+        log,
+    };
+    serve_admin(config.admin, admin)?;
     let exit = Exit {
         tasks: TaskTracker::new(),
         closing: CancellationToken::new(),
@@ -112,7 +121,9 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 
 fn ledger() -> Result<Arc<Ledger>, Failure> {
     let clock = Clock::start();
-    let log = AccessLog::start(std::io::stdout(), clock).map_err(|error| {
+    let metrics = Arc::<Metrics>::default();
+    let dropped = metrics.access_log_dropped.clone();
+    let log = AccessLog::start(std::io::stdout(), clock, dropped).map_err(|error| {
         Failure::Configuration(format!(
             "the system gives no thread for the access log: {error}"
         ))
@@ -120,16 +131,12 @@ fn ledger() -> Result<Arc<Ledger>, Failure> {
     Ok(Arc::new(Ledger {
         clock,
         log,
-        metrics: Arc::default(),
+        metrics,
         is_cutting: AtomicBool::new(false),
     }))
 }
 
-fn serve_admin(
-    address: SocketAddr,
-    status: &Arc<Status>,
-    gateway: &Arc<Gateway>,
-) -> Result<(), Failure> {
+fn serve_admin(address: SocketAddr, admin: Admin) -> Result<(), Failure> {
     let bound = listeners::bind(address, Sharing::No).and_then(|listener| {
         let address = listener.local_addr()?;
         Ok((listener, address))
@@ -141,10 +148,7 @@ fn serve_admin(
     tracing::info!(%address, "admin listening");
     // Operators are answered to the very end.
     let door = Door {
-        handler: Arc::new(Admin {
-            status: Arc::clone(status),
-            gateway: Arc::clone(gateway),
-        }),
+        handler: Arc::new(admin),
         free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
         addresses: Arc::new(Addresses::new(ADMIN_CONNECTIONS_MAX)),
         open: Gauge::default(),

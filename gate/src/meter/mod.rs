@@ -1,6 +1,7 @@
 //! Quotas: what each subject has used up.
 
 mod admission;
+mod counted;
 mod counter;
 mod policy;
 mod ring;
@@ -28,7 +29,7 @@ pub(crate) use state::{Counting, Weight};
 
 use crate::identify::QuotaRule;
 use crate::{Grant, Now, OverQuota, Refusal};
-use counter::Counted;
+use counted::Counted;
 use shard::Shard;
 use subjects::Subjects;
 

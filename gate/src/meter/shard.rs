@@ -8,7 +8,8 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Charge;
 use super::admission::Admission;
-use super::counter::{Counted, Counter};
+use super::counted::Counted;
+use super::counter::Counter;
 use super::shared::GiveBack;
 use super::state::Weight;
 use super::subjects::Subjects;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::counter::Counted;
+use super::counted::Counted;
 
 /// Addresses may take up one in so many places: a flood of them leaves room for everybody else.
 const ADDRESSES_PART: usize = 2;

@@ -9,6 +9,8 @@ mod store;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -23,6 +25,9 @@ pub const VERSION: &str = concat!(
     env!("TOLLGATE_COMMIT"),
     ")"
 );
+
+/// How long the process waits at its end for somebody who reads why.
+const COMPLAINT_MAX: Duration = Duration::from_secs(1);
 
 /// Enforces API keys, scopes and quotas in front of internal APIs.
 ///
@@ -85,7 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(failure) => {
-            complain(&format!("tollgate-proxy: {failure}"));
+            complain(format!("tollgate-proxy: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }
@@ -114,9 +119,17 @@ fn misunderstood(error: &clap::Error) -> Result<(), Failure> {
     )))
 }
 
-fn complain(line: &str) {
-    // There is nowhere else to complain to.
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// Tells why the process ends. Where nobody reads that, it ends all the same.
+fn complain(line: String) {
+    let (done, wait) = mpsc::sync_channel(1);
+    let write = move || {
+        // There is nowhere else to complain to.
+        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = done.try_send(());
+    };
+    if std::thread::Builder::new().spawn(write).is_ok() {
+        let _ = wait.recv_timeout(COMPLAINT_MAX);
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! `tollgate-proxy serve`.
 
+use std::time::Duration;
+
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operational_log;
+
+/// How long the end waits for a slow reader of the log.
+const LOG_FLUSH_MAX: Duration = Duration::from_millis(500);
 
 /// What `serve` is told, as it is written.
 #[derive(Debug, Default, clap::Args)]
@@ -42,7 +47,8 @@ pub struct Arguments {
     /// [default: 0s].
     #[arg(long, env = "TOLLGATE_DRAIN_GRACE", value_name = "DURATION")]
     pub drain_grace: Option<String>,
-    /// The most open connections of clients, 100 to 1000000 [default: 10000]. Those beyond wait to be accepted.
+    /// The most open connections of clients, 100 to 1000000 [default: 10000]. Those beyond wait to be accepted. Fewer
+    /// where the system lets the process have too few files open: each needs two, and 256 are kept for the rest.
     #[arg(long, env = "TOLLGATE_CONNECTIONS_MAX", value_name = "COUNT")]
     pub connections_max: Option<String>,
     /// The most open connections of one address, or of one /64 of IPv6, 1 to 1000000 [default: 1000]. Those beyond are
@@ -70,7 +76,7 @@ pub struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = Config::try_from(arguments)?;
-    operational_log::start(config.log.as_deref())?;
+    let log = operational_log::start(config.log.as_deref())?;
     // Two providers in one process end in a panic at the first handshake; this one is the process's.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // It watches the store and answers operators; requests have threads of their own.
@@ -80,8 +86,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| {
             Failure::Configuration(format!("the system gives no threads to run on: {error}"))
         })?;
-    let result = runtime.block_on(crate::serve::run(config));
+    let result = runtime.block_on(crate::serve::run(config, log.clone()));
     // A file system or a name server that hangs must not hold up the end.
     runtime.shutdown_background();
+    log.flush(LOG_FLUSH_MAX);
     result
 }

@@ -12,6 +12,7 @@ mod material;
 mod nodes;
 mod script;
 mod slots;
+mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +30,10 @@ use crate::tls::Vault;
 use crate::upstream::Findings;
 use asking::Asking;
 use board::Board;
-use connection::{CounterFault, Place};
-use keeper::Keeper;
+use connection::CounterFault;
 use material::Material;
-use nodes::Nodes;
 use script::Names;
+use store::Store;
 
 /// How long a request waits where nothing else is declared.
 const TIMEOUT: Duration = Duration::from_millis(20);
@@ -43,8 +43,6 @@ const FIRST_TRY_MAX: Duration = Duration::from_secs(1);
 const GIVE_BACK_MAX: Duration = Duration::from_secs(1);
 /// So much is given back by one command at most, and so many of them are under way at once.
 const GIVEN_BACK_AT_ONCE: (usize, usize) = (64, 16);
-/// Of a server that has all keys, what has two tags is counted too.
-const TAGS: [&str; 2] = ["n|0", "n|1"];
 
 /// The counters of a fleet.
 #[derive(Debug)]
@@ -78,13 +76,6 @@ struct Common {
     meter: Arc<Meter>,
     clock: Clock,
     metrics: Arc<Metrics>,
-}
-
-/// Who counts.
-#[derive(Debug)]
-enum Store {
-    Single(Arc<Keeper>),
-    Cluster(Nodes),
 }
 
 impl Counters {
@@ -226,64 +217,6 @@ impl Common {
     /// Whether keys of different tags may be in different places.
     fn is_cluster(&self) -> bool {
         self.material.declared.cluster
-    }
-}
-
-impl Store {
-    fn new(common: &Arc<Common>) -> Self {
-        if common.is_cluster() {
-            return Self::Cluster(Nodes::new(common));
-        }
-        let url = &common.material.declared.url;
-        let place = Place {
-            host: url.host().to_owned(),
-            port: url.port(),
-        };
-        let tags = TAGS.map(ToOwned::to_owned).to_vec();
-        Self::Single(Arc::new(Keeper::new(common, place, tags)))
-    }
-
-    async fn keep(&self) {
-        match self {
-            Self::Single(keeper) => keeper.keep().await,
-            Self::Cluster(nodes) => nodes.keep().await,
-        }
-    }
-
-    async fn tried(&self, wait_max: Duration) {
-        match self {
-            Self::Single(keeper) => keeper.tried(wait_max).await,
-            Self::Cluster(nodes) => nodes.tried(wait_max).await,
-        }
-    }
-
-    fn is_up(&self) -> bool {
-        match self {
-            Self::Single(keeper) => keeper.connection().is_some(),
-            Self::Cluster(nodes) => nodes.is_up(),
-        }
-    }
-
-    /// The server that counts what has a tag.
-    fn keeper(&self, tag: &str) -> Option<Arc<Keeper>> {
-        match self {
-            Self::Single(keeper) => Some(Arc::clone(keeper)),
-            Self::Cluster(nodes) => nodes.of(tag),
-        }
-    }
-
-    /// The server of a cluster at an address that another one told.
-    fn keeper_at(&self, address: &str) -> Option<Arc<Keeper>> {
-        match self {
-            Self::Single(_) => None,
-            Self::Cluster(nodes) => nodes.at(address),
-        }
-    }
-
-    /// The connection that a tag is counted by; 0: by none.
-    fn connection_number(&self, tag: &str) -> u32 {
-        let connection = self.keeper(tag).and_then(|keeper| keeper.connection());
-        connection.map_or(0, |connection| connection.number)
     }
 }
 

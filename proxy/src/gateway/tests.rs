@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,7 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
     let (clock, paper) = (Clock::start(), Paper::default());
     let ledger = Arc::new(Ledger {
         clock,
-        log: AccessLog::start(paper.clone(), clock).unwrap(),
+        log: AccessLog::start(paper.clone(), clock, Counter::default()).unwrap(),
         metrics: Arc::default(),
         is_cutting: AtomicBool::new(false),
     });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::socket::{Arrival, Socket};
@@ -14,6 +15,8 @@ use super::{Door, Welcome};
 use crate::connection::{Handler, Stream};
 use crate::greeting;
 
+/// How often it is told that connections can't be accepted.
+const COMPLAINT_INTERVAL: Duration = Duration::from_mins(1);
 /// An error of accepting that passes, like too many open files, must not keep a processor busy.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long connections that are on their way may take to be accepted at the end: some round trips.
@@ -29,9 +32,10 @@ pub async fn accept<H: Handler>(
     welcome: Arc<ArcSwap<Welcome>>,
     closing: CancellationToken,
 ) {
+    let mut complaint = Complaint::default();
     loop {
         tokio::select! {
-            arrived = socket.accept() => meet(arrived, &door, &welcome).await,
+            arrived = socket.accept() => meet(arrived, &door, &welcome, &mut complaint).await,
             () = closing.cancelled() => break,
         }
     }
@@ -39,7 +43,7 @@ pub async fn accept<H: Handler>(
     let last = async {
         loop {
             let arrived = socket.accept().await;
-            meet(arrived, &door, &welcome).await;
+            meet(arrived, &door, &welcome, &mut complaint).await;
         }
     };
     let _ = tokio::time::timeout(LAST_MAX.min(door.linger), last).await;
@@ -49,6 +53,7 @@ async fn meet<H: Handler>(
     accepted: io::Result<Arrival>,
     door: &Arc<Door<H>>,
     welcome: &ArcSwap<Welcome>,
+    complaint: &mut Complaint,
 ) {
     match accepted {
         Ok(Arrival::Tcp(stream, peer)) => {
@@ -58,7 +63,7 @@ async fn meet<H: Handler>(
         }
         Ok(Arrival::Unix(stream)) => let_in((stream, None), door, welcome).await,
         Err(error) => {
-            tracing::warn!(%error, "a connection could not be accepted");
+            complaint.report(&error);
             tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
@@ -80,6 +85,27 @@ async fn let_in<H: Handler>(
         greeting::serve(visitor, &welcome, &held).await;
         drop(permit);
     });
+}
+
+/// Tells of connections that can't be accepted: at once, then each minute. Whoever brings that about must not fill the
+/// log.
+#[derive(Debug, Default)]
+struct Complaint {
+    told: Option<Instant>,
+    failed: u64,
+}
+
+impl Complaint {
+    fn report(&mut self, error: &io::Error) {
+        self.failed += 1;
+        let now = Instant::now();
+        let is_told = |told| now.duration_since(told) < COMPLAINT_INTERVAL;
+        if self.told.is_some_and(is_told) {
+            return;
+        }
+        self.told = Some(now);
+        tracing::warn!(%error, failed = self.failed, "connections can't be accepted");
+    }
 }
 
 /// Counted until it is dropped, also where a panic ends a connection.

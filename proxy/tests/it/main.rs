@@ -28,6 +28,8 @@ mod idle_connections;
 mod introspection;
 mod issuers;
 mod lifecycle;
+mod logs;
+mod open_files;
 mod principals;
 mod proxy_protocol;
 mod quotas;

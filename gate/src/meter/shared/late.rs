@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::lease::Heard;
 use super::{Answer, Arrival, GiveBack, Inquiry};
-use crate::meter::counter::Counted;
+use crate::meter::counted::Counted;
 use crate::meter::{Meter, lock};
 
 /// A question whose request was decided without its answer, or went away.

@@ -21,7 +21,8 @@ pub use late::Late;
 use lease::Heard;
 pub(super) use lease::Leases;
 
-use super::counter::{Counted, Counter};
+use super::counted::Counted;
+use super::counter::Counter;
 use super::state::{Counting, Rest, Weight};
 use super::{Admission, Charge, Meter, Policy, lock};
 use crate::{Grant, Now, OverQuota, Refusal};

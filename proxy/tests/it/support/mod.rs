@@ -19,7 +19,7 @@ pub(crate) use client::{Body, Client, Reply};
 pub(crate) use echo::{Echo, GRANTED, read_head};
 pub(crate) use introspection_server::IntrospectionServer;
 pub(crate) use issuer::Issuer;
-pub(crate) use process::{Process, run_command, run_command_with, run_to_end};
+pub(crate) use process::{Attention, Process, run_command, run_command_with, run_to_end};
 pub(crate) use redis::RedisServer;
 pub(crate) use secrets::Secrets;
 pub(crate) use store::{Store, key_id, token};

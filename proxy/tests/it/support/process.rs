@@ -22,7 +22,19 @@ pub(crate) struct Process {
 }
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+struct Lines(Arc<Mutex<Vec<String>>>, Arc<Mutex<Attention>>);
+
+/// What becomes of what the process writes, from its next line on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Attention {
+    /// It is read.
+    #[default]
+    Here,
+    /// It is not read, until it may be for ever.
+    Elsewhere,
+    /// It can't be read any more.
+    Gone,
+}
 
 impl Process {
     /// Starts a proxy and waits until it is ready.
@@ -38,6 +50,10 @@ impl Process {
     ) -> Self {
         let mut command = command(store);
         command.args(arguments).envs(variables.iter().copied());
+        Self::spawn_ready(command).await
+    }
+
+    async fn spawn_ready(command: Command) -> Self {
         let mut process = Self::spawn(command).await;
         process.address = process.listening("listening").await;
         until("the proxy is ready", async || {
@@ -45,6 +61,22 @@ impl Process {
         })
         .await;
         process
+    }
+
+    /// Starts a proxy with a limit of the shell's and waits until it is ready.
+    pub(crate) async fn start_limited(store: &Store, arguments: &[&str], limit: &str) -> Self {
+        let plain = command(store);
+        let mut command = Command::new("sh");
+        let script = format!("{limit} && exec \"$@\"");
+        command.args(["-c", &script, "sh"]).arg(plain.get_program());
+        command.args(plain.get_args()).args(arguments);
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::spawn_ready(command).await
     }
 
     /// Starts a proxy and waits until it can be asked how it is.
@@ -88,6 +120,13 @@ impl Process {
     /// Waits for a line of the access log.
     pub(crate) async fn accessed(&self, is_it: impl Fn(&Value) -> bool) -> Value {
         self.stdout.find("the access log says it", is_it).await
+    }
+
+    /// Pays more or less attention to what it writes.
+    pub(crate) fn attend(&self, attention: Attention) {
+        for Lines(_, standing) in [&self.stdout, &self.stderr] {
+            *standing.lock().unwrap() = attention;
+        }
     }
 
     /// Everything that was written so far.
@@ -164,6 +203,15 @@ impl Lines {
         std::thread::spawn(move || {
             for line in BufReader::new(stream).lines() {
                 filled.0.lock().unwrap().push(line.unwrap());
+                let attention = *filled.1.lock().unwrap();
+                match attention {
+                    Attention::Here => {}
+                    // The process, which is killed at the end, may write into it as long as it lives.
+                    Attention::Elsewhere => loop {
+                        std::thread::park();
+                    },
+                    Attention::Gone => return,
+                }
             }
         });
         lines

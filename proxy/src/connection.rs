@@ -30,7 +30,11 @@ use crate::tunnel::Handover;
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// The most fields of a request's head.
 pub(crate) const HEADERS_MAX: usize = 100;
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The most bytes of a request's head; by HTTP/2, of its list of fields (RFC 9113, section 6.5.2).
+pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// What h2 refuses by itself, so that nobody could write down that it did: what is longer than [`HEAD_BYTES_MAX`], and
+/// not far longer, is to come to the filter.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_MAX: u32 = 128;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
@@ -257,6 +261,6 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS_MAX)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_INTERVAL)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
+        .max_header_list_size(HEADER_LIST_BYTES_MAX);
     builder
 }

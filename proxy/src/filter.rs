@@ -1,9 +1,12 @@
 //! What hyper lets through and two servers could read differently.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{Request, Version};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Version};
 
-use crate::connection::HEADERS_MAX;
+use crate::connection::{HEAD_BYTES_MAX, HEADERS_MAX};
+
+/// What each field of a list counts beyond its name and its value (RFC 9113, section 6.5.2).
+const FIELD_BYTES: usize = 32;
 
 /// What makes a request's head ambiguous, beyond what its target shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -38,6 +41,9 @@ pub enum Fault {
     /// A coding other than `chunked`, or one that the protocol does not have.
     #[error("the request's Transfer-Encoding is not \"chunked\"")]
     FramingUnknown,
+    /// `Expect` wants something else than `100-continue`, the only thing that is known (RFC 9110, section 10.1.1).
+    #[error("the request's Expect header is not \"100-continue\"")]
+    ExpectationUnknown,
     /// An absolute target of another scheme.
     #[error("the request target's scheme is neither http nor https")]
     SchemeUnknown,
@@ -58,6 +64,7 @@ impl Fault {
             Self::HeadInvalid => "head_invalid",
             Self::HeadTooLarge => "head_too_large",
             Self::FramingUnknown => "framing_unknown",
+            Self::ExpectationUnknown => "expectation_unknown",
             Self::SchemeUnknown => "scheme_unknown",
         }
     }
@@ -70,12 +77,34 @@ pub fn check<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
     if let Some(fault) = request.extensions().get::<Fault>() {
         return Err(*fault);
     }
-    if request.headers().len() > HEADERS_MAX {
+    // Of HTTP/1.1, hyper counts the bytes.
+    if request.headers().len() > HEADERS_MAX
+        || request.version() == Version::HTTP_2 && list_bytes(request) > HEAD_BYTES_MAX
+    {
         return Err(Fault::HeadTooLarge);
     }
     check_framing(request)?;
     check_target(request)?;
-    authority(request)
+    let authority = authority(request)?;
+    check_expectations(request.headers())?;
+    Ok(authority)
+}
+
+/// How long a request's list of fields is (RFC 9113, section 6.5.2).
+fn list_bytes<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let pseudo = [
+        (":method", request.method().as_str()),
+        (":scheme", uri.scheme_str().unwrap_or_default()),
+        (":authority", authority),
+        (":path", path),
+    ];
+    let pseudo = pseudo.iter().map(|(name, value)| name.len() + value.len());
+    let fields = request.headers().iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len());
+    pseudo.chain(fields).map(|bytes| bytes + FIELD_BYTES).sum()
 }
 
 fn authority<B>(request: &Request<B>) -> Result<Option<&str>, Fault> {
@@ -132,6 +161,21 @@ fn check_target<B>(request: &Request<B>) -> Result<(), Fault> {
         return Err(Fault::SchemeUnknown);
     }
     Ok(())
+}
+
+/// `Expect` goes no further than here: who sends on without it what it does not know would promise what nobody keeps.
+fn check_expectations(headers: &HeaderMap) -> Result<(), Fault> {
+    let values = headers.get_all(EXPECT).iter();
+    let mut members = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_known = |member: &[u8]| {
+        let member = member.trim_ascii();
+        member.is_empty() || member.eq_ignore_ascii_case(b"100-continue")
+    };
+    if members.all(is_known) {
+        Ok(())
+    } else {
+        Err(Fault::ExpectationUnknown)
+    }
 }
 
 #[cfg(test)]
@@ -254,5 +298,40 @@ mod tests {
             );
         }
         assert_eq!(fault(Version::HTTP_11, "HTTPS://a.test/", &host), None);
+    }
+
+    #[test]
+    fn nothing_may_be_expected_but_to_be_told_to_go_on() {
+        for known in [
+            "100-continue",
+            "100-Continue",
+            "100-continue, 100-continue",
+            "",
+        ] {
+            let headers = [("host", "a"), ("expect", known)];
+            assert_eq!(fault(Version::HTTP_11, "/", &headers), None, "{known}");
+        }
+        for unknown in ["200-ok", "100-continue, x", "100-continue=1", "\u{e9}"] {
+            let headers = [
+                ("host", "a"),
+                ("expect", "100-continue"),
+                ("expect", unknown),
+            ];
+            for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+                let fault = fault(version, "http://a/", &headers);
+                assert_eq!(fault, Some(Fault::ExpectationUnknown), "{unknown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_of_fields_is_bounded_and_each_counts_more_than_its_bytes() {
+        // Those before the path and its "/", the scheme and the host.
+        let others = ":method:scheme:authority:pathGEThttpa/".len() + "x".len() + 5 * FIELD_BYTES;
+        for (more, expected) in [(0, None), (1, Some(Fault::HeadTooLarge))] {
+            let value = "v".repeat(HEAD_BYTES_MAX - others + more);
+            let headers = [("x", value.as_str())];
+            assert_eq!(fault(Version::HTTP_2, "http://a/", &headers), expected);
+        }
     }
 }

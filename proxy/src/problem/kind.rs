@@ -42,6 +42,11 @@ pub(super) fn kind(refusal: &Refusal) -> Kind {
             "head-too-large",
             "Request header fields too large",
         ),
+        Refusal::Malformed(Fault::ExpectationUnknown) => (
+            StatusCode::EXPECTATION_FAILED,
+            "expectation-unknown",
+            "Expectation failed",
+        ),
         Refusal::Malformed(_) | Refusal::BodyBroken => MALFORMED_REQUEST,
         Refusal::BodyStalled => (
             StatusCode::REQUEST_TIMEOUT,

@@ -142,3 +142,21 @@ async fn what_two_servers_could_read_differently_reaches_no_upstream() {
     let requests = &stage.upstream.gate.requests;
     assert_eq!(requests.load(std::sync::atomic::Ordering::SeqCst), 0);
 }
+
+#[tokio::test]
+async fn what_nobody_knows_how_to_meet_may_not_be_expected() {
+    let stage = Stage::new().await;
+    for client in stage.clients() {
+        let request = client.request("POST", "/v1/orders");
+        let reply = client.send(request.header("expect", "x-magic=1")).await;
+        assert_eq!(reply.status, 417, "{:?}", reply.version);
+        assert!(reply.text().contains("expectation-unknown"));
+    }
+    let metric = r#"tollgate_requests_total{class="4xx",reason="expectation_unknown",route=""}"#;
+    until("both are counted", async || {
+        stage.proxy.metric(metric).await == Some(2.0)
+    })
+    .await;
+    let requests = &stage.upstream.gate.requests;
+    assert_eq!(requests.load(std::sync::atomic::Ordering::SeqCst), 0);
+}

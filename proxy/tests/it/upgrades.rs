@@ -7,6 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tollgate_store::document::Kind;
 
+use crate::support::frames::{
+    ACK, END_HEADERS, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, fields, first, frame,
+};
 use crate::support::{Echo, GRANTED, PATIENCE, Process, Store, read_head, until};
 
 async fn stage(echo: &Echo, more: &[&str]) -> (Store, Process) {
@@ -330,4 +333,51 @@ async fn each_tunnel_has_a_connection_of_its_own() {
     }
 
     assert_eq!(echo.connections.load(Ordering::SeqCst), 2);
+}
+
+/// RFC 8441, section 3 and 4.
+#[tokio::test]
+async fn a_websocket_by_http2_is_not_offered_and_who_asks_all_the_same_has_the_stream_reset() {
+    const ENABLE_CONNECT_PROTOCOL: [u8; 2] = [0, 8];
+    const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+    let echo = Echo::start(GRANTED).await;
+    let (store, proxy) = stage(&echo, &[]).await;
+    let head = fields(&[
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/v1/chat"),
+        (":authority", "a"),
+        ("authorization", &format!("Bearer {}", store.token.expose())),
+    ]);
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let (settings, asks) = (
+        frame(SETTINGS, 0, 0, &[]),
+        frame(HEADERS, END_HEADERS, 1, &head),
+    );
+    let begin = [PREFACE, &settings, &asks].concat();
+    stream.write_all(&begin).await.unwrap();
+    let (mut came, mut offered, mut resets) = (Vec::new(), Vec::new(), Vec::new());
+    'alive: loop {
+        while let Some((next, rest)) = first(&came) {
+            match (next.kind, next.flags & ACK) {
+                (SETTINGS, 0) => offered.extend(next.payload.chunks(6).map(<[u8]>::to_vec)),
+                (RST_STREAM, _) => {
+                    resets.push(next.payload.to_vec());
+                    let ping = frame(PING, 0, 0, b"onetime!");
+                    stream.write_all(&ping).await.unwrap();
+                }
+                (PING, ACK) => break 'alive,
+                _ => {}
+            }
+            came = rest.to_vec();
+        }
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut came));
+        assert!(read.await.unwrap().unwrap() > 0, "the connection goes on");
+    }
+    assert_eq!(resets, [PROTOCOL_ERROR]);
+    assert!(!offered.is_empty());
+    let mut names = offered.iter().map(|setting| &setting[..2]);
+    assert!(names.all(|name| name != ENABLE_CONNECT_PROTOCOL));
+    assert_eq!(echo.heads(), "");
 }

@@ -1,6 +1,6 @@
 //! Where a target's name leads.
 //!
-//! A name is asked for again every 30 seconds, by nobody's request; what the last good answer was holds until the next.
+//! A name is asked for again every few seconds, by nobody's request; what the last good answer was holds until the next.
 //! And it can be made to lead anywhere after it was declared: what a target may not be, its name may not lead to.
 
 use std::fmt::Debug;
@@ -10,11 +10,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::RngExt;
 use tokio::time::Instant;
 use tollgate_store::is_link_local;
 
-/// How old an answer may be before the name is asked for again.
-const RENEWAL_INTERVAL: Duration = Duration::from_secs(30);
+/// How old an answer gets before the name is asked for again, by chance: many names are not asked for at once. Who
+/// answers from a cache does so until the answer's own time (TTL) is over.
+const RENEWAL_MIN: Duration = Duration::from_secs(4);
+const RENEWAL_MAX: Duration = Duration::from_secs(6);
 /// The longest that nobody's request waits for an answer.
 const LOOKUP_MAX: Duration = Duration::from_secs(10);
 /// The most addresses of one name that are used.
@@ -56,8 +59,10 @@ struct Known {
     addresses: Vec<SocketAddr>,
     /// Those that the last connection to could not be made.
     failing: Vec<SocketAddr>,
-    /// When the name was last asked for.
-    asked: Option<Instant>,
+    /// When the name is to be asked for again, once it was.
+    due: Option<Instant>,
+    /// Whether the last question got no answer.
+    has_failed: bool,
     turn: usize,
 }
 
@@ -115,7 +120,7 @@ impl Addresses {
         let answer = tokio::time::timeout(LOOKUP_MAX, self.ask()).await;
         let mut known = self.known();
         match answer {
-            Ok(Ok(addresses)) => known.learn(addresses),
+            Ok(Ok(addresses)) => known.renewed(&self.host, addresses),
             Ok(Err(error)) => known.keep(&self.host, &error.to_string()),
             Err(_) => known.keep(&self.host, "no name server answered in time"),
         }
@@ -123,8 +128,8 @@ impl Addresses {
 
     /// Whether the last answer is old.
     pub(super) fn is_renewal_due(&self) -> bool {
-        let asked = self.known().asked.filter(|_| !self.is_literal);
-        asked.is_some_and(|asked| asked.elapsed() >= RENEWAL_INTERVAL)
+        let due = self.known().due.filter(|_| !self.is_literal);
+        due.is_some_and(|due| due <= Instant::now())
     }
 
     /// Whether the name still leads to an address, as far as is known.
@@ -158,16 +163,31 @@ impl Known {
     fn learn(&mut self, addresses: Vec<SocketAddr>) {
         self.failing.retain(|failing| addresses.contains(failing));
         self.addresses = addresses;
-        self.asked = Some(Instant::now());
+        self.was_asked();
     }
 
+    fn renewed(&mut self, host: &str, addresses: Vec<SocketAddr>) {
+        if std::mem::take(&mut self.has_failed) {
+            tracing::info!(host, "a target's name could be asked for again");
+        }
+        self.learn(addresses);
+    }
+
+    /// One line for each change: what fails is asked for again soon.
     fn keep(&mut self, host: &str, error: &str) {
-        tracing::warn!(
-            host,
-            error,
-            "a target's name could not be asked for again: its last addresses are used on"
-        );
-        self.asked = Some(Instant::now());
+        if !std::mem::replace(&mut self.has_failed, true) {
+            tracing::warn!(
+                host,
+                error,
+                "a target's name could not be asked for again: its last addresses are used on"
+            );
+        }
+        self.was_asked();
+    }
+
+    fn was_asked(&mut self) {
+        let pause = rand::rng().random_range(RENEWAL_MIN..=RENEWAL_MAX);
+        self.due = Some(Instant::now() + pause);
     }
 }
 
@@ -188,115 +208,4 @@ fn allowed(addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    /// What a name server says, each answer once and the last for ever; an empty one is a failure.
-    #[derive(Debug)]
-    struct Answers(Vec<Vec<SocketAddr>>, AtomicUsize);
-
-    impl Resolve for Answers {
-        fn resolve<'a>(&'a self, _host: &'a str, _port: u16) -> Resolving<'a> {
-            let asked = self.1.fetch_add(1, Ordering::SeqCst);
-            let answer = self.0[asked.min(self.0.len() - 1)].clone();
-            Box::pin(async move {
-                if answer.is_empty() {
-                    return Err(io::Error::other("no answer"));
-                }
-                Ok(answer)
-            })
-        }
-    }
-
-    fn parsed(texts: &[&str]) -> Vec<SocketAddr> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    fn addresses(answers: &[&[&str]]) -> (Addresses, Arc<Answers>) {
-        let answers = answers.iter().map(|answer| parsed(answer)).collect();
-        let answers = Arc::new(Answers(answers, AtomicUsize::new(0)));
-        let resolver = Arc::clone(&answers);
-        (Addresses::new("orders.test", 80, resolver), answers)
-    }
-
-    #[test]
-    fn a_name_never_leads_to_a_metadata_service() {
-        for address in [
-            "169.254.169.254:80",
-            "[fe80::1]:80",
-            "[fd00:ec2::254]:80",
-            "[::ffff:169.254.169.254]:80",
-        ] {
-            assert!(allowed(parsed(&[address])).is_err(), "{address}");
-            let kept = allowed(parsed(&["10.0.0.1:80", address])).unwrap();
-            assert_eq!(kept, parsed(&["10.0.0.1:80"]));
-        }
-    }
-
-    #[tokio::test]
-    async fn every_address_of_a_name_is_the_first_in_turn() {
-        let (addresses, answers) = addresses(&[&["10.0.0.1:80", "10.0.0.2:80", "10.0.0.1:80"]]);
-        let firsts: Vec<_> = [(); 3]
-            .map(async |()| addresses.all().await.unwrap()[0].to_string())
-            .into_iter()
-            .collect();
-        let mut told = Vec::new();
-        for first in firsts {
-            told.push(first.await);
-        }
-
-        assert_eq!(told, ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.1:80"]);
-        assert_eq!(answers.1.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test]
-    async fn an_address_that_failed_is_the_last_until_it_is_reached() {
-        let (addresses, _) = addresses(&[&["10.0.0.1:80", "10.0.0.2:80"]]);
-        let [dead, alive] = addresses.all().await.unwrap().try_into().unwrap();
-        addresses.note(dead, false);
-        for _ in 0..2 {
-            assert_eq!(addresses.all().await.unwrap(), [alive, dead]);
-        }
-
-        addresses.note(dead, true);
-        let firsts = [addresses.all().await, addresses.all().await];
-        let firsts = firsts.map(|all| all.unwrap()[0]);
-        assert!(firsts.contains(&dead) && firsts.contains(&alive));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_is_asked_for_again_and_its_last_good_answer_kept() {
-        let (addresses, answers) = addresses(&[&["10.0.0.1:80"], &["10.0.0.2:80"], &[]]);
-        assert_eq!(addresses.all().await.unwrap(), parsed(&["10.0.0.1:80"]));
-        addresses.renew().await;
-        assert_eq!(answers.1.load(Ordering::SeqCst), 1);
-
-        tokio::time::advance(RENEWAL_INTERVAL).await;
-        addresses.renew().await;
-        assert_eq!(addresses.all().await.unwrap(), parsed(&["10.0.0.2:80"]));
-        assert!(!addresses.lead_to(parsed(&["10.0.0.1:80"])[0]));
-
-        tokio::time::advance(RENEWAL_INTERVAL).await;
-        addresses.renew().await;
-        assert_eq!(answers.1.load(Ordering::SeqCst), 3);
-        assert_eq!(addresses.all().await.unwrap(), parsed(&["10.0.0.2:80"]));
-    }
-
-    #[tokio::test]
-    async fn a_name_that_leads_nowhere_is_asked_for_by_each_connection() {
-        let (addresses, answers) = addresses(&[&[], &["10.0.0.1:80"]]);
-
-        assert!(addresses.all().await.is_err());
-        assert!(addresses.all().await.is_ok());
-        assert_eq!(answers.1.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn an_address_is_itself() {
-        let addresses = Addresses::new("[::1]", 8080, Arc::new(System));
-
-        assert_eq!(addresses.all().await.unwrap(), parsed(&["[::1]:8080"]));
-    }
-}
+mod tests;

@@ -29,6 +29,7 @@ mod introspection;
 mod issuers;
 mod lifecycle;
 mod logs;
+mod names;
 mod open_files;
 mod principals;
 mod proxy_protocol;

@@ -1,7 +1,9 @@
 //! The built binary as a process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -65,18 +67,37 @@ impl Process {
 
     /// Starts a proxy with a limit of the shell's and waits until it is ready.
     pub(crate) async fn start_limited(store: &Store, arguments: &[&str], limit: &str) -> Self {
-        let plain = command(store);
-        let mut command = Command::new("sh");
+        let mut plain = command(store);
+        plain.args(arguments);
         let script = format!("{limit} && exec \"$@\"");
-        command.args(["-c", &script, "sh"]).arg(plain.get_program());
-        command.args(plain.get_args()).args(arguments);
-        for (name, value) in plain.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        Self::spawn_ready(command).await
+        let limited = ["sh", "-c", &script, "sh"].map(OsStr::new);
+        Self::spawn_ready(within(&plain, &limited)).await
+    }
+
+    /// Starts a proxy for which the system's names are those in `hosts`, and waits until it is ready.
+    pub(crate) async fn start_with_hosts(store: &Store, hosts: &Path) -> Self {
+        Self::spawn_ready(with_hosts(&command(store), hosts)).await
+    }
+
+    /// Whether the system lets a test have names of its own.
+    pub(crate) fn may_have_hosts() -> bool {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let tried = with_hosts(&Command::new("true"), file.path()).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    }
+
+    /// Starts a proxy that lacks a certificate or a secret, and waits until it listens and says so.
+    pub(crate) async fn start_lacking(store: &Store, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(store);
+        command.envs(variables.iter().copied());
+        let mut process = Self::spawn(command).await;
+        process.address = process.listening("listening").await;
+        until("the proxy says what it lacks", async || {
+            let (status, page) = process.get("/readyz").await;
+            status == 503 && page.contains("can't be used")
+        })
+        .await;
+        process
     }
 
     /// Starts a proxy and waits until it can be asked how it is.
@@ -260,6 +281,27 @@ pub(crate) fn run_command_with(store: &Store, arguments: &[&str], input: &str) -
     stdin.write_all(input.as_bytes()).unwrap();
     drop(stdin);
     child.wait_with_output().unwrap()
+}
+
+/// The same command in a namespace of mounts, in which `hosts` stands for `/etc/hosts`.
+fn with_hosts(command: &Command, hosts: &Path) -> Command {
+    const SCRIPT: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let words = ["unshare", "--map-root-user", "--mount", "sh", "-c", SCRIPT].map(OsStr::new);
+    within(command, &[&words, &[hosts.as_os_str()][..]].concat())
+}
+
+/// The same command behind others that end by becoming it: it stays one process.
+fn within(command: &Command, outer: &[&OsStr]) -> Command {
+    let mut whole = Command::new(outer[0]);
+    whole.args(&outer[1..]).arg(command.get_program());
+    whole.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(name, value),
+            None => whole.env_remove(name),
+        };
+    }
+    whole
 }
 
 fn command(store: &Store) -> Command {

@@ -40,6 +40,8 @@ pub struct Standing {
     pub has_listened: bool,
     /// Certificates and the like that can't be used; something older may be served in their stead.
     pub materials: BTreeMap<String, String>,
+    /// Whether all of them could be used, at least once.
+    pub is_equipped: bool,
     /// Whether the process is about to end.
     pub is_draining: bool,
 }
@@ -86,6 +88,9 @@ impl Status {
             let unbound = standing.unbound.iter();
             faults.extend(unbound.map(|(address, error)| unbound_text(address, error)));
         }
+        if standing.is_known && !standing.is_equipped {
+            faults.extend(unequipped(&standing));
+        }
         faults
     }
 
@@ -110,6 +115,17 @@ impl Status {
             ),
         }
     }
+}
+
+/// What a new proxy must not take the place of one for that has it.
+fn unequipped(standing: &Standing) -> Vec<String> {
+    if standing.materials.is_empty() {
+        return vec!["certificates and secrets were not looked at yet".to_owned()];
+    }
+    let materials = standing.materials.iter();
+    materials
+        .map(|(place, reason)| format!("{place} can't be used: {reason}"))
+        .collect()
 }
 
 /// Why an address is not listened on.
@@ -137,6 +153,7 @@ mod tests {
             answered: Some(Duration::ZERO),
             is_known: true,
             listeners: 1,
+            is_equipped: true,
             ..Standing::default()
         };
         status
@@ -191,5 +208,24 @@ mod tests {
 
         status.standing().listeners = 0;
         assert_eq!(status.faults(AGE_MAX), fault);
+    }
+
+    #[test]
+    fn what_cant_be_used_is_a_fault_until_all_could_be_once() {
+        let status = ready();
+        status.standing().is_equipped = false;
+        assert_eq!(
+            status.faults(AGE_MAX),
+            ["certificates and secrets were not looked at yet"]
+        );
+        let materials = [("/ca.pem".to_owned(), "no such file".to_owned())];
+        status.standing().materials = materials.into();
+        assert_eq!(
+            status.faults(AGE_MAX),
+            ["/ca.pem can't be used: no such file"]
+        );
+
+        status.standing().is_equipped = true;
+        assert!(status.faults(AGE_MAX).is_empty());
     }
 }

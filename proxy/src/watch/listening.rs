@@ -73,8 +73,15 @@ impl Listening {
             };
             Some((address, front))
         });
+        let found = self.found(watch).await;
+        let is_sound = found.faults.is_empty() && review.faults.is_empty();
+        let is_equipped = {
+            let mut standing = watch.status.standing();
+            standing.is_equipped |= is_known && is_sound;
+            standing.is_equipped
+        };
         // Whoever serves there may know more than a proxy that knows nothing yet, or can't serve everything.
-        let occupied = if is_known && review.unserved.is_empty() {
+        let occupied = if is_known && is_equipped && review.unserved.is_empty() {
             Occupied::TakeOver
         } else {
             Occupied::Leave
@@ -85,9 +92,18 @@ impl Listening {
             .map(|(address, error)| (address, error.to_string()));
         let mut unbound: BTreeMap<_, _> = failed.collect();
         unbound.append(&mut review.unserved);
+        self.tell_materials(watch, (review, found), now);
         self.tell_unbound(watch, unbound);
+    }
+
+    /// What upstreams and issuers tell of theirs by themselves.
+    async fn found(&self, watch: &Watch) -> Findings {
+        let generation = watch.gateway.generation.load_full();
+        let found = generation.as_ref().map(|generation| generation.findings());
+        let mut found = found.unwrap_or_default();
         let of_issuers = watch.gateway.issuers.findings().await;
-        self.tell_materials(watch, (review, of_issuers), now);
+        found.faults.extend(of_issuers.faults);
+        found
     }
 
     /// `None`: as it is. Addresses of the command line take what the document says of the same ones.
@@ -139,19 +155,10 @@ impl Listening {
         self.unbound = unbound;
     }
 
-    fn tell_materials(
-        &mut self,
-        watch: &Watch,
-        (review, of_issuers): (Review, Findings),
-        now: Now,
-    ) {
+    fn tell_materials(&mut self, watch: &Watch, (review, found): (Review, Findings), now: Now) {
         let Review {
             faults, mut ends, ..
         } = review;
-        let generation = watch.gateway.generation.load();
-        let findings = generation.as_ref().map(|generation| generation.findings());
-        // Upstreams and issuers tell of theirs by themselves.
-        let found = findings.unwrap_or_default();
         for (place, end) in found.ends {
             ends.entry(place).or_insert(end);
         }
@@ -176,7 +183,6 @@ impl Listening {
         self.alarm.sound(&ends, now.wall);
         let metrics = &watch.gateway.ledger.metrics;
         let mut all = found.faults;
-        all.extend(of_issuers.faults);
         all.extend(unusable.clone());
         metrics.materials_failed.set(signed(all.len()));
         // Whoever reads in between would find none.

@@ -35,6 +35,7 @@ mod principals;
 mod proxy_protocol;
 mod quotas;
 mod rate_limit_fields;
+mod readiness;
 mod reasons;
 mod replacement;
 mod retries;

@@ -34,6 +34,21 @@ impl Scene {
         variables: &[(&str, &str)],
         more: impl Fn(&dyn Fn(&str) -> String) -> Value,
     ) -> Self {
+        let start = async |store: &Store| Process::start_in(store, &[], variables).await;
+        Self::around(secrets, more, start).await
+    }
+
+    /// The same where a secret is missing.
+    async fn lacking(more: impl Fn(&dyn Fn(&str) -> String) -> Value) -> Self {
+        let start = async |store: &Store| Process::start_lacking(store, &[]).await;
+        Self::around(&[], more, start).await
+    }
+
+    async fn around(
+        secrets: &[(&str, &str)],
+        more: impl Fn(&dyn Fn(&str) -> String) -> Value,
+        start: impl AsyncFnOnce(&Store) -> Process,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in secrets {
             std::fs::write(folder.path().join(name), text).unwrap();
@@ -42,7 +57,7 @@ impl Scene {
         let upstream = Upstream::start().await;
         let store = Store::new();
         store.fill_targets(&[upstream.url()], more(&place)).await;
-        let proxy = Process::start_in(&store, &[], variables).await;
+        let proxy = start(&store).await;
         let client = Client::new(&proxy).bearing(&store.token);
         Self {
             folder,
@@ -192,7 +207,7 @@ async fn a_key_that_is_called_like_a_principal_is_another_subject() {
 
 #[tokio::test]
 async fn without_its_key_no_request_is_sent_on() {
-    let scene = Scene::new(&[], |place| {
+    let scene = Scene::lacking(|place| {
         json!({"identity": {"jwt": {
             "header": "x-caller", "issuer": "edge", "audience": "orders", "key": place("missing.pem"),
         }}})
@@ -294,7 +309,7 @@ async fn an_upstream_is_shown_a_name_and_a_password() {
 
 #[tokio::test]
 async fn a_secret_that_is_missing_is_a_bad_gateway_until_it_is_there() {
-    let scene = Scene::new(&[], |place| {
+    let scene = Scene::lacking(|place| {
         json!({"credential": {"header": {"name": "x-upstream-key", "value": place("late")}}})
     })
     .await;

@@ -240,10 +240,10 @@ async fn what_a_throttle_learned_outlasts_a_change_of_its_upstream() {
     let held = stage.hold(4).await;
     let limits = json!({"limit_min": 5, "limit_max": 5, "wait": "0ms"});
     let more = json!({"throttle": limits, "description": "another"});
-    stage
-        .store
-        .fill_targets(&[stage.upstream.url()], more)
-        .await;
+    let mut changed = json!({"targets": [stage.upstream.url()]});
+    let fields = changed.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    stage.store.put(Kind::Upstream, "backend", changed).await;
     stage.proxy.signal("HUP");
     until("the change is served", || async {
         stage.proxy.metric("tollgate_snapshot_generation").await > Some(1.0)

@@ -75,13 +75,18 @@ impl Authority {
 
 /// A proxy in front of `localhost`, spoken to as `more` says.
 async fn stage(upstream: &Upstream, more: Value) -> (Store, Process, Client) {
+    let store = filled(upstream, more).await;
+    let proxy = Process::start(&store, &[]).await;
+    let client = Client::new(&proxy).bearing(&store.token);
+    (store, proxy, client)
+}
+
+async fn filled(upstream: &Upstream, more: Value) -> Store {
     let store = Store::new();
     let url = format!("https://localhost:{}", upstream.address().port());
     store.fill(&url).await;
     put(&store, &url, more).await;
-    let proxy = Process::start(&store, &[]).await;
-    let client = Client::new(&proxy).bearing(&store.token);
-    (store, proxy, client)
+    store
 }
 
 async fn put(store: &Store, url: &str, more: Value) {
@@ -194,7 +199,9 @@ async fn proves_itself(protocol: &str) {
     let path = folder.path().join("client.pem");
     let certificate = format!("file:{}", path.display());
     let tls = json!({"tls": {"ca": servers.pem(), "certificate": certificate}});
-    let (_store, proxy, client) = stage(&upstream, tls).await;
+    let store = filled(&upstream, tls).await;
+    let proxy = Process::start_lacking(&store, &[]).await;
+    let client = Client::new(&proxy).bearing(&store.token);
 
     assert_eq!(client.get("/v1/orders").await.status, 502);
     let told = proxy.logged(|line| line["reason"] == "upstream_tls").await;

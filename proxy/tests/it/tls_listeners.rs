@@ -400,7 +400,7 @@ async fn a_certificate_in_a_secret_is_served_and_replaced_within_a_poll() {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
     ];
-    let proxy = Process::start_in(&scene.store, &[], &variables).await;
+    let proxy = Process::start_lacking(&scene.store, &variables).await;
     let shown = scene.shown(&proxy, &scene.client(), "localhost").await;
     assert!(shown == first.certificate.to_vec());
     let line = proxy.logged(|line| line["place"] == MISSING).await;

@@ -51,8 +51,11 @@ async fn a_password_comes_from_a_secret_and_is_replaced_without_a_restart() {
 async fn a_password_that_cant_be_used_is_counted_and_named_and_found_by_a_check() {
     let server = RedisServer::start();
     let missing = "file:/nowhere/counters-password";
+    let fleet = Fleet::start(1, counters(&server), per_hour(3)).await;
+    let listen = json!([{"address": "127.0.0.1:0"}]);
     let declared = json!({"url": server.url(), "password": missing});
-    let fleet = Fleet::start(1, declared, per_hour(3)).await;
+    let edge = json!({"listen": listen, "counters": declared});
+    fleet.store.put(Kind::Proxy, "edge", edge).await;
     until("it is counted and named", async || {
         let (_, page) = fleet.proxies[0].get("/documents").await;
         let failed = fleet.proxies[0].metric("tollgate_materials_failed").await;

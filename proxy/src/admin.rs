@@ -124,7 +124,8 @@ impl Admin {
             .map(|rejected| json!({"kind": rejected.id.kind, "name": rejected.id.name, "reason": rejected.reason}))
             .collect();
         let unusable: Vec<_> = standing
-            .materials
+            .equipment
+            .unusable
             .iter()
             .map(|(place, problem)| json!({"place": place, "problem": problem}))
             .collect();

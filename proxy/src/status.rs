@@ -38,12 +38,19 @@ pub struct Standing {
     pub unbound: BTreeMap<ListenPlace, String>,
     /// Whether the process was listening wherever it should, at least once.
     pub has_listened: bool,
-    /// Certificates and the like that can't be used; something older may be served in their stead.
-    pub materials: BTreeMap<String, String>,
-    /// Whether all of them could be used, at least once.
-    pub is_equipped: bool,
+    /// What it takes beside documents.
+    pub equipment: Equipment,
     /// Whether the process is about to end.
     pub is_draining: bool,
+}
+
+/// Certificates, secrets and the like that documents name.
+#[derive(Debug, Clone, Default)]
+pub struct Equipment {
+    /// Those that can't be used; something older may be served in their stead.
+    pub unusable: BTreeMap<String, String>,
+    /// Whether all of them could be used, at least once.
+    pub was_whole: bool,
 }
 
 impl Status {
@@ -88,8 +95,8 @@ impl Status {
             let unbound = standing.unbound.iter();
             faults.extend(unbound.map(|(address, error)| unbound_text(address, error)));
         }
-        if standing.is_known && !standing.is_equipped {
-            faults.extend(unequipped(&standing));
+        if standing.is_known && !standing.equipment.was_whole {
+            faults.extend(unequipped(&standing.equipment));
         }
         faults
     }
@@ -118,12 +125,12 @@ impl Status {
 }
 
 /// What a new proxy must not take the place of one for that has it.
-fn unequipped(standing: &Standing) -> Vec<String> {
-    if standing.materials.is_empty() {
+fn unequipped(equipment: &Equipment) -> Vec<String> {
+    if equipment.unusable.is_empty() {
         return vec!["certificates and secrets were not looked at yet".to_owned()];
     }
-    let materials = standing.materials.iter();
-    materials
+    let unusable = equipment.unusable.iter();
+    unusable
         .map(|(place, reason)| format!("{place} can't be used: {reason}"))
         .collect()
 }
@@ -153,7 +160,10 @@ mod tests {
             answered: Some(Duration::ZERO),
             is_known: true,
             listeners: 1,
-            is_equipped: true,
+            equipment: Equipment {
+                was_whole: true,
+                ..Equipment::default()
+            },
             ..Standing::default()
         };
         status
@@ -213,19 +223,19 @@ mod tests {
     #[test]
     fn what_cant_be_used_is_a_fault_until_all_could_be_once() {
         let status = ready();
-        status.standing().is_equipped = false;
+        status.standing().equipment.was_whole = false;
         assert_eq!(
             status.faults(AGE_MAX),
             ["certificates and secrets were not looked at yet"]
         );
         let materials = [("/ca.pem".to_owned(), "no such file".to_owned())];
-        status.standing().materials = materials.into();
+        status.standing().equipment.unusable = materials.into();
         assert_eq!(
             status.faults(AGE_MAX),
             ["/ca.pem can't be used: no such file"]
         );
 
-        status.standing().is_equipped = true;
+        status.standing().equipment.was_whole = true;
         assert!(status.faults(AGE_MAX).is_empty());
     }
 }

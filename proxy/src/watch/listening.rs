@@ -77,8 +77,8 @@ impl Listening {
         let is_sound = found.faults.is_empty() && review.faults.is_empty();
         let is_equipped = {
             let mut standing = watch.status.standing();
-            standing.is_equipped |= is_known && is_sound;
-            standing.is_equipped
+            standing.equipment.was_whole |= is_known && is_sound;
+            standing.equipment.was_whole
         };
         // Whoever serves there may know more than a proxy that knows nothing yet, or can't serve everything.
         let occupied = if is_known && is_equipped && review.unserved.is_empty() {
@@ -190,7 +190,7 @@ impl Listening {
             metrics.ends(&ends);
             self.ends = ends;
         }
-        watch.status.standing().materials = all;
+        watch.status.standing().equipment.unusable = all;
         self.unusable = unusable;
     }
 }

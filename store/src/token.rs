@@ -102,13 +102,13 @@ impl Verifier {
     /// Reads a verifier; the error says how one is written, and does not show the text: it could be a token.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut bytes = [0; 32];
-        let lower_case = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if text.len() != 64 || !lower_case {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
             return Err(bad_verifier());
         }
-        for (slot, index) in bytes.iter_mut().zip((0..64).step_by(2)) {
-            let pair = text.get(index..index + 2).ok_or_else(bad_verifier)?;
-            *slot = u8::from_str_radix(pair, 16).map_err(|_| bad_verifier())?;
+        for (slot, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let digit = |byte: u8| digit(byte).ok_or_else(bad_verifier);
+            *slot = digit(*high)? << 4 | digit(*low)?;
         }
         Ok(Self(bytes))
     }
@@ -143,6 +143,15 @@ impl TryFrom<String> for Verifier {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::parse(&text)
+    }
+}
+
+/// The value of a hexadecimal digit in lower case.
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
     }
 }
 

@@ -15,9 +15,7 @@ const NANOS_PER_MICRO: u64 = 1_000;
 /// period's length ever holds more than a limit allows. The price: under steady load, 60 of 61 allowed requests pass.
 #[derive(Debug)]
 pub(super) struct Ring {
-    period_nanos: u64,
-    /// The length of a cell: rounded up, so that the cells never span less than the window; to microseconds, which is what
-    /// stores count in. Kept, as a division is not for nothing.
+    /// The length of a cell. No two periods that are counted in whole seconds have the same.
     cell_nanos: u64,
     /// The number of the newest cell, counted from the start of time.
     newest: u64,
@@ -36,12 +34,8 @@ enum Cells {
 
 impl Ring {
     pub(super) fn new(period: Duration) -> Self {
-        let period_nanos = nanos(period);
-        let cell_nanos = period_nanos.div_ceil(CELLS_PER_WINDOW).max(1);
-        let cell_micros = cell_nanos.div_ceil(NANOS_PER_MICRO);
         Self {
-            period_nanos,
-            cell_nanos: cell_micros.saturating_mul(NANOS_PER_MICRO),
+            cell_nanos: cell_nanos(period),
             newest: 0,
             total: 0,
             cells: Cells::Few([0; SLOTS]),
@@ -80,7 +74,7 @@ impl Ring {
     }
 
     pub(super) fn is_of(&self, period: Duration) -> bool {
-        self.period_nanos == nanos(period)
+        self.cell_nanos == cell_nanos(period)
     }
 
     /// Forgets the cells that left the window. A time before one that was seen already counts as that one: two threads
@@ -169,6 +163,14 @@ impl Cells {
             }
         }
     }
+}
+
+/// Rounded up, so that the cells never span less than the window; to microseconds, which is what stores count in.
+fn cell_nanos(period: Duration) -> u64 {
+    let nanos = nanos(period).div_ceil(CELLS_PER_WINDOW).max(1);
+    nanos
+        .div_ceil(NANOS_PER_MICRO)
+        .saturating_mul(NANOS_PER_MICRO)
 }
 
 fn slot(number: u64) -> usize {

@@ -17,6 +17,7 @@ mod directory;
 mod error;
 mod location;
 mod memory;
+mod parallel;
 mod standing;
 
 use std::fmt;

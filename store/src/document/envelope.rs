@@ -4,6 +4,7 @@ use std::fmt;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::{Document, DocumentKey, Kind, Owner};
@@ -98,7 +99,9 @@ struct Raw {
     _revision: Revision,
     #[serde(default)]
     owner: Option<Owner>,
-    spec: serde_json::Value,
+    /// Its place: what it holds is read by itself, as there may be much of it.
+    #[serde(rename = "spec")]
+    _spec: IgnoredAny,
 }
 
 impl Entry {
@@ -154,7 +157,7 @@ impl Entry {
     }
 }
 
-fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Problem> {
+fn parse(place: &DocumentId, mut json: serde_json::Value) -> Result<Document, Problem> {
     // A newer schema may hold fields that mean less access: a build that does not know them must not guess.
     if let Some(schema) = json.get("schema").and_then(serde_json::Value::as_u64)
         && schema != u64::from(SCHEMA)
@@ -163,6 +166,7 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
             "it was written with document schema {schema}, this build reads {SCHEMA}: upgrade it"
         )));
     }
+    let spec = json.get_mut("spec").map(serde_json::Value::take);
     let raw: Raw = serde_path_to_error::deserialize(json)?;
     let Raw {
         kind,
@@ -170,7 +174,7 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
         _schema: _,
         _revision: _,
         owner,
-        spec,
+        _spec: _,
     } = raw;
     if kind != place.kind || name != place.name {
         return Err(Problem::whole(format!(
@@ -180,5 +184,6 @@ fn parse(place: &DocumentId, json: serde_json::Value) -> Result<Document, Proble
     let kind = Kind::parse(&kind)
         .ok_or_else(|| Problem::whole(format!("this build knows no kind {kind:?}: upgrade it")))?;
     let name = Name::parse(&name).map_err(Problem::whole)?;
+    let spec = spec.unwrap_or_default();
     Ok(Document::parse(&DocumentKey { kind, name }, spec)?.owned(owner))
 }

@@ -131,7 +131,11 @@ pub trait Declaration: Serialize + DeserializeOwned + Into<Spec> {
 
     /// Reads a `spec`: unknown fields, bad values and contradictions are a problem at their place.
     fn parse(spec: serde_json::Value) -> Result<Self, Problem> {
-        let declaration: Self = serde_path_to_error::deserialize(spec)?;
+        // Most have no fault, and its place is what costs most to keep track of.
+        let declaration = match Self::deserialize(&spec) {
+            Ok(declaration) => declaration,
+            Err(_) => serde_path_to_error::deserialize(spec)?,
+        };
         declaration.check()?;
         Ok(declaration)
     }

@@ -24,6 +24,7 @@ use async_trait::async_trait;
 
 use self::files::Access;
 use super::digest::Digest;
+use super::parallel;
 use super::standing::{Standing, draw_revision};
 use super::{
     Backend, Change, Cursor, Depth, Expected, KeptToken, Load, StoreError, TokenOwner, TokenPlace,
@@ -99,8 +100,10 @@ impl Backend for Directory {
     }
 
     async fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        self.run(|tree| scan::everything(&tree.namespace).map(|(entries, _)| entries))
-            .await
+        self.run(|tree| {
+            scan::everything(&tree.namespace, parallel::threads()).map(|(entries, _)| entries)
+        })
+        .await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Vec<Result<Option<Revision>, StoreError>> {
@@ -192,7 +195,13 @@ impl Tree {
         if depth == Depth::Signal && seen.is_some_and(|(seen, _)| seen == signal) {
             return Ok(None);
         }
-        let (entries, digest) = scan::everything(&self.namespace)?;
+        // Later there are requests that want the cores.
+        let threads = if since.is_none() {
+            parallel::threads()
+        } else {
+            1
+        };
+        let (entries, digest) = scan::everything(&self.namespace, threads)?;
         if since.is_none() && entries.is_empty() {
             return Err(StoreError::NoNamespace {
                 place: self.place.clone(),

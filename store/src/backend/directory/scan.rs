@@ -10,36 +10,71 @@ use super::files::{failure, list};
 use super::{REVISION, TOKENS, names};
 use crate::backend::StoreError;
 use crate::backend::digest::Digest;
+use crate::backend::parallel;
 use crate::document::{DocumentId, Entry};
 
 /// The end of every document's file name.
 pub(super) const EXTENSION: &str = ".json";
 
-/// Everything in a namespace's folder, and a digest that differs where anything does.
-pub(super) fn everything(namespace: &Path) -> Result<(Vec<Entry>, String), StoreError> {
+/// A file that should hold a document.
+struct Place {
+    kind: String,
+    file_name: String,
+    path: PathBuf,
+}
+
+/// Everything in a namespace's folder, and a digest that differs where anything does. So many threads read at once.
+pub(super) fn everything(
+    namespace: &Path,
+    threads: usize,
+) -> Result<(Vec<Entry>, String), StoreError> {
     let mut entries = Vec::new();
     let mut digest = Digest::default();
-    for (kind, folder) in kind_folders(namespace)? {
-        for (file_name, path) in list(&folder)? {
-            let Some(encoded) = file_name.strip_suffix(EXTENSION) else {
-                continue;
-            };
-            if file_name.starts_with('.') {
-                continue;
-            }
-            let Some(content) = content(&path)? else {
-                continue;
-            };
-            digest.add(&kind);
-            digest.add(&file_name);
-            digest.add(match &content {
-                Content::Bytes(bytes) => bytes.as_slice(),
-                Content::Unreadable(cause) => cause.as_bytes(),
-            });
-            entries.push(named_entry(&kind, encoded, content));
-        }
+    let places = places(namespace)?;
+    let read = parallel::map(&places, threads, Place::read);
+    for (place, read) in places.iter().zip(read) {
+        let Some((entry, content)) = read? else {
+            continue;
+        };
+        digest.add(&place.kind);
+        digest.add(&place.file_name);
+        digest.add(content);
+        entries.push(entry);
     }
     Ok((entries, digest.text()))
+}
+
+fn places(namespace: &Path) -> Result<Vec<Place>, StoreError> {
+    let mut places = Vec::new();
+    for (kind, folder) in kind_folders(namespace)? {
+        let mut files = list(&folder)?;
+        files.retain(|(name, _)| name.ends_with(EXTENSION) && !name.starts_with('.'));
+        places.extend(files.into_iter().map(|(file_name, path)| Place {
+            kind: kind.clone(),
+            file_name,
+            path,
+        }));
+    }
+    Ok(places)
+}
+
+impl Place {
+    /// What it holds, and a digest of that; `None` where there is no file any more.
+    fn read(&self) -> Result<Option<(Entry, String)>, StoreError> {
+        let Some(content) = content(&self.path)? else {
+            return Ok(None);
+        };
+        let mut digest = Digest::default();
+        digest.add(match &content {
+            Content::Bytes(bytes) => bytes.as_slice(),
+            Content::Unreadable(cause) => cause.as_bytes(),
+        });
+        let encoded = self.file_name.strip_suffix(EXTENSION).unwrap_or_default();
+        Ok(Some((
+            named_entry(&self.kind, encoded, content),
+            digest.text(),
+        )))
+    }
 }
 
 /// What changes whenever a writer finishes: the revision file, and the times at which the folders changed, by which a

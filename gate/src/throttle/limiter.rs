@@ -19,8 +19,8 @@
 //! nearly everything for that time; Netflix lets it follow the latency, which teaches it overload as the normal thing (Uber
 //! tells of the same drift in its [auto-tuner](https://www.uber.com/blog/cinnamon-auto-tuner-adaptive-concurrency-in-the-wild/)).
 //! Here it falls quickly, and rises only where the limit can't be the reason: slowly while less than half of the limit is
-//! used; where the limit was halved and that shortened nothing, so that no queue is the cause; and at the least limit,
-//! below which nothing can be learned. Between 1 and 1.5 baselines, a limit may rest without being halved, and a proxy
+//! used; where the limit was halved and that shortened nothing, so that no queue is the cause; and after a while at the least
+//! limit, which can't be halved. Between 1 and 1.5 baselines, a limit may rest without being halved, and a proxy
 //! among others can't tell by itself whether the queue is theirs: there the baseline gives way very slowly, by 15 % at most.
 
 use std::time::Duration;
@@ -50,8 +50,11 @@ const GROWTH_GRADIENTS: (f64, f64) = (0.6, 0.9);
 const BASELINE_FALL: f64 = 0.25;
 /// How much of the way to a higher one, where the limit can't be the reason for it.
 const BASELINE_RISE: f64 = 0.05;
-/// The same at the least limit.
-const BASELINE_RISE_AT_MIN: f64 = 0.5;
+/// After so many windows at the least limit, what latency did not fall below meanwhile is no queue that it could shorten.
+const WINDOWS_AT_MIN: u32 = 8;
+/// How many baselines that must be: where other proxies fill the queue it is less, and learning that would have all of them
+/// learn from each other, higher and higher. Below that, the least limit grows by itself.
+const LEARNED_AT_MIN: f64 = 1.6;
 /// How much the baseline grows in a window where nobody can tell a queue from an upstream that is a little slower: half
 /// a thousandth, and so that it takes a minute or more.
 const BASELINE_DRIFT: f64 = 1.000_5;
@@ -80,6 +83,8 @@ pub(super) struct Limiter {
     /// Whether nothing ever went wrong: the limit is only a guess.
     is_starting: bool,
     descent: Option<Descent>,
+    /// For how many windows it was as low as it may be, and the lowest latency of them.
+    at_min: Option<(u32, f64)>,
     window: Window,
 }
 
@@ -116,6 +121,7 @@ impl Limiter {
             learned: 0.0,
             is_starting: true,
             descent: None,
+            at_min: None,
             window: Window::new(now),
         }
     }
@@ -202,17 +208,24 @@ impl Limiter {
         let rise = match () {
             () if latency < usual => BASELINE_FALL,
             () if !is_used && !self.window.is_short || self.is_shadow => BASELINE_RISE,
-            () if self.limit <= self.bounds.0 => BASELINE_RISE_AT_MIN,
             () => 0.0,
         };
         let usual = usual + (latency - usual) * rise;
         self.learn(usual, rise > 0.0 || self.baseline.is_none());
         if !is_used || latency <= TOLERANCE * usual {
             self.descent = None;
+            self.at_min = None;
             return 1.0;
         }
         if self.shows_no_queue(latency) {
             self.learn(latency, true);
+            return 1.0;
+        }
+        if let Some(latency) = self.shown_at_min(latency, usual) {
+            // The highest latency of no consequence, and no more: were it the baseline, it would bring about a higher one,
+            // which another proxy would learn, and so on.
+            self.learn(latency / TOLERANCE / BASELINE_DRIFT_MAX, true);
+            self.learn(latency / TOLERANCE, false);
             return 1.0;
         }
         let usual = (usual * BASELINE_DRIFT).min(self.learned * BASELINE_DRIFT_MAX);
@@ -225,6 +238,19 @@ impl Limiter {
         if is_certain {
             self.learned = baseline;
         }
+    }
+
+    /// The latency that there is no getting below: by long enough at the least limit.
+    fn shown_at_min(&mut self, latency: f64, usual: f64) -> Option<f64> {
+        if self.limit > self.bounds.0 {
+            self.at_min = None;
+            return None;
+        }
+        let (windows, lowest) = self.at_min.unwrap_or((0, latency));
+        let (windows, lowest) = (windows + 1, lowest.min(latency));
+        let is_enough = windows >= WINDOWS_AT_MIN;
+        self.at_min = (!is_enough).then_some((windows, lowest));
+        (is_enough && lowest > usual * LEARNED_AT_MIN).then_some(lowest)
     }
 
     /// Whether the limit was halved and latency is nearly what it was: a queue would have been halved too.

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde_json::{Value, json};
-use tollgate_gate::{Grant, Meter, Now, Refusal};
+use tollgate_gate::{
+    Answer, Arrival, Asked, Count, Demand, Found, Grant, Meter, Now, Rate, Refusal,
+};
 
 use crate::documents::*;
 
@@ -57,6 +59,60 @@ fn a_subject_of_two_limits_takes_less_than_500_bytes() {
         let meter = Meter::new(subjects(1) * 2);
         let before = resident_bytes();
         assert_eq!(flood(&meter, grant, at(0)), subjects(1));
+        let taken = resident_bytes().saturating_sub(before);
+
+        assert_eq!(meter.subjects_len(), subjects(1));
+        let each = taken / u64::from(SUBJECTS);
+        assert!(each < SUBJECT_BYTES_MAX, "{each} bytes");
+    });
+}
+
+/// What a store says that charges a request, and lends what it is asked to.
+fn charged(demand: &Demand, now_us: u64) -> Found {
+    let (count, leased_at) = match demand.rate {
+        Rate::Strict { cell_us, .. } => {
+            let cell = now_us / cell_us;
+            (Count::Cells(cell, vec![(cell, 1)]), cell)
+        }
+        Rate::Calendar { ends_us, .. } => (Count::Tally(ends_us[0], 1), ends_us[0]),
+        Rate::Smooth { .. } => (Count::Debt(1), 0),
+    };
+    Found {
+        fits: true,
+        is_charged: true,
+        leased: demand.lease_max,
+        leased_at,
+        lease_us: 10_000_000,
+        count,
+    }
+}
+
+#[test]
+fn a_subject_that_a_fleet_counts_takes_less_than_500_bytes_beside_what_it_was_lent() {
+    let limits = json!([{"requests": 10, "per": "1m"}, {"requests": 500, "per": "day"}]);
+    counted_by(limits, |grant| {
+        let meter = Meter::new(subjects(1) * 2);
+        let now = at(0);
+        let now_us = u64::try_from(now.wall.as_microsecond()).unwrap();
+        let before = resident_bytes();
+        for address in 0..SUBJECTS {
+            let address = Ipv4Addr::from_bits(address.wrapping_mul(2_654_435_761));
+            let arrival = Arrival {
+                grant,
+                address: Some(address.into()),
+                now,
+            };
+            let Ok(Asked::Inquiry(inquiry)) = meter.ask(&arrival, &|_| 1) else {
+                panic!("nothing is asked");
+            };
+            let demands = inquiry.demands.iter();
+            let answer = Answer {
+                is_admitted: true,
+                now_us,
+                found: demands.map(|demand| charged(demand, now_us)).collect(),
+            };
+            assert!(meter.answer(&arrival, &inquiry, &answer).is_ok());
+        }
         let taken = resident_bytes().saturating_sub(before);
 
         assert_eq!(meter.subjects_len(), subjects(1));

@@ -1,6 +1,8 @@
 //! Quotas of a fleet that counts in a real Redis or Valkey.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -253,30 +255,99 @@ async fn a_quota_says_what_becomes_of_requests_without_the_store() {
     }
 }
 
-#[tokio::test]
-async fn a_store_that_is_killed_and_restarted_under_load_costs_no_more_than_the_shares() {
-    let mut server = RedisServer::start();
-    let fleet = Fleet::start_counting(4, counters(&server), per_hour(40)).await;
-    let mut admitted = 0;
-    for round in 0..12 {
-        match round {
-            2 => server.stop(),
-            6 => server.restart(),
-            _ => {}
+/// Clients that go on asking until they are told to stop, and what they were answered.
+struct Load {
+    is_over: AtomicBool,
+    answers: AtomicUsize,
+    admitted: AtomicUsize,
+    others: Mutex<Vec<u16>>,
+}
+
+impl Load {
+    /// A client goes from proxy to proxy, with the principal's keys in turn.
+    async fn go_on(&self, fleet: &Fleet, keys: &[Secret], number: usize) {
+        for turn in number.. {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            let proxy = &fleet.proxies[turn % FLEET];
+            let client = Client::new(proxy).bearing(&keys[turn / FLEET % keys.len()]);
+            match client.get("/v1/orders").await.status {
+                200 => {
+                    self.admitted.fetch_add(1, Ordering::Relaxed);
+                }
+                429 => {}
+                other => self.others.lock().unwrap().push(other),
+            }
+            self.answers.fetch_add(1, Ordering::Relaxed);
         }
-        let statuses = fleet.crowd(20).await;
-        assert_eq!(
-            statuses.keys().find(|status| ![200, 429].contains(*status)),
-            None
-        );
-        admitted += statuses.get(&200).copied().unwrap_or_default();
     }
-    fleet.all_are(1.0).await;
-    // The store had admitted 40 at most, then each its share of 10, then what the larger of their counts leaves.
-    assert!((40..=40 + 4 * 10 + 30).contains(&admitted), "{admitted}");
-    // A crowd that uses up what is left, and one that finds nothing.
-    fleet.crowd(60).await;
-    assert_eq!(fleet.crowd(20).await, BTreeMap::from([(429, 20)]));
+
+    /// Waits for so many more answers; how many were let through in all by then.
+    async fn after(&self, more: usize) -> usize {
+        let until_there_are = self.answers.load(Ordering::Relaxed) + more;
+        until("there are more answers", async || {
+            self.answers.load(Ordering::Relaxed) >= until_there_are
+        })
+        .await;
+        self.admitted.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_killed_and_restarted_in_mid_load_lets_nobody_have_more_than_declared() {
+    const LIMIT: usize = 30;
+    const ANSWERS: usize = 300;
+    let mut server = RedisServer::start();
+    let quota = json!({"limits": [{"requests": LIMIT, "per": "10m"}]});
+    let fleet = Fleet::start_counting(FLEET, counters(&server), quota).await;
+    let role = json!({"scopes": ["everything"]});
+    fleet.store.put(Kind::Role, "clients", role).await;
+    let team = json!({"roles": ["clients"], "quotas": ["free"]});
+    fleet.store.put(Kind::Principal, "team", team).await;
+    let keys = ["one", "other"].map(token);
+    for (name, secret) in ["one", "other"].iter().zip(&keys) {
+        let of_team = json!({"principal": "team"});
+        fleet.store.put_key(name, secret, of_team).await;
+    }
+    for (proxy, key) in fleet
+        .proxies
+        .iter()
+        .flat_map(|proxy| keys.iter().map(move |key| (proxy, key)))
+    {
+        let client = Client::new(proxy).bearing(key);
+        until("the key is known", async || {
+            client.get("/v2").await.status == 403
+        })
+        .await;
+    }
+    let load = Load {
+        is_over: AtomicBool::new(false),
+        answers: AtomicUsize::new(0),
+        admitted: AtomicUsize::new(0),
+        others: Mutex::default(),
+    };
+    let crowd = join_all((0..100).map(|number| load.go_on(&fleet, &keys, number)));
+    let story = async {
+        assert_eq!(load.after(ANSWERS).await, LIMIT);
+        server.stop();
+        fleet.all_are(0.0).await;
+        // At most the share of each that it did not use before.
+        let without = load.after(ANSWERS).await;
+        assert!((LIMIT..=2 * LIMIT).contains(&without), "{without}");
+        server.restart();
+        fleet.all_are(1.0).await;
+        // The store learns what the one that counted most knows, of which each has its share at least.
+        let with = load.after(ANSWERS).await - without;
+        assert!(with <= LIMIT - LIMIT / FLEET, "{with}");
+        let all = load.after(ANSWERS).await;
+        assert_eq!(load.after(ANSWERS).await, all, "all is used up");
+        load.is_over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(crowd, story);
+    assert_eq!(*load.others.lock().unwrap(), [0; 0]);
+    let unheard = fleet.sum("tollgate_counters_unheard_requests_total ").await;
+    assert!(unheard > 0.0, "the load met no outage");
 }
 
 #[tokio::test]

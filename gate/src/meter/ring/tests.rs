@@ -191,6 +191,36 @@ proptest! {
         }
     }
 
+    /// Compared with a log that remembers each request: of a crowd that comes in no order.
+    #[test]
+    fn a_crowd_is_let_through_at_96_percent_of_the_limit_at_least(
+        requests in 5_u32..=40,
+        excess in 5.0_f64..10.0,
+        parts in prop::collection::vec(0.0_f64..2.0, 1_000),
+    ) {
+        const WINDOWS: u32 = 100;
+        let period = Duration::from_mins(1);
+        let gap = period.div_f64(f64::from(requests) * excess);
+        let (mut ring, mut window) = (Ring::new(period), VecDeque::new());
+        let (mut now, mut admitted, mut most) = (Duration::ZERO, 0_u32, 0_u32);
+        for part in parts.iter().cycle() {
+            now += gap.mul_f64(*part);
+            if now > period * WINDOWS {
+                break;
+            }
+            while window.front().is_some_and(|first| *first + period <= now) {
+                window.pop_front();
+            }
+            if window.len() < requests as usize {
+                window.push_back(now);
+                most += 1;
+            }
+            admitted += u32::from(admit(&mut ring, requests, now).is_ok());
+        }
+        let ratio = f64::from(admitted) / f64::from(most);
+        prop_assert!(ratio >= 0.96, "{ratio}");
+    }
+
     #[test]
     fn steady_load_is_let_through_at_96_percent_of_the_limit_at_least(
         requests in 60_u32..2_000,

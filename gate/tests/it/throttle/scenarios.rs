@@ -91,6 +91,75 @@ pub(crate) fn ten_proxies() -> World {
     world
 }
 
+/// Ten proxies before a backend with five places for each of them, and twice what it can do for five minutes.
+pub(crate) fn long_overload() -> World {
+    let usual = Phase {
+        servers: SERVERS / 2,
+        rate: 700.0,
+        ..USUAL
+    };
+    let rush = Phase {
+        from_second: 30,
+        rate: 2_000.0,
+        ..usual
+    };
+    let after = Phase {
+        from_second: 330,
+        ..usual
+    };
+    World {
+        seed: 21,
+        seconds: 360,
+        proxies: 10,
+        phases: vec![usual, rush, after],
+        is_mixed: false,
+    }
+}
+
+/// Twice what the backend can do from the first moment on, until 80 s.
+pub(crate) fn overload_from_the_start(proxies: usize, servers: usize) -> World {
+    let capacity = servers as f64 / SERVICE.as_secs_f64();
+    let rush = Phase {
+        servers,
+        rate: capacity * 2.0,
+        ..USUAL
+    };
+    let usual = Phase {
+        rate: capacity * 0.7,
+        ..rush
+    };
+    let mut world = world(22, [rush, rush, usual]);
+    world.proxies = proxies;
+    world
+}
+
+/// Nearly what the backend can do, from the first moment on.
+pub(crate) fn busy_from_the_start(servers: usize) -> World {
+    let busy = Phase {
+        servers,
+        rate: servers as f64 / SERVICE.as_secs_f64() * 0.9,
+        ..USUAL
+    };
+    world(23, [busy, busy, busy])
+}
+
+/// Latency is five times as long from 30 s to 80 s, of a backend with eight places for each proxy.
+pub(crate) fn few_places_latency_step(proxies: usize) -> World {
+    let servers = 8 * proxies;
+    let usual = Phase {
+        servers,
+        rate: servers as f64 / SERVICE.as_secs_f64() * 0.7,
+        ..USUAL
+    };
+    let slow = Phase {
+        service: SERVICE * 5,
+        ..usual
+    };
+    let mut world = world(24, [usual, slow, usual]);
+    world.proxies = proxies;
+    world
+}
+
 /// Twice what the backend can do from 30 s to 80 s, a fifth of it critical and a fifth batch.
 pub(crate) fn priorities() -> World {
     let rush = Phase {
@@ -160,7 +229,7 @@ fn around(seed: u64, rate: f64, meanwhile: impl Iterator<Item = Phase>) -> World
 }
 
 /// All of them.
-pub(crate) fn all() -> [Scenario; 10] {
+pub(crate) fn all() -> [Scenario; 12] {
     [
         ("latency-step", "Latency x 5", latency_step()),
         ("capacity-halved", "Capacity halved", capacity_halved()),
@@ -168,6 +237,16 @@ pub(crate) fn all() -> [Scenario; 10] {
         ("bimodal-routes", "Fast and slow routes", bimodal_routes()),
         ("idle-restart", "Idle, then as before", idle_restart()),
         ("ten-proxies", "Ten proxies", ten_proxies()),
+        (
+            "long-overload",
+            "Ten proxies, few places, minutes",
+            long_overload(),
+        ),
+        (
+            "overload-from-the-start",
+            "Started into twice too many",
+            overload_from_the_start(1, SERVERS),
+        ),
         ("priorities", "Twice too many", priorities()),
         ("sawtooth", "Latency like the teeth of a saw", sawtooth()),
         ("slow-ramp", "Latency climbs slowly", slow_ramp()),

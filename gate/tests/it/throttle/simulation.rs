@@ -9,6 +9,11 @@ use tollgate_store::document::Priority;
 
 /// How long a proxy waits for an answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// The most times that an answer may take as long as by itself.
+const LATENCY_MAX: f64 = 2.0;
+/// The same where an upstream has fewer than [`FEW_PLACES`] for each proxy: one request more is much there.
+const FEW_PLACES_LATENCY_MAX: f64 = 2.4;
+const FEW_PLACES: usize = 10;
 /// How many times as long a slow route takes.
 const SLOW_FACTOR: f64 = 10.0;
 
@@ -112,6 +117,16 @@ impl World {
         run.at(Duration::from_millis(999), Event::Sample);
         while run.step() {}
         run.seconds
+    }
+
+    /// How many times as long as by itself an answer may take.
+    pub(crate) fn latency_max(&self) -> f64 {
+        let fewest = self.phases.iter().map(|phase| phase.servers).min();
+        if fewest.unwrap_or_default() < self.proxies * FEW_PLACES {
+            FEW_PLACES_LATENCY_MAX
+        } else {
+            LATENCY_MAX
+        }
     }
 
     fn phase(&self, now: Duration) -> &Phase {

@@ -36,6 +36,8 @@ pub(crate) const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// not far longer, is to come to the filter.
 const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const STREAMS_MAX: u32 = 128;
+/// The most bytes of bodies that wait to be taken, of a connection and of one of its streams.
+const WAITING_BYTES_MAX: u32 = 1024 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -114,7 +116,7 @@ pub async fn serve<S: Stream, H: Handler>(
         pace,
         switched: OnceLock::new(),
     });
-    serve_http(stream, protocol, &session, &ending).await;
+    serve_http(stream, &session, &ending).await;
     if let Some(tunnel) = session.switched.get().and_then(Handover::take) {
         tunnel.run(&ending, client_stream::<S>).await;
     }
@@ -123,7 +125,6 @@ pub async fn serve<S: Stream, H: Handler>(
 /// Each thing that is waited for is looked at whenever anything happens on the connection: it is as few as possible.
 async fn serve_http<S: Stream, H: Handler>(
     stream: Paced<S>,
-    protocol: Protocol,
     session: &Arc<Session<H>>,
     ending: &Ending,
 ) {
@@ -138,7 +139,7 @@ async fn serve_http<S: Stream, H: Handler>(
         // Boxed, as it is large: hyper moves it several times before it begins.
         Box::pin(respond(Arc::clone(&shared), request, in_flight))
     });
-    let builder = builder(protocol);
+    let builder = builder();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let tired = poll_fn(|_| {
@@ -241,13 +242,10 @@ fn note_http2<H: Handler>(session: &Session<H>, error: &hyper::Error) {
     });
 }
 
-fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
-    let builder = Builder::new(TokioExecutor::new());
-    let mut builder = match protocol {
-        Protocol::Either => builder,
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-    };
+/// By what a connection begins with. To that which was agreed on it is held by its stream: this builder's `http1_only` and
+/// `http2_only` do nothing where connections may turn into something else.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         // Kept by the stream, which tells a slow head from an idle connection.
@@ -259,6 +257,8 @@ fn builder(protocol: Protocol) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(WAITING_BYTES_MAX)
+        .initial_connection_window_size(WAITING_BYTES_MAX)
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_INTERVAL)
         .max_header_list_size(HEADER_LIST_BYTES_MAX);

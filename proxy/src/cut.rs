@@ -33,6 +33,8 @@ pub enum Cut {
     Http2Flood,
     /// What came was no HTTP/2.
     Http2Protocol,
+    /// The client speaks another HTTP than it agreed on with TLS.
+    OtherProtocol,
 }
 
 impl Cut {
@@ -53,6 +55,7 @@ impl Cut {
             Self::FrameFlood => "frame_flood",
             Self::Http2Flood => "http2_flood",
             Self::Http2Protocol => "http2_protocol",
+            Self::OtherProtocol => "other_protocol",
         }
     }
 }

@@ -39,6 +39,8 @@ use crate::watch::{PollFault, Watch, Watching};
 use crate::workers::Workers;
 
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Somebody who leaves connections open must not keep a health check from being answered.
+const ADMIN_CONNECTIONS_PER_ADDRESS_MAX: usize = 16;
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// How often upstreams are looked after.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
@@ -150,7 +152,7 @@ fn serve_admin(address: SocketAddr, admin: Admin) -> Result<(), Failure> {
     let door = Door {
         handler: Arc::new(admin),
         free: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)),
-        addresses: Arc::new(Addresses::new(ADMIN_CONNECTIONS_MAX)),
+        addresses: Arc::new(Addresses::new(ADMIN_CONNECTIONS_PER_ADDRESS_MAX)),
         open: Gauge::default(),
         cuts: Cuts::default(),
         tasks: TaskTracker::new(),

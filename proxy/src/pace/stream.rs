@@ -29,6 +29,7 @@ const HEAD_TIMEOUT_ANSWER: &[u8] =
 pub(crate) struct Paced<S> {
     stream: Gathered<S>,
     pace: Arc<Pace>,
+    agreed: Protocol,
     spoken: Spoken,
     waiting: Waiting,
     writing: Patience,
@@ -47,21 +48,13 @@ enum Spoken {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     pub(crate) fn new(stream: S, protocol: Protocol, pace: Arc<Pace>) -> Self {
-        let now = Instant::now();
-        let mut stream = Gathered::new(stream);
-        if protocol == Protocol::Http2 {
-            pace.is_http2.store(true, Ordering::Relaxed);
-            stream.gather();
-        }
         Self {
-            stream,
+            stream: Gathered::new(stream),
             pace,
-            spoken: match protocol {
-                Protocol::Either => Spoken::Unknown(0),
-                Protocol::Http1 => Spoken::Http1(Requests::default()),
-                Protocol::Http2 => Spoken::Http2(Frames::new(now)),
-            },
-            waiting: Waiting::new(now),
+            agreed: protocol,
+            // Whatever was agreed on: hyper goes by what comes.
+            spoken: Spoken::Unknown(0),
+            waiting: Waiting::new(Instant::now()),
             writing: Patience::new(WRITE_MAX),
             is_flushed: true,
             half_closed: HalfClosed::default(),
@@ -72,6 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         let progress = self.pace.progress.load(Ordering::Relaxed);
         if let Spoken::Unknown(seen) = self.spoken {
             self.spoken = Spoken::of(seen, bytes);
+            if !self.spoken.is(self.agreed) {
+                return Err(self.cut(Cut::OtherProtocol));
+            }
             if let Spoken::Http2(frames) = &mut self.spoken {
                 frames.skip(seen);
                 self.pace.is_http2.store(true, Ordering::Relaxed);
@@ -209,6 +205,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
 }
 
 impl Spoken {
+    /// Whether that was agreed on, or may be yet.
+    fn is(&self, agreed: Protocol) -> bool {
+        match self {
+            Self::Unknown(_) => true,
+            Self::Http1(_) => agreed != Protocol::Http2,
+            Self::Http2(_) => agreed != Protocol::Http1,
+        }
+    }
+
     /// What a connection speaks whose first `seen` bytes were those of HTTP/2's preface.
     fn of(seen: usize, bytes: &[u8]) -> Self {
         let expected = PREFACE.get(seen..).unwrap_or_default();

@@ -6,6 +6,7 @@
     reason = "what goes wrong here fails the test"
 )]
 
+mod agreed_protocols;
 mod ailing_targets;
 mod anonymous;
 mod answers;
@@ -31,6 +32,8 @@ mod lifecycle;
 mod logs;
 mod names;
 mod open_files;
+#[cfg(target_os = "linux")]
+mod operators;
 mod principals;
 mod proxy_protocol;
 mod quotas;

@@ -292,7 +292,7 @@ async fn odd_files_are_named_and_hide_nothing() {
 }
 
 #[tokio::test]
-async fn a_link_to_itself_and_a_pipe_are_named_and_stop_nobody() {
+async fn a_link_to_itself_a_pipe_and_an_endless_file_are_named_and_stop_nobody() {
     let folder = Folder::new();
     let backend = folder.open().await;
     create(&backend, "good").await;
@@ -307,6 +307,8 @@ async fn a_link_to_itself_and_a_pipe_are_named_and_stop_nobody() {
             .unwrap()
             .success()
     );
+    let endless = fs::File::create(quotas.join("endless.json")).unwrap();
+    endless.set_len(1 << 40).unwrap();
 
     let loaded = load(&backend, None).await;
 
@@ -316,8 +318,9 @@ async fn a_link_to_itself_and_a_pipe_are_named_and_stop_nobody() {
         .filter(|entry| entry.document.is_err());
     let mut broken: Vec<_> = broken.map(|entry| entry.id.to_string()).collect();
     broken.sort();
-    assert_eq!(broken, ["quota \"loop\"", "quota \"pipe\""]);
-    assert_eq!(loaded.entries.len(), 3);
+    let expected = ["quota \"endless\"", "quota \"loop\"", "quota \"pipe\""];
+    assert_eq!(broken, expected);
+    assert_eq!(loaded.entries.len(), 4);
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use crate::document::{DocumentId, Entry};
 
 /// The end of every document's file name.
 pub(super) const EXTENSION: &str = ".json";
+/// The most bytes of a document's file: a set of a thousand keys has less.
+const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A file that should hold a document.
 struct Place {
@@ -108,16 +110,21 @@ enum Content {
 }
 
 /// `None` where there is no file. A file that only itself is to blame for becomes a broken document, a disk that
-/// fails does not. What is no file is not opened: a pipe would make the reader wait for ever.
+/// fails does not. What is no file is not opened: a pipe would make the reader wait for ever. Nor is what nobody has the
+/// memory for.
 fn content(path: &Path) -> Result<Option<Content>, StoreError> {
     let unreadable = |cause: &dyn Display| {
         let cause = format!("{} can't be read: {cause}", path.display());
         Ok(Some(Content::Unreadable(cause)))
     };
-    let is_file = fs::metadata(path).map(|metadata| metadata.is_file());
-    match is_file.and_then(|is_file| is_file.then(|| fs::read(path)).transpose()) {
-        Ok(Some(bytes)) => Ok(Some(Content::Bytes(bytes))),
-        Ok(None) => unreadable(&"it is no file"),
+    let read = fs::metadata(path).and_then(|metadata| match metadata.len() {
+        _ if !metadata.is_file() => Ok(Err("it is no file")),
+        DOCUMENT_BYTES_MAX.. => Ok(Err("it has 64 MiB or more")),
+        _ => fs::read(path).map(Ok),
+    });
+    match read {
+        Ok(Ok(bytes)) => Ok(Some(Content::Bytes(bytes))),
+        Ok(Err(problem)) => unreadable(&problem),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if is_its_own_fault(path, &error) => unreadable(&error),
         Err(error) => Err(failure(path, "read", error)),

@@ -5,12 +5,13 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tollgate_store::is_link_local;
 
@@ -31,13 +32,27 @@ pub(super) trait Resolve: Debug + Send + Sync {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a>;
 }
 
+/// The most names that the system is asked for at once, each by a thread: where its name server hangs, other work that
+/// needs threads goes on.
+const LOOKUPS_MAX: usize = 32;
+static LOOKUPS: Semaphore = Semaphore::const_new(LOOKUPS_MAX);
+
 /// The system, with its files and name servers.
 #[derive(Debug)]
 pub(super) struct System;
 
 impl Resolve for System {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+        let host = host.to_owned();
+        Box::pin(async move {
+            let place = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+            let lookup = move || {
+                // Held by the thread, which goes on for as long as the system does, whoever waits for it.
+                let _place = place;
+                Ok((host.as_str(), port).to_socket_addrs()?.collect())
+            };
+            tokio::task::spawn_blocking(lookup).await?
+        })
     }
 }
 

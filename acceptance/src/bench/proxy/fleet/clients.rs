@@ -1,6 +1,6 @@
 //! A hundred clients of one principal, each by a connection of its own, spread over the proxies.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_acceptance::{Failure, clock};
 
-use super::super::load::PATH;
+use super::super::load::{PATH, answer};
 use super::servers::Edges;
 
 /// How many clients there are.
@@ -16,7 +16,6 @@ const CLIENTS: u32 = 100;
 /// How many requests all of them send in a second: far fewer than the proxies could answer.
 pub(super) const RATE: u32 = 1_000;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 /// One answer.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +76,7 @@ fn ask(
         stream
             .write_all(request.as_bytes())
             .map_err(Failure::system("no request"))?;
-        let status = read_answer(&mut stream)?;
+        let status = answer::read(&mut stream)?;
         let now = clock::now();
         let took = now.saturating_duration_since(sent).as_micros();
         seen.push(Seen {
@@ -89,39 +88,10 @@ fn ask(
     Ok(seen)
 }
 
-/// Reads until the length that the head tells; returns the status.
-fn read_answer(stream: &mut TcpStream) -> Result<u16, Failure> {
-    let mut bytes = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let count = stream
-            .read(&mut part)
-            .map_err(Failure::system("no answer"))?;
-        bytes.extend(part.iter().take(count));
-        match parse(&bytes) {
-            Some((whole, status)) if bytes.len() >= whole => return Ok(status),
-            _ if count == 0 || bytes.len() > ANSWER_BYTES_MAX => {
-                return Err(broken("half an answer"));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// How long an answer is in all, and its status; `None` before its head is there.
-fn parse(bytes: &[u8]) -> Option<(usize, u16)> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = String::from_utf8_lossy(bytes.get(..end)?).to_ascii_lowercase();
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let mut lines = head.lines();
-    let body = lines.find_map(|line| line.strip_prefix("content-length:"))?;
-    Some((end + body.trim().parse::<usize>().ok()?, status))
-}
-
 fn broken(got: &str) -> Failure {
     Failure::Unexpected {
         what: "the load on the fleet".to_owned(),
-        expected: "an answer with a length".to_owned(),
+        expected: "clients that ask to the end".to_owned(),
         got: got.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! What loads the proxies, one tool for each kind of work.
 
+pub(super) mod answer;
 mod h2load;
 mod handshakes;
 mod pace;

@@ -1,22 +1,22 @@
 //! A client that asks 2,000 times a second, however fast the answers come: where a proxy has time to sleep, each request
 //! pays for waking it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
 use tollgate_acceptance::{Failure, clock};
 
-use super::{LOAD_CORE, Load, PATH};
+use super::{LOAD_CORE, Load, PATH, answer};
 use crate::proxy::keys::Keys;
 
 const RATE: u32 = 2_000;
 /// How many ask, each on a connection of its own: at this pace, hardly ever two at once.
 const CLIENTS: u32 = 16;
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 const TOKENS_MAX: usize = 1_000;
+const GOOD: u16 = 200;
 
 /// What one client saw, in microseconds.
 type Latencies = Vec<u32>;
@@ -107,47 +107,20 @@ fn ask(
         stream
             .write_all(request.as_bytes())
             .map_err(Failure::system("no request"))?;
-        read_answer(&mut stream)?;
+        let status = answer::read(&mut stream)?;
+        if status != GOOD {
+            return Err(broken(&status));
+        }
         let took = clock::now().saturating_duration_since(sent);
         latencies.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
     }
     Ok(latencies)
 }
 
-/// Reads until the length that the head tells.
-fn read_answer(stream: &mut TcpStream) -> Result<(), Failure> {
-    let mut bytes = Vec::new();
-    let mut part = [0; 4096];
-    loop {
-        let count = stream
-            .read(&mut part)
-            .map_err(Failure::system("no answer"))?;
-        bytes.extend(part.iter().take(count));
-        match length(&bytes) {
-            Some((whole, true)) if bytes.len() >= whole => return Ok(()),
-            Some((_, false)) => return Err(broken(&String::from_utf8_lossy(&bytes))),
-            _ if count == 0 || bytes.len() > ANSWER_BYTES_MAX => {
-                return Err(broken(&"half an answer"));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// How long an answer is in all, and whether it is a good one; `None` before its head is there.
-fn length(bytes: &[u8]) -> Option<(usize, bool)> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = String::from_utf8_lossy(bytes.get(..end)?).to_ascii_lowercase();
-    let is_good = head.starts_with("http/1.1 200 ");
-    let mut lines = head.lines();
-    let body = lines.find_map(|line| line.strip_prefix("content-length:"))?;
-    Some((end + body.trim().parse::<usize>().ok()?, is_good))
-}
-
 fn broken(got: &dyn std::fmt::Display) -> Failure {
     Failure::Unexpected {
         what: "the paced load".to_owned(),
-        expected: "an answer of 200 with a length".to_owned(),
+        expected: "an answer of 200".to_owned(),
         got: got.to_string(),
     }
 }
@@ -155,19 +128,6 @@ fn broken(got: &dyn std::fmt::Display) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_length_of_an_answer_is_known_once_its_head_is() {
-        assert_eq!(length(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n"), None);
-        assert_eq!(
-            length(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-            Some((41, true))
-        );
-        assert_eq!(
-            length(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"),
-            Some((38, false))
-        );
-    }
 
     #[test]
     fn what_is_printed_is_read() {

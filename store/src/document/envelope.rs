@@ -7,7 +7,7 @@ use rand::rngs::SysRng;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Document, DocumentKey, KeySetPart, Kind, Owner};
+use super::{Document, DocumentKey, Kind, Owner};
 use crate::{Name, Problem};
 
 /// The version of the documents that this build writes and reads.
@@ -93,8 +93,10 @@ struct Written<'a> {
 struct Raw {
     kind: String,
     name: String,
-    schema: u32,
-    revision: Revision,
+    #[serde(rename = "schema")]
+    _schema: u32,
+    #[serde(rename = "revision")]
+    _revision: Revision,
     #[serde(default)]
     owner: Option<Owner>,
     /// Its place: what it holds is read by itself, as there may be much of it.
@@ -144,42 +146,6 @@ impl Entry {
         }
     }
 
-    /// The same from text, which may be no JSON at all.
-    #[must_use]
-    pub fn read(place: DocumentId, text: &[u8]) -> Self {
-        if let Some(entry) = Self::read_part(&place, text) {
-            return entry;
-        }
-        match serde_json::from_slice(text) {
-            Ok(json) => Self::parse(place, json),
-            Err(error) => Self::broken(place, format!("it is not JSON: {error}")),
-        }
-    }
-
-    /// A part of a key set without a fault: nothing else is large, and it is read in place. `None`: it is anything else,
-    /// or what is wrong with it is still to be found.
-    fn read_part(place: &DocumentId, text: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Whole {
-            spec: KeySetPart,
-        }
-        if Kind::parse(&place.kind) != Some(Kind::KeySetPart) {
-            return None;
-        }
-        let raw: Raw = serde_json::from_slice(text).ok()?;
-        if raw.schema != SCHEMA || raw.kind != place.kind || raw.name != place.name {
-            return None;
-        }
-        let name = Name::parse(&raw.name).ok()?;
-        let Whole { spec } = serde_json::from_slice(text).ok()?;
-        let document = Document::new(name, spec).ok()?.owned(raw.owner);
-        Some(Self {
-            id: place.clone(),
-            revision: Some(raw.revision),
-            document: Ok(document),
-        })
-    }
-
     /// An entry whose text is no JSON at all.
     #[must_use]
     pub fn broken(place: DocumentId, message: impl Into<String>) -> Self {
@@ -205,8 +171,8 @@ fn parse(place: &DocumentId, mut json: serde_json::Value) -> Result<Document, Pr
     let Raw {
         kind,
         name,
-        schema: _,
-        revision: _,
+        _schema: _,
+        _revision: _,
         owner,
         _spec: _,
     } = raw;

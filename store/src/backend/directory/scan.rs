@@ -156,7 +156,10 @@ fn named_entry(kind: &str, encoded: &str, content: Content) -> Entry {
 
 fn parse(id: DocumentId, content: Content) -> Entry {
     match content {
-        Content::Bytes(bytes) => Entry::read(id, &bytes),
+        Content::Bytes(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(json) => Entry::parse(id, json),
+            Err(error) => Entry::broken(id, format!("it is not JSON: {error}")),
+        },
         Content::Unreadable(cause) => Entry::broken(id, cause),
     }
 }

@@ -184,23 +184,10 @@ impl std::fmt::Debug for Message {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::channel;
 
     use super::*;
-
-    /// An output that shows what reached it.
-    struct Paper(Sender<Vec<u8>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.send(bytes.to_vec());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::outputs::{Paper, Stuck};
 
     fn start(output: impl Write + Send + 'static) -> AccessLog {
         AccessLog::start(output, Clock::start(), Counter::default()).unwrap()
@@ -209,7 +196,7 @@ mod tests {
     #[test]
     fn a_flush_waits_for_every_line_before_it() {
         let (page, written) = channel();
-        let log = start(Paper(page));
+        let log = start(Paper(Some(page)));
         for _ in 0..3 {
             log.push(&Facts::default());
         }
@@ -223,20 +210,6 @@ mod tests {
             .map(|line| serde_json::from_slice(line).unwrap())
             .collect();
         assert_eq!(lines.len(), 3);
-    }
-
-    /// An output that takes nothing until it is let go.
-    struct Stuck(Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]
@@ -285,7 +258,7 @@ mod tests {
     #[test]
     fn a_line_does_not_wait_for_others() {
         let (page, written) = channel();
-        let log = start(Paper(page));
+        let log = start(Paper(Some(page)));
         log.push(&Facts::default());
 
         let text = written.recv_timeout(Duration::from_secs(10)).unwrap();

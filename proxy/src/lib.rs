@@ -29,6 +29,8 @@ pub mod listeners;
 pub mod metrics;
 pub mod open_files;
 pub mod operational_log;
+#[cfg(test)]
+mod outputs;
 pub mod pace;
 pub mod panics;
 pub mod peer;

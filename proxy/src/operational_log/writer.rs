@@ -96,24 +96,10 @@ impl std::fmt::Debug for Message {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::channel;
 
     use super::*;
-
-    /// An output that fails, or shows what reached it.
-    struct Paper(Option<Sender<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let reader = self.0.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
-            let _ = reader.send(bytes.to_vec());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::outputs::{Paper, Stuck};
 
     #[test]
     fn a_flush_waits_for_every_line_before_it() {
@@ -139,20 +125,6 @@ mod tests {
 
         assert_eq!(lines.take_dropped(), 3);
         assert_eq!(lines.take_dropped(), 0);
-    }
-
-    /// An output that takes nothing until it is let go.
-    struct Stuck(Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]

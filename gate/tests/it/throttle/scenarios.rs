@@ -93,15 +93,10 @@ pub(crate) fn ten_proxies() -> World {
 
 /// Ten proxies before a backend with five places for each of them, and twice what it can do for five minutes.
 pub(crate) fn long_overload() -> World {
-    let usual = Phase {
-        servers: SERVERS / 2,
-        rate: 700.0,
-        ..USUAL
-    };
+    let usual = loaded(SERVERS / 2, 0.7);
     let rush = Phase {
         from_second: 30,
-        rate: 2_000.0,
-        ..usual
+        ..loaded(SERVERS / 2, 2.0)
     };
     let after = Phase {
         from_second: 330,
@@ -118,16 +113,7 @@ pub(crate) fn long_overload() -> World {
 
 /// Twice what the backend can do from the first moment on, until 80 s.
 pub(crate) fn overload_from_the_start(proxies: usize, servers: usize) -> World {
-    let capacity = servers as f64 / SERVICE.as_secs_f64();
-    let rush = Phase {
-        servers,
-        rate: capacity * 2.0,
-        ..USUAL
-    };
-    let usual = Phase {
-        rate: capacity * 0.7,
-        ..rush
-    };
+    let (rush, usual) = (loaded(servers, 2.0), loaded(servers, 0.7));
     let mut world = world(22, [rush, rush, usual]);
     world.proxies = proxies;
     world
@@ -135,22 +121,13 @@ pub(crate) fn overload_from_the_start(proxies: usize, servers: usize) -> World {
 
 /// Nearly what the backend can do, from the first moment on.
 pub(crate) fn busy_from_the_start(servers: usize) -> World {
-    let busy = Phase {
-        servers,
-        rate: servers as f64 / SERVICE.as_secs_f64() * 0.9,
-        ..USUAL
-    };
+    let busy = loaded(servers, 0.9);
     world(23, [busy, busy, busy])
 }
 
 /// Latency is five times as long from 30 s to 80 s, of a backend with eight places for each proxy.
 pub(crate) fn few_places_latency_step(proxies: usize) -> World {
-    let servers = 8 * proxies;
-    let usual = Phase {
-        servers,
-        rate: servers as f64 / SERVICE.as_secs_f64() * 0.7,
-        ..USUAL
-    };
+    let usual = loaded(8 * proxies, 0.7);
     let slow = Phase {
         service: SERVICE * 5,
         ..usual
@@ -252,6 +229,15 @@ pub(crate) fn all() -> [Scenario; 12] {
         ("slow-ramp", "Latency climbs slowly", slow_ramp()),
         ("bursts", "Bursts with a long tail", bursts()),
     ]
+}
+
+/// Everything well but for the load: so many times what a backend with so many places can do.
+fn loaded(servers: usize, load: f64) -> Phase {
+    Phase {
+        servers,
+        rate: servers as f64 / SERVICE.as_secs_f64() * load,
+        ..USUAL
+    }
 }
 
 fn world(seed: u64, [before, meanwhile, after]: [Phase; 3]) -> World {

@@ -2,6 +2,8 @@
 
 mod conditions;
 mod explain;
+mod progress;
+mod question;
 mod reason;
 
 use std::net::IpAddr;
@@ -9,201 +11,19 @@ use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use tollgate_store::{KeyId, Name, Secret};
+use tollgate_store::Secret;
 
-use crate::identify::{Access, IssuerRule, KeyRule};
+use crate::identify::{IssuerRule, KeyRule};
 use crate::{
-    Admission, Circumstances, ClientCertificate, CredentialFault, GivenAnswer, GivenKeys, Grant,
-    IssuerKeys, Malformed, Meter, NoKeys, Now, OverQuota, OwnPage, Presented, Principal, Refusal,
-    Rejected, Sent, Snapshot, Target, TokenFault, TokenTrail, Traced,
+    Admission, Circumstances, CredentialFault, Grant, IssuerKeys, Malformed, Meter, NoKeys, Now,
+    OverQuota, Presented, Principal, Refusal, Rejected, Sent, Snapshot, Target, TokenTrail,
 };
 
 pub use conditions::ConditionFinding;
 use conditions::ConditionalFinding;
 pub use explain::{Documents, Explanation, Finding};
-
-/// The most requests that one question may be about.
-pub const SIMULATED_REQUESTS_MAX: u32 = 10_000;
-
-/// A request that nobody sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Question<'q> {
-    /// The method, like `GET`.
-    pub method: &'q str,
-    /// What it would be addressed to: a host, with or without a port.
-    pub host: &'q str,
-    /// The path, with or without a query.
-    pub path: &'q str,
-    /// Who would ask.
-    pub caller: Caller<'q>,
-    /// From where.
-    pub address: IpAddr,
-    /// With which headers beside those that a credential stands in; `None`: with none.
-    pub headers: Option<&'q HeaderMap>,
-    /// When.
-    pub at: jiff::Timestamp,
-    /// How many such requests at that one moment, after none before: 1 to [`SIMULATED_REQUESTS_MAX`]. The last one is
-    /// decided; what is beyond the bounds is taken for the bound.
-    pub requests: u32,
-}
-
-/// Who would ask. Keys are taken to bear the one of their tokens that opens for longest.
-#[derive(Debug, Clone, Copy)]
-pub enum Caller<'q> {
-    /// Who bears a token of the key with that id.
-    KeyId(KeyId),
-    /// Who bears a token of the key of that name, or of `<set>/<key>`.
-    KeyName(&'q str),
-    /// Who bears a token of a key of that principal, which narrows nothing and has no quotas of its own.
-    Principal(&'q Name),
-    /// Who bears that token, which must be good itself, and shows nothing beside it.
-    Token(&'q Secret),
-    /// Who shows that certificate, and bears no token.
-    Certificate(&'q ClientCertificate),
-    /// The same of a token that those keys of its issuer verify.
-    SignedToken(&'q Secret, &'q GivenKeys),
-    /// The same of a token that its issuer said that of.
-    AnsweredToken(&'q Secret, &'q GivenAnswer),
-    /// Who bears a token of that issuer with those claims, a JSON object, and shows nothing beside it.
-    Claims(&'q Name, &'q str),
-    /// Who bears nothing.
-    Nobody,
-}
-
-/// What would become of a request, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Whether it would be sent on, or be answered by the proxy itself with a page that is everybody's.
-    pub allowed: bool,
-    /// The reason as one stable word: `allowed`, or the refusal's as it stands in the proxy's log.
-    pub code: &'static str,
-    /// The reason as a sentence.
-    pub reason: String,
-    /// The name of the key that would be taken for the caller's; of a key of a set, `<set>/<key>`.
-    pub key: Option<String>,
-    /// The issuer whose token would be taken for the caller's.
-    pub issuer: Option<String>,
-    /// Whom that token is about.
-    pub subject: Option<String>,
-    /// The principal that the caller would act as.
-    pub principal: Option<String>,
-    /// The scope that allows it; none where the route is open to everybody.
-    pub scope: Option<String>,
-    /// The caller's roles that have conditions, and what becomes of those.
-    pub conditions: Vec<ConditionFinding>,
-    /// The route that carries it.
-    pub route: Option<String>,
-    /// The upstream that would answer.
-    pub upstream: Option<String>,
-    /// The quotas that count the caller's requests, in the order of their names.
-    pub quotas: Vec<String>,
-    /// The quota that is used up.
-    pub quota: Option<String>,
-    /// The limit of that quota that does not admit it, in words.
-    pub limit: Option<String>,
-    /// How long to wait until that quota has room for one more, rounded up.
-    pub retry_after_seconds: Option<u64>,
-}
-
-/// Why it would not be sent on.
-enum Stop {
-    Refused(Refusal),
-    /// The proxy has no document, and answers that it is not ready.
-    NotReady,
-    /// There is no such key, or none that is good.
-    NoKey,
-    /// There is no such principal, or none that is good.
-    NoPrincipal,
-}
-
-impl<R: Into<Refusal>> From<R> for Stop {
-    fn from(refusal: R) -> Self {
-        Self::Refused(refusal.into())
-    }
-}
-
-impl Stop {
-    /// The word that the proxy's log has for it.
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Refused(refusal) => refusal.code(),
-            Self::NotReady => "not_ready",
-            Self::NoKey => "credential_unknown",
-            Self::NoPrincipal => "principal_unknown",
-        }
-    }
-
-    /// Whether a token would do if what it is bound to were shown beside it.
-    fn is_of_possession(&self) -> bool {
-        let Self::Refused(Refusal::Unauthenticated(CredentialFault::Token { fault, .. })) = self
-        else {
-            return false;
-        };
-        matches!(
-            fault,
-            TokenFault::ProofMissing | TokenFault::CertificateMissing
-        )
-    }
-}
-
-/// What is decided, in that order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    Request,
-    Caller,
-    Scope,
-    Route,
-    Quota,
-    End,
-}
-
-impl Stage {
-    /// Where a request stopped.
-    fn reached(outcome: &Result<(), Stop>) -> Self {
-        let Err(stop) = outcome else {
-            return Self::End;
-        };
-        match stop {
-            Stop::Refused(Refusal::Malformed(_)) => Self::Request,
-            Stop::Refused(Refusal::OutOfScope { .. } | Refusal::ConditionUnmet { .. }) => {
-                Self::Scope
-            }
-            Stop::Refused(
-                Refusal::NoRoute | Refusal::CredentialKind { .. } | Refusal::NotExchanged { .. },
-            ) => Self::Route,
-            Stop::Refused(
-                Refusal::OverQuota(_) | Refusal::Overloaded | Refusal::CountersUnreachable,
-            ) => Self::Quota,
-            _ => Self::Caller,
-        }
-    }
-}
-
-/// What is shown beside a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Nothing,
-    /// Whatever it is bound to.
-    WhatMust,
-}
-
-/// What is known of a request so far.
-#[derive(Default, Clone)]
-struct Progress {
-    /// What the proxy answers by itself.
-    page: Option<OwnPage>,
-    key: Option<String>,
-    token: Option<Traced>,
-    principal: Option<String>,
-    /// The scopes that the caller holds always.
-    held: Vec<String>,
-    /// Those that it holds under conditions.
-    conditional: Vec<ConditionalFinding>,
-    scope: Option<String>,
-    route: Option<String>,
-    upstream: Option<String>,
-    quotas: Vec<String>,
-}
+use progress::{Progress, Shown, Stage, Stop};
+pub use question::{Caller, Decision, Question, SIMULATED_REQUESTS_MAX};
 
 impl Snapshot {
     /// Decides a request that nobody sent, by what decides those that are: [`Target::parse`], the checks of a key,
@@ -455,26 +275,4 @@ fn admit(
     let last = admit().map(drop);
     drop(under_way);
     last
-}
-
-impl Progress {
-    fn bearer(&mut self, principal: &Principal<'_>) {
-        self.caller(principal.key_name().unwrap_or_default(), principal.access());
-        self.token = principal.issuer().map(|(issuer, subject)| Traced {
-            issuer: issuer.clone(),
-            subject: Some(subject.to_owned()),
-            says: None,
-        });
-    }
-
-    fn caller(&mut self, key_name: &str, access: &Access) {
-        // The made-up key of a principal has none.
-        self.key = Some(key_name.to_owned()).filter(|name| !name.is_empty());
-        let principal = access.principal.as_ref();
-        self.principal = principal.map(|principal| principal.name.to_string());
-        let scopes = access.scopes.iter();
-        self.held = scopes.map(|scope| scope.name.to_string()).collect();
-        let quotas = access.quotas.iter();
-        self.quotas = quotas.map(|quota| quota.name.to_string()).collect();
-    }
 }

@@ -1,5 +1,7 @@
 //! A small Terraform: calls the provider in Terraform's order and holds it to Terraform's rules.
 
+mod rules;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -21,6 +23,7 @@ use tonic::Request;
 
 use crate::samples;
 use crate::schema::object_type;
+use rules::{assert_consistent, assert_planned};
 
 /// What a state file holds of one resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -363,42 +366,6 @@ impl Terraform {
     }
 }
 
-fn assert_planned(
-    place: &str,
-    attributes: &[Attribute],
-    (prior, config, planned): (&Value, &Value, &Value),
-) {
-    for attribute in attributes {
-        let name = &attribute.name;
-        let place = format!("{place}.{name}");
-        let parts = (
-            prior.attribute(name),
-            config.attribute(name),
-            planned.attribute(name),
-        );
-        match (&attribute.nested_type, parts) {
-            (Some(nested), (prior, Value::Map(config), Value::Map(planned))) => {
-                assert_eq!(config.len(), planned.len(), "{place}");
-                for (key, config) in config {
-                    let prior = match prior {
-                        Value::Map(prior) => prior.get(key).unwrap_or(&Value::Null),
-                        _ => &Value::Null,
-                    };
-                    let parts = (prior, config, &planned[key]);
-                    assert_planned(&format!("{place}[{key:?}]"), &nested.attributes, parts);
-                }
-            }
-            (_, (prior, config, planned)) => {
-                let is_kept = config == planned || planned == prior;
-                assert!(
-                    is_kept || (config.is_null() && attribute.computed),
-                    "{place}: {config:?} was planned as {planned:?}"
-                );
-            }
-        }
-    }
-}
-
 pub(crate) fn key(kind: &str, name: &str) -> DocumentKey {
     DocumentKey {
         kind: Kind::parse(kind).unwrap(),
@@ -428,20 +395,4 @@ pub(crate) fn with(value: &Value, name: &str, attribute: Value) -> Value {
 
 fn object(state: Value, private: Vec<u8>) -> Option<Object> {
     (!state.is_null()).then_some(Object { state, private })
-}
-
-fn assert_consistent(planned: &Value, state: &Value) {
-    let Value::Object(attributes) = planned else {
-        assert_eq!(planned, state);
-        return;
-    };
-    for (name, planned) in attributes {
-        if planned.is_wholly_known() {
-            assert_eq!(
-                planned,
-                state.attribute(name),
-                "{name} is as it was planned"
-            );
-        }
-    }
 }

@@ -1,280 +1,29 @@
 //! The script in a real store, by a clock that the tests set.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use http::{HeaderMap, HeaderValue, Method, Uri};
 use proptest::prelude::*;
-use redis::Cmd;
-use redis::Value;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
 use serde_json::json;
-use tokio::runtime::Runtime;
-use tollgate_conditions::Cedar;
-use tollgate_gate::{
-    Answer, Circumstances, Grant, Inquiry, Now, OverQuota, Principal, Snapshot, Standing, Target,
-};
-use tollgate_store::document::{DocumentId, Entry};
-use tollgate_store::token::{self, Verifier};
-use tollgate_store::{Environment, KeyId};
+use tollgate_gate::{OverQuota, Standing};
 
-use super::script::{Run, SCRIPT};
 use super::*;
 
 #[path = "../../tests/it/support/redis.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod server;
 
-use server::RedisServer;
-
+mod bench;
 mod leases;
 mod obedience;
+mod world;
+
+use bench::Bench;
+use world::{Process, World, moment};
 
 /// A Monday at noon, far from every border of the calendar.
 const START_US: u64 = 1_800_273_600_000_000;
 /// The largest cost that a route of the world has.
 const COST_MAX: u32 = 5;
-
-/// What makes a script's last two words the time, and lets what it counts end by it: the store's own clock goes on
-/// however short the test is, and however long it has to wait for its turn.
-const TIMED: [(&str, &str); 2] = [
-    ("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}"),
-    ("redis.call('PEXPIRE', limit.key, ", "ends_in(limit.key, "),
-];
-const ENDS: &str = r"
-local now_ms = tonumber(ARGV[#ARGV - 1]) * 1000 + math.floor(tonumber(ARGV[#ARGV]) / 1000)
-for _, key in ipairs(KEYS) do
-  local ends = redis.call('HGET', 'ends', key)
-  if ends and tonumber(ends) <= now_ms then
-    redis.call('DEL', key)
-    redis.call('HDEL', 'ends', key)
-  end
-end
-local function ends_in(key, ms)
-  redis.call('HSET', 'ends', key, string.format('%.0f', now_ms + ms))
-end
-";
-
-/// A store whose script takes the time as its last two words.
-struct Bench {
-    runtime: Runtime,
-    server: RedisServer,
-    link: MultiplexedConnection,
-    digest: String,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let server = RedisServer::start();
-        let runtime = Runtime::new().unwrap();
-        let timed = TIMED
-            .iter()
-            .fold(SCRIPT.to_owned(), |script, (said, meant)| {
-                assert!(script.contains(said), "{said}");
-                script.replace(said, meant)
-            });
-        let timed = format!("{ENDS}{timed}");
-        let (link, digest) = runtime.block_on(async {
-            let client = redis::Client::open(server.url()).unwrap();
-            let mut link = client.get_multiplexed_async_connection().await.unwrap();
-            let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(timed);
-            let digest: String = load.query_async(&mut link).await.unwrap();
-            (link, digest)
-        });
-        Self {
-            runtime,
-            server,
-            link,
-            digest,
-        }
-    }
-
-    fn forget(&self) {
-        let mut link = self.link.clone();
-        let flush = redis::cmd("FLUSHALL");
-        self.runtime
-            .block_on(link.req_packed_command(&flush))
-            .unwrap();
-    }
-
-    /// Decides a request that comes `now_us` by the store's clock, of a process whose own is `offset` behind.
-    fn admit(
-        &self,
-        process: &Process,
-        grant: &Grant<'_>,
-        now_us: u64,
-    ) -> Result<Admission, Refusal> {
-        let arrival = process.arrival(grant, now_us);
-        let inquiry = match process.ask(&arrival)? {
-            Asked::Alone(admission) | Asked::Lent(admission) => return Ok(admission),
-            Asked::Inquiry(inquiry) => inquiry,
-        };
-        let answer = self.answer(process, &inquiry, now_us);
-        process.meter.answer(&arrival, &inquiry, &answer)
-    }
-
-    fn answer(&self, process: &Process, inquiry: &Inquiry, now_us: u64) -> Answer {
-        process.asked.set(process.asked.get() + 1);
-        let run = Run::ByDigest(&self.digest);
-        let value = self.run(
-            script::command(run, &process.names, &inquiry.demands),
-            now_us,
-        );
-        let answer = script::read(&value, &inquiry.demands);
-        answer.unwrap_or_else(|| panic!("{value:?}"))
-    }
-
-    fn take_back(&self, process: &Process, given: &[GiveBack], now_us: u64) {
-        let run = Run::ByDigest(&self.digest);
-        self.run(script::give_back(run, &process.names, given), now_us);
-    }
-
-    fn run(&self, mut command: Cmd, now_us: u64) -> Value {
-        command.arg(now_us / 1_000_000).arg(now_us % 1_000_000);
-        let mut link = self.link.clone();
-        let value = self.runtime.block_on(link.req_packed_command(&command));
-        value.unwrap().extract_error().unwrap()
-    }
-
-    /// The keys of what it counts.
-    fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = self
-            .runtime
-            .block_on(async { self.server.ask(&["KEYS", "*"]).await });
-        keys.retain(|key| key != "ends" && !key.contains("|b|"));
-        keys
-    }
-
-    /// All that it counts, of strict limits and of the calendar's.
-    fn counted(&self) -> u64 {
-        let counted = self.keys().into_iter().map(|key| {
-            let stored = async { self.server.ask(&["HGETALL", &key]).await };
-            let mut stored: BTreeMap<String, u64> = self.runtime.block_on(stored);
-            stored.remove("e");
-            stored.values().sum::<u64>()
-        });
-        counted.sum()
-    }
-}
-
-struct Process {
-    meter: Meter,
-    offset_us: u64,
-    names: Names,
-    connection: u32,
-    asked: std::cell::Cell<u32>,
-}
-
-impl Process {
-    fn new(offset_us: u64) -> Self {
-        Self {
-            meter: Meter::default(),
-            names: Names {
-                prefix: "test:".to_owned(),
-                process: format!("{:x}", rand::rng().random::<u64>()),
-            },
-            offset_us,
-            connection: 1,
-            asked: std::cell::Cell::new(0),
-        }
-    }
-
-    fn arrival<'a>(&self, grant: &'a Grant<'a>, now_us: u64) -> Arrival<'a> {
-        Arrival {
-            grant,
-            address: None,
-            now: moment(now_us - self.offset_us),
-        }
-    }
-
-    fn ask(&self, arrival: &Arrival<'_>) -> Result<Asked, Refusal> {
-        self.meter.ask(arrival, &|_| self.connection)
-    }
-}
-
-fn moment(now_us: u64) -> Now {
-    let micros = i64::try_from(now_us).unwrap();
-    Now {
-        wall: jiff::Timestamp::from_microsecond(micros).unwrap(),
-        monotonic: Duration::from_micros(now_us),
-    }
-}
-
-fn entry(kind: &str, name: &str, spec: &serde_json::Value) -> Entry {
-    let place = DocumentId {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-    };
-    let json = json!({"kind": kind, "name": name, "schema": 1, "revision": "0", "spec": spec});
-    Entry::parse(place, json)
-}
-
-/// A key that `quotas` count, and what costs 1 to 5 at `/1` to `/5`.
-struct World {
-    snapshot: Snapshot,
-    headers: HeaderMap,
-}
-
-impl World {
-    fn new(quotas: &[serde_json::Value]) -> Self {
-        let id = KeyId::derive(
-            &Namespace::parse("test").unwrap(),
-            &Name::parse("acme").unwrap(),
-        );
-        let token = token::generate(&Environment::default(), id).unwrap();
-        let names: Vec<_> = (0..quotas.len())
-            .map(|number| format!("q{number}"))
-            .collect();
-        let version = json!({
-            "version": 1, "sha256": Verifier::of(token.expose()), "created_at": "2026-01-01T00:00:00Z",
-        });
-        let key = json!({"id": id, "scopes": ["all"], "quotas": names, "versions": [version]});
-        let listen = json!({"listen": [{"address": "127.0.0.1:80"}]});
-        let mut entries = vec![
-            entry("proxy", "edge", &listen),
-            entry(
-                "upstream",
-                "orders",
-                &json!({"targets": ["http://10.0.0.1:80"]}),
-            ),
-            entry("scope", "all", &json!({"grants": [{"path": "/**"}]})),
-            entry("key", "acme", &key),
-        ];
-        for (name, quota) in names.iter().zip(quotas) {
-            entries.push(entry("quota", name, quota));
-        }
-        for cost in 1..=COST_MAX {
-            let path = format!("/{cost}");
-            let route = json!({"proxy": "edge", "path": path, "upstream": "orders", "cost": cost});
-            entries.push(entry("route", &format!("r{cost}"), &route));
-        }
-        let (snapshot, rejected) = Snapshot::build(&entries, &Name::parse("edge").unwrap(), &Cedar);
-        assert_eq!(rejected, []);
-        let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose())).unwrap();
-        let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer)]);
-        Self { snapshot, headers }
-    }
-
-    fn principal(&self) -> Principal<'_> {
-        let identified = self
-            .snapshot
-            .identify(&self.headers, None, moment(START_US));
-        identified.unwrap()
-    }
-
-    fn grant<'a>(&'a self, principal: &'a Principal<'a>, cost: u32) -> Grant<'a> {
-        let path = Uri::try_from(format!("/{cost}")).unwrap();
-        let target = Target::parse(&Method::GET, Some("api.test"), &path).unwrap();
-        let circumstances = Circumstances {
-            address: None,
-            time: moment(START_US).wall,
-            headers: &self.headers,
-        };
-        self.snapshot
-            .authorize(principal, &target, &circumstances)
-            .unwrap()
-    }
-}
 
 /// Limits of one quota, each of another kind.
 fn limits() -> impl Strategy<Value = serde_json::Value> {

@@ -55,7 +55,7 @@ soak: ## Kill the provider at every step, load the proxy with everything at once
 
 fuzz: ## Search for SECONDS=60 for what breaks each parser.
 	@scripts/need cargo c++
-	RUSTFLAGS="$(COVERED)" $(CARGO) build --profile fuzz -p tollgate-fuzz --features libfuzzer --bins \
+	RUSTFLAGS="$(COVERED)" $(CARGO) build --profile fuzz -p tollgate-fuzz --features libfuzzer --bin fuzz \
 	  --target-dir target/fuzz --target $(HOST)
 	@scripts/fuzz target/fuzz/$(HOST) $(SECONDS)
 

@@ -1,4 +1,0 @@
-//! Fuzzes [`tollgate_fuzz::values`].
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tollgate_fuzz::values(bytes));

@@ -15,15 +15,16 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::{Builder, upgrade};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::Caller;
+use crate::conduit::{self, Conduit};
 use crate::cut::{Cut, Cuts};
 use crate::filter::Fault;
-use crate::pace::{Answer, InFlight, Pace, Paced};
+use crate::pace::{Answer, InFlight, Pace, Paced, Watch};
 use crate::tunnel::Handover;
 
 /// The longest that a silent connection may take to close.
@@ -61,6 +62,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Notes what came of a caller that was no request: hyper has answered it by itself.
     fn refused(&self, _caller: &Caller, _fault: Fault) {}
+
+    /// Lets the body of an answer pass by a conduit, which only the connection that it is for has.
+    fn pass_by(_body: &mut Self::Body, _conduit: &Arc<Conduit>) {}
 
     /// Whether an address speaks for many clients, and may have as many connections as it needs.
     fn is_trusted(&self, _address: IpAddr) -> bool {
@@ -108,7 +112,7 @@ pub async fn serve<S: Stream, H: Handler>(
     (protocol, cuts): (Protocol, Cuts),
     ending: Ending,
 ) {
-    let pace = Arc::new(Pace::new(cuts));
+    let pace = Arc::new(Pace::of::<S>(cuts));
     let stream = Paced::new(stream, protocol, Arc::clone(&pace));
     let session = Arc::new(Session {
         handler,
@@ -139,7 +143,7 @@ async fn serve_http<S: Stream, H: Handler>(
         // Boxed, as it is large: hyper moves it several times before it begins.
         Box::pin(respond(Arc::clone(&shared), request, in_flight))
     });
-    let builder = builder();
+    let builder = builder(Watch::new(Arc::clone(&pace)));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let tired = poll_fn(|_| {
@@ -202,9 +206,16 @@ async fn respond<H: Handler>(
         if let Some(handover) = response.extensions_mut().remove::<Handover>() {
             let _ = switched.set(handover);
         }
-    } else if pace.is_closing() && version < Version::HTTP_2 {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
+    } else if version < Version::HTTP_2 {
+        if pace.is_closing() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        if response.body().size_hint().lower() >= conduit::BODY_BYTES_MIN
+            && let Some(conduit) = pace.conduit()
+        {
+            H::pass_by(response.body_mut(), conduit);
+        }
     }
     Ok(response.map(|body| Answer::new(body, in_flight)))
 }
@@ -244,8 +255,8 @@ fn note_http2<H: Handler>(session: &Session<H>, error: &hyper::Error) {
 
 /// By what a connection begins with. To that which was agreed on it is held by its stream: this builder's `http1_only` and
 /// `http2_only` do nothing where connections may turn into something else.
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(watch: Watch) -> Builder<Watch> {
+    let mut builder = Builder::new(watch);
     builder
         .http1()
         // Kept by the stream, which tells a slow head from an idle connection.

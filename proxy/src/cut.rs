@@ -1,10 +1,10 @@
-//! Connections of clients that the proxy ends by itself, and why.
+//! Connections of clients, and requests on them, that the proxy ends by itself, and why.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-/// Why a client's connection is ended.
+/// Why a client's connection, or one of its requests, is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cut {
     /// It came from nobody who may tell of clients by the PROXY protocol, on an address where they do.
@@ -27,6 +27,10 @@ pub enum Cut {
     HeadTimeout,
     /// The client did not read what it was sent.
     WriteTimeout,
+    /// The client did not read one of the answers that it was sent by HTTP/2: only that one is ended.
+    StreamWriteTimeout,
+    /// More answers by HTTP/2 wait for their clients than may: one of a client that has many is ended.
+    StreamsWaiting,
     /// Frames of HTTP/2 that only keep the proxy busy.
     FrameFlood,
     /// More requests of HTTP/2 taken back, empty bodies or parts of a head than anybody needs.
@@ -52,6 +56,8 @@ impl Cut {
             Self::Idle => "idle",
             Self::HeadTimeout => "head_timeout",
             Self::WriteTimeout => "write_timeout",
+            Self::StreamWriteTimeout => "stream_write_timeout",
+            Self::StreamsWaiting => "streams_waiting",
             Self::FrameFlood => "frame_flood",
             Self::Http2Flood => "http2_flood",
             Self::Http2Protocol => "http2_protocol",

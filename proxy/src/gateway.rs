@@ -23,6 +23,7 @@ use tollgate_store::document::Protocol;
 use uuid::Uuid;
 
 use crate::caller::Caller;
+use crate::conduit::Conduit;
 use crate::connection::Handler;
 use crate::fleet::Fleet;
 use crate::generation::{Answer, Asked, Generation, Switch};
@@ -282,6 +283,10 @@ impl Handler for Gateway {
         let trusted = generation.as_deref().and_then(Generation::trusted_proxies);
         let mut blocks = trusted.into_iter().flatten();
         blocks.any(|block| block.contains(address))
+    }
+
+    fn pass_by(body: &mut ResponseBody, conduit: &Arc<Conduit>) {
+        body.pass_by(conduit);
     }
 
     fn refused(&self, caller: &Caller, fault: filter::Fault) {

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod caller;
 pub mod clock;
 pub mod command;
+pub mod conduit;
 pub mod config;
 pub mod connection;
 pub mod counters;

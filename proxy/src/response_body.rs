@@ -2,12 +2,14 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tollgate_gate::UnderWay;
 
+use crate::conduit::Conduit;
 use crate::record::Record;
 use crate::upstream::AnswerBody;
 
@@ -48,6 +50,13 @@ impl ResponseBody {
         };
         body.complete_at_end();
         body
+    }
+
+    /// Lets what an upstream sends pass by a conduit.
+    pub(crate) fn pass_by(&mut self, conduit: &Arc<Conduit>) {
+        if let Content::Upstream(answer, _) = &mut self.content {
+            answer.pass_by(conduit);
+        }
     }
 
     /// hyper asks for nothing more where it knows that nothing comes.

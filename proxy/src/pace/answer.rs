@@ -20,6 +20,10 @@ pub struct Answer<B> {
 
 impl<B> Answer<B> {
     pub(crate) fn new(body: B, in_flight: InFlight) -> Self {
+        if let Some(reading) = &in_flight.reading {
+            // Its head.
+            reading.hand();
+        }
         Self {
             body,
             in_flight,
@@ -30,7 +34,7 @@ impl<B> Answer<B> {
     fn hand(&mut self, is_handed: bool) {
         if self.is_handed != is_handed {
             self.is_handed = is_handed;
-            let handed = &self.in_flight.0.handed;
+            let handed = &self.in_flight.pace.handed;
             if is_handed {
                 handed.fetch_add(1, Ordering::Relaxed);
             } else {
@@ -51,7 +55,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         let is_handed = matches!(frame, Poll::Ready(Some(Ok(_))));
         if is_handed {
-            self.in_flight.0.advance();
+            self.in_flight.pace.advance();
+        }
+        match &self.in_flight.reading {
+            Some(reading) if is_handed => reading.hand(),
+            Some(reading) => reading.lack(),
+            None => {}
         }
         self.hand(is_handed);
         frame

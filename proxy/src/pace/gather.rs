@@ -38,6 +38,11 @@ impl<S> Gathered<S> {
         }
     }
 
+    /// What everything leaves by.
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// Gathers from now on.
     pub(super) fn gather(&mut self) {
         self.gathers = true;

@@ -8,17 +8,24 @@ mod answer;
 mod frames;
 mod gather;
 mod half_closed;
+mod reading;
 mod requests;
 mod stream;
 mod waiting;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::any::TypeId;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tokio::net::TcpStream;
+
+use crate::conduit::Conduit;
 use crate::cut::{Cut, Cuts};
 use crate::filter::Fault;
 
 pub use answer::Answer;
+use reading::Reading;
+pub(crate) use reading::Watch;
 pub use requests::{Flaw, Requests};
 pub(crate) use stream::Paced;
 
@@ -32,20 +39,40 @@ pub struct Pace {
     progress: AtomicU32,
     /// Parts of answers that were handed over and not asked for more since.
     handed: AtomicU32,
+    /// Requests of HTTP/2 whose clients are to take something.
+    waiting: AtomicUsize,
+    /// The request of HTTP/2 that came last, until it runs.
+    newest: Mutex<Option<Arc<Reading>>>,
     is_http2: AtomicBool,
     is_tunnel: AtomicBool,
     is_tired: AtomicBool,
     is_closing: AtomicBool,
     /// A head that hyper takes and nobody should.
     flaw: OnceLock<Flaw>,
+    /// Whether its stream is a socket, to which bytes may pass by a pipe.
+    is_socket: bool,
+    /// By which they do, since the first that did.
+    conduit: OnceLock<Arc<Conduit>>,
 }
 
 /// A request that is not answered completely.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<Pace>);
+pub(crate) struct InFlight {
+    pace: Arc<Pace>,
+    /// Of HTTP/2.
+    reading: Option<Arc<Reading>>,
+}
 
 impl Pace {
-    /// Of a connection that has not begun. What it comes to is counted in `cuts`.
+    /// Of a connection by a stream of that type that has not begun. What it comes to is counted in `cuts`.
+    pub(crate) fn of<S: 'static>(cuts: Cuts) -> Self {
+        Self {
+            is_socket: TypeId::of::<S>() == TypeId::of::<TcpStream>(),
+            ..Self::new(cuts)
+        }
+    }
+
+    /// Of a connection that has not begun, by any stream.
     pub(crate) fn new(cuts: Cuts) -> Self {
         Self {
             cuts,
@@ -53,11 +80,15 @@ impl Pace {
             ended: AtomicU32::new(0),
             progress: AtomicU32::new(0),
             handed: AtomicU32::new(0),
+            waiting: AtomicUsize::new(0),
+            newest: Mutex::new(None),
             is_http2: AtomicBool::new(false),
             is_tunnel: AtomicBool::new(false),
             is_tired: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             flaw: OnceLock::new(),
+            is_socket: false,
+            conduit: OnceLock::new(),
         }
     }
 
@@ -66,7 +97,24 @@ impl Pace {
         let number = self.begun.fetch_add(1, Ordering::Relaxed);
         self.advance();
         let flaw = self.flaw.get().filter(|flaw| flaw.request == number);
-        (InFlight(Arc::clone(self)), flaw.map(|flaw| flaw.fault))
+        let reading = self.is_http2.load(Ordering::Relaxed).then(Arc::default);
+        if reading.is_some() {
+            self.newest().clone_from(&reading);
+        }
+        let in_flight = InFlight {
+            pace: Arc::clone(self),
+            reading,
+        };
+        (in_flight, flaw.map(|flaw| flaw.fault))
+    }
+
+    /// What tells of the request that came last how far its answer was taken, if it does not run yet.
+    fn take_begun(&self) -> Option<Arc<Reading>> {
+        self.newest().take()
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Option<Arc<Reading>>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_flaw(&self, flaw: Flaw) {
@@ -105,6 +153,20 @@ impl Pace {
         self.cuts.count(cut);
     }
 
+    /// By what answers of HTTP/1.1 may pass to the client; `None`: they are to be read.
+    pub(crate) fn conduit(&self) -> Option<&Arc<Conduit>> {
+        self.is_socket
+            .then(|| self.conduit.get_or_init(Arc::default))
+    }
+
+    /// The conduit, while something is in it that is to be written next.
+    fn filled_conduit(&self) -> Option<&Conduit> {
+        let conduit = self.conduit.get();
+        conduit
+            .map(Arc::as_ref)
+            .filter(|conduit| conduit.is_filled())
+    }
+
     fn tire(&self) {
         if !self.is_tired.swap(true, Ordering::Relaxed) {
             self.cuts.count(Cut::Idle);
@@ -126,7 +188,7 @@ impl Pace {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
+        self.pace.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

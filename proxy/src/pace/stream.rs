@@ -1,5 +1,6 @@
 //! A client's stream that is cut off when the client takes too long.
 
+use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::Pace;
@@ -16,6 +18,7 @@ use super::gather::Gathered;
 use super::half_closed::HalfClosed;
 use super::requests::Requests;
 use super::waiting::{WRITE_MAX, Waiting, What};
+use crate::conduit::{self, Next};
 use crate::connection::Protocol;
 use crate::cut::Cut;
 
@@ -191,6 +194,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         io::Error::new(io::ErrorKind::TimedOut, cut.code())
     }
 
+    /// Writes what comes before the stand-in for what a pipe has, or else that.
+    fn poll_write_piped(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>
+    where
+        S: 'static,
+    {
+        let bytes = match conduit::next(slices) {
+            Next::Slices(count) => {
+                let slices = slices.get(..count).unwrap_or_default();
+                return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+            }
+            Next::Piped(bytes) => bytes,
+            Next::Lost => return Poll::Ready(Err(conduit::lost())),
+        };
+        let socket = (self.stream.get_ref() as &dyn Any).downcast_ref::<TcpStream>();
+        match (self.pace.filled_conduit(), socket) {
+            (Some(conduit), Some(socket)) => conduit.poll_drain(context, socket, bytes),
+            _ => Poll::Ready(Err(conduit::lost())),
+        }
+    }
+
     /// Passes on how writing goes, unless nothing has gone for too long.
     fn wrote<T>(
         &mut self,
@@ -261,14 +288,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> AsyncWrite for Paced<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.is_flushed = false;
-        let progress = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let progress = match self.pace.filled_conduit() {
+            None => Pin::new(&mut self.stream).poll_write(context, bytes),
+            Some(_) => self.poll_write_piped(context, &[IoSlice::new(bytes)]),
+        };
         self.wrote(progress, context)
     }
 
@@ -278,7 +308,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.is_flushed = false;
-        let progress = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let progress = match self.pace.filled_conduit() {
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+            Some(_) => self.poll_write_piped(context, slices),
+        };
         self.wrote(progress, context)
     }
 

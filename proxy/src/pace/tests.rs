@@ -250,3 +250,39 @@ async fn a_head_of_http_2_that_does_not_come_to_its_end_is_cut() {
     line.client.read_exact(&mut goodbye).await.unwrap();
     assert_eq!((goodbye[3], goodbye[12]), (7, 1), "GOAWAY of stream 1");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_stands_for_a_pipes_bytes_reaches_no_client_once_it_was_copied() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pair = async || {
+        let (one, other) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (one.unwrap(), other.unwrap().0)
+    };
+    let ((mut upstream, source), (mut client, sink)) = (pair().await, pair().await);
+    let pace = Arc::new(Pace::of::<TcpStream>(Cuts::default()));
+    let mut stream = Paced::new(sink, Protocol::Http1, Arc::clone(&pace));
+    upstream.write_all(b"body").await.unwrap();
+    let conduit = pace.conduit().unwrap();
+    let piece = poll_fn(|context| conduit.poll_fill(context, &source, 4)).await;
+    let piece = piece.unwrap().unwrap();
+
+    assert_eq!(stream.write(&piece[..1]).await.unwrap(), 1);
+    assert!(stream.write(&piece.to_vec()).await.is_err());
+    assert_eq!(stream.write(&piece[1..]).await.unwrap(), 3);
+    assert_eq!(stream.write(b"more").await.unwrap(), 4);
+    let mut came = [0; 8];
+    client.read_exact(&mut came).await.unwrap();
+    assert_eq!(&came, b"bodymore");
+}
+
+#[test]
+fn only_what_is_a_socket_itself_has_a_conduit() {
+    assert!(
+        Pace::of::<DuplexStream>(Cuts::default())
+            .conduit()
+            .is_none()
+    );
+    assert!(Pace::of::<TcpStream>(Cuts::default()).conduit().is_some());
+}

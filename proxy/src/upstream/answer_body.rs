@@ -1,6 +1,7 @@
 //! The body of an upstream's answer, which gives its connection back at its end.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::connection::OpenStream;
 use super::http1::{self, Early, Http1};
 use super::tally::Flight;
 use super::throttle::Permit;
+use crate::conduit::Conduit;
 use crate::idle::{IDLE_MAX, Idle, Stalled};
 
 /// The body of an upstream's answer. Dropped before its end, it closes the connection that it came by.
@@ -24,6 +26,8 @@ pub struct AnswerBody {
     /// Its room at a throttled upstream.
     permit: Option<Permit>,
     idle: Idle,
+    /// By what it may pass to the client, unread.
+    conduit: Option<Arc<Conduit>>,
     /// When it must have ended.
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -84,11 +88,15 @@ impl Answer {
 
     fn poll_frame(
         &mut self,
+        conduit: Option<&Conduit>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         let frame = match self {
             Self::Ended => return Poll::Ready(None),
-            Self::Http1(connection) => connection.wire.poll_frame(context),
+            Self::Http1(connection) => match conduit {
+                None => connection.wire.poll_frame(context),
+                Some(conduit) => connection.wire.poll_frame_by(conduit, context),
+            },
             Self::Early(early) => early.poll_frame(context),
             Self::Http2(incoming, _) => {
                 let frame = std::task::ready!(Pin::new(incoming).poll_frame(context));
@@ -119,6 +127,7 @@ impl AnswerBody {
             flight: None,
             permit: None,
             idle: Idle::new(IDLE_MAX),
+            conduit: None,
             deadline: None,
         }
     }
@@ -141,6 +150,15 @@ impl AnswerBody {
         self
     }
 
+    /// Lets it pass by a conduit, as far as it can.
+    pub(crate) fn pass_by(&mut self, conduit: &Arc<Conduit>) {
+        if let Answer::Http1(connection) = &self.answer
+            && connection.wire.is_plain()
+        {
+            self.conduit = Some(Arc::clone(conduit));
+        }
+    }
+
     fn end(&mut self) {
         self.permit = None;
         let answer = std::mem::replace(&mut self.answer, Answer::Ended);
@@ -160,7 +178,7 @@ impl AnswerBody {
         {
             return Poll::Ready(Some(Err(AnswerFault::Deadline)));
         }
-        let progress = self.answer.poll_frame(context);
+        let progress = self.answer.poll_frame(self.conduit.as_deref(), context);
         let frame = std::task::ready!(self.idle.watch(progress, context));
         Poll::Ready(frame.unwrap_or_else(|stalled| Some(Err(stalled.into()))))
     }

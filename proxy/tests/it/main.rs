@@ -30,6 +30,7 @@ mod introspection;
 mod issuers;
 mod lifecycle;
 mod logs;
+mod long_bodies;
 mod names;
 mod open_files;
 #[cfg(target_os = "linux")]
@@ -52,6 +53,7 @@ mod tls;
 mod tls_listeners;
 mod token_exchange;
 mod unix_sockets;
+mod unread_streams;
 mod upgrades;
 mod upstream_secrets;
 mod upstreams;

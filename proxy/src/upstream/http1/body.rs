@@ -94,6 +94,16 @@ impl Body {
         Ok(None)
     }
 
+    /// Takes note that so many bytes passed by another way.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        if let Self::Length(left) = self {
+            *left = left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+            if *left == 0 {
+                *self = Self::Done;
+            }
+        }
+    }
+
     /// Takes note that nothing more comes.
     pub(super) fn close(&mut self) -> Result<(), Fault> {
         match self {

@@ -83,6 +83,11 @@ impl AnswerReader {
         self.body.take(buffer)
     }
 
+    /// Takes note that so many bytes of the body have passed by another way; no more than are to come.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.body.pass(bytes);
+    }
+
     /// Takes note that nothing more comes: for a body without a length, that is its end.
     pub fn close(&mut self) -> Result<(), Fault> {
         self.is_last = true;

@@ -8,12 +8,15 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::either::Either;
 use tokio_util::io::poll_read_buf;
 
+use super::super::connect::Stream;
 use super::super::request_body::RequestBody;
 use super::Fault;
 use super::reader::AnswerReader;
 use super::request::{Framing, write_chunk_size, write_head};
+use crate::conduit::{self, Conduit};
 
 /// What is read at once at least: most answers come whole.
 const READ_BYTES: usize = 8 * 1024;
@@ -265,6 +268,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     pub(super) fn into_parts(self) -> (S, Bytes) {
         (self.stream, self.read.freeze())
+    }
+}
+
+impl Wire<Stream> {
+    /// Whether what comes by it may pass by a pipe.
+    pub(in crate::upstream) fn is_plain(&self) -> bool {
+        matches!(self.stream, Either::Left(_))
+    }
+
+    /// The same as [`Self::poll_frame`], where a long rest of a body may pass by a pipe.
+    pub(in crate::upstream) fn poll_frame_by(
+        &mut self,
+        conduit: &Conduit,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let left = self
+            .length()
+            .filter(|left| *left >= conduit::BODY_BYTES_MIN);
+        if let (Either::Left(tcp), Some(left)) = (&self.stream, left)
+            && self.read.is_empty()
+            && !conduit.is_filled()
+            && let Some(piece) =
+                ready!(conduit.poll_fill(context, tcp, left)).map_err(Fault::from)?
+        {
+            if piece.is_empty() {
+                self.answer.close()?;
+            }
+            self.answer.pass(piece.len());
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        self.poll_frame(context)
     }
 }
 

@@ -43,16 +43,17 @@ pub(super) async fn ask(scene: Arc<Scene>, kind: Kind, seed: u64) {
 pub(super) async fn slow(scene: Arc<Scene>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     while scene.goes_on() {
-        let conversation = drag(&scene);
+        let route = ["large", "sized"][chance.random_range(0..2)];
+        let conversation = drag(&scene, route);
         tokio::time::timeout(END_MAX, conversation).await.unwrap();
         think(&mut chance).await;
     }
 }
 
-async fn drag(scene: &Scene) {
+async fn drag(scene: &Scene, route: &'static str) {
     let mut stream = TcpStream::connect(scene.plain).await.unwrap();
     let request = format!(
-        "GET /v1/large HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
+        "GET /v1/{route} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         scene.store.token.expose()
     );
     for piece in request.as_bytes().chunks(SLOW_BYTES) {
@@ -67,8 +68,11 @@ async fn drag(scene: &Scene) {
         body.extend_from_slice(&piece[..count]);
         tokio::time::sleep(SLOW_PAUSE).await;
     }
-    assert_large(&unchunked(&body));
-    scene.note("large", 200);
+    match route {
+        "large" => assert_large(&unchunked(&body)),
+        _ => assert_large(&body),
+    }
+    scene.note(route, 200);
 }
 
 /// What a body in chunks holds (RFC 9112, section 7.1).

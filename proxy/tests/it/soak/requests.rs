@@ -22,7 +22,8 @@ pub(super) async fn one(scene: &Scene, way: &Way, chance: &mut StdRng) {
         73..86 => reports(scene, way, chance).await,
         86..94 => order(scene, way, chance).await,
         94..98 => mirror(scene, way, chance).await,
-        _ => large(scene, way).await,
+        98 => large(scene, way, "large").await,
+        _ => large(scene, way, "sized").await,
     }
 }
 
@@ -141,13 +142,12 @@ async fn mirror(scene: &Scene, way: &Way, chance: &mut StdRng) {
     scene.note("mirror", 200);
 }
 
-async fn large(scene: &Scene, way: &Way) {
-    let answer = way
-        .ask(scene, get("/v1/large", Some(&scene.store.token)))
-        .await;
+async fn large(scene: &Scene, way: &Way, route: &'static str) {
+    let path = format!("/v1/{route}");
+    let answer = way.ask(scene, get(path, Some(&scene.store.token))).await;
     assert_eq!(answer.status, 200);
     assert_large(&answer.body);
-    scene.note("large", 200);
+    scene.note(route, 200);
 }
 
 /// That a body is what the upstream sent.

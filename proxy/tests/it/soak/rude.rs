@@ -22,7 +22,7 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 pub(super) async fn annoy(scene: Arc<Scene>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     while scene.goes_on() {
-        let (text, address) = match chance.random_range(0..7) {
+        let (text, address) = match chance.random_range(0..8) {
             0 => ("GET /v1/rude/orders HTTP/1.1\r\nHo".to_owned(), scene.plain),
             1 => (
                 head(&scene, "POST", "mirror", "Content-Length: 100000\r\n") + "some",
@@ -34,7 +34,8 @@ pub(super) async fn annoy(scene: Arc<Scene>, seed: u64) {
             ),
             3 => (head(&scene, "GET", "held", ""), scene.plain),
             4 => (head(&scene, "GET", "large", ""), scene.plain),
-            5 => (
+            5 => (head(&scene, "GET", "sized", ""), scene.plain),
+            6 => (
                 "\u{16}\u{3}\u{1} what is this?\r\n\r\n".to_owned(),
                 scene.plain,
             ),
@@ -49,19 +50,23 @@ pub(super) async fn annoy(scene: Arc<Scene>, seed: u64) {
     }
 }
 
-/// Takes requests back, before or in the middle of an answer, and goes on by the same connection.
+/// Takes requests back, before or in the middle of an answer, leaves answers unread, and goes on by the same connection.
 pub(super) async fn annoy_by_http2(scene: Arc<Scene>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     while scene.goes_on() {
         let client = Client::to(scene.plain)
             .by_http2()
             .bearing(&scene.store.token);
+        let mut unread = Vec::new();
         for _ in 0..chance.random_range(1..20) {
             let path = ["/v1/rude/held", "/v1/rude/large"][chance.random_range(0..2)];
             let request = client.request("GET", path).body(nothing()).unwrap();
             if let Ok(Ok(answer)) = timeout(WAIT_MAX, client.try_open(request)).await {
                 let mut body = answer.into_body();
                 let _ = timeout(WAIT_MAX, body.frame()).await;
+                if chance.random_ratio(1, 4) {
+                    unread.push(body);
+                }
             }
             think(&mut chance).await;
         }
@@ -73,7 +78,8 @@ pub(super) async fn never_read(scene: Arc<Scene>, seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
     while scene.goes_on() {
         let mut stream = TcpStream::connect(scene.plain).await.unwrap();
-        let request = head(&scene, "GET", "large", "");
+        let path = ["large", "sized"][chance.random_range(0..2)];
+        let request = head(&scene, "GET", path, "");
         stream.write_all(request.as_bytes()).await.unwrap();
         tokio::time::sleep(chance.random_range(Duration::ZERO..STAY_MAX)).await;
     }

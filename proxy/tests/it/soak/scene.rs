@@ -214,6 +214,7 @@ async fn declare_upstreams(store: &Store, both: [&Upstream; 2], large: &Upstream
     for (name, path, upstream) in [
         ("mirror", "/v1/mirror", "large"),
         ("large", "/v1/large", "large"),
+        ("sized", "/v1/sized", "large"),
         ("rude", "/v1/rude/**", "large"),
     ] {
         let route = json!({"proxy": "edge", "path": path, "upstream": upstream});

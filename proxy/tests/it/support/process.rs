@@ -182,6 +182,17 @@ impl Process {
         std::fs::read_dir(path).unwrap().count()
     }
 
+    /// How many ends of pipes are among them, those of its output aside.
+    pub(crate) fn pipes(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        let files = std::fs::read_dir(path).unwrap().flatten();
+        let others =
+            files.filter(|file| !["0", "1", "2"].iter().any(|name| file.file_name() == *name));
+        let ends = others.filter_map(|file| std::fs::read_link(file.path()).ok());
+        ends.filter(|end| end.to_string_lossy().starts_with("pipe:"))
+            .count()
+    }
+
     /// The lines of the access log that were not taken before.
     pub(crate) fn take_accessed(&self) -> Vec<String> {
         std::mem::take(&mut *self.stdout.0.lock().unwrap())

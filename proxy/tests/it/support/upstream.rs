@@ -31,6 +31,7 @@ type Body = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 /// |---|---|
 /// | `/v1/mirror` | the request's body, as it comes |
 /// | `…/large` | 32 pieces of 64 KiB, each of a byte that is its number |
+/// | `…/sized` | the same, whose length is told |
 /// | `…/held` | like any other, once the gate is opened |
 /// | `/v1/trailers` | a body and trailers |
 /// | `/v1/broken` | half a body, and a failure once the gate is opened |
@@ -140,6 +141,7 @@ async fn answer(request: Request<Incoming>, gate: Arc<Gate>) -> Result<Response<
             echo(&request)
         }
         path if path.ends_with("/large") => large(),
+        path if path.ends_with("/sized") => sized(),
         "/v1/trailers" => trailers(),
         "/v1/broken" => broken(gate),
         _ => {
@@ -181,6 +183,13 @@ fn large() -> Body {
         Ok(Frame::data(piece))
     });
     BodyExt::boxed(StreamBody::new(stream::iter(pieces)))
+}
+
+fn sized() -> Body {
+    let pieces = (0..LARGE_PIECES).flat_map(|number| [number; LARGE_PIECE_BYTES]);
+    Full::new(pieces.collect())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 fn trailers() -> Body {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use tollgate_gate::credential;
 use tollgate_store::{KeyId, Name};
 
-use crate::address_text::address_text;
+use crate::address_text::put_address;
 use crate::record::{Facts, shortened};
 
 const USER_AGENT_CHARS_MAX: usize = 200;
@@ -160,7 +160,7 @@ fn texts<'t>(line: &mut Vec<u8>, texts: impl Iterator<Item = &'t str>) {
 
 fn address(line: &mut Vec<u8>, address: IpAddr) {
     line.push(b'"');
-    line.extend_from_slice(address_text(address).as_bytes());
+    put_address(line, address);
     line.push(b'"');
 }
 

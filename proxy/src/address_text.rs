@@ -1,29 +1,22 @@
-//! Addresses as text, for what is written for each request: the log and `X-Forwarded-For`.
+//! Addresses as text, for what is written for each request.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
-use smallvec::SmallVec;
-use smol_str::{SmolStr, ToSmolStr as _};
-
-/// An address of IPv4 has no more characters.
-const V4_CHARS_MAX: usize = 15;
-
-/// The address as it is usually written. One of IPv4 takes neither memory nor the standard library's formatting, which
-/// costs more than the rest of its line.
-#[must_use]
-pub(crate) fn address_text(address: IpAddr) -> SmolStr {
+/// Appends an address as it is usually written. One of IPv4 goes without the standard library's formatting, which costs
+/// more than the rest of its line.
+pub(crate) fn put_address(line: &mut Vec<u8>, address: IpAddr) {
     let IpAddr::V4(address) = address else {
-        return address.to_smolstr();
+        // A Vec takes everything.
+        let _ = write!(line, "{address}");
+        return;
     };
-    let mut text = SmallVec::<[u8; V4_CHARS_MAX]>::new();
     for (place, octet) in address.octets().into_iter().enumerate() {
         if place > 0 {
-            text.push(b'.');
+            line.push(b'.');
         }
-        text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+        line.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
     }
-    // Digits and dots.
-    std::str::from_utf8(&text).unwrap_or_default().into()
 }
 
 #[cfg(test)]
@@ -41,7 +34,9 @@ mod tests {
             "::ffff:192.0.2.1",
         ] {
             let address: IpAddr = text.parse().unwrap();
-            assert_eq!(address_text(address), address.to_string());
+            let mut line = b"at ".to_vec();
+            put_address(&mut line, address);
+            assert_eq!(line, format!("at {address}").as_bytes());
         }
     }
 }

@@ -42,7 +42,11 @@ struct Page {
 impl Handler for Admin {
     type Body = Full<Bytes>;
 
-    async fn respond(&self, request: Request<Incoming>, _caller: &Caller) -> Response<Self::Body> {
+    async fn respond(
+        &self,
+        request: Box<Request<Incoming>>,
+        _caller: &Caller,
+    ) -> Response<Self::Body> {
         let page = self.page(request.method(), request.uri().path());
         let mut response = Response::new(Full::new(Bytes::from(page.text)));
         *response.status_mut() = page.status;

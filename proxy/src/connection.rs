@@ -25,6 +25,7 @@ use crate::conduit::{self, Conduit};
 use crate::cut::{Cut, Cuts};
 use crate::filter::Fault;
 use crate::pace::{Answer, InFlight, Pace, Paced, Watch};
+use crate::seldom::Seldom;
 use crate::tunnel::Handover;
 
 /// The longest that a silent connection may take to close.
@@ -56,7 +57,7 @@ pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn respond(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         caller: &Caller,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
@@ -140,8 +141,9 @@ async fn serve_http<S: Stream, H: Handler>(
         if let Some(fault) = fault {
             request.extensions_mut().insert(fault);
         }
-        // Boxed, as it is large: hyper moves it several times before it begins.
-        Box::pin(respond(Arc::clone(&shared), request, in_flight))
+        // Both are large, and moved many times: hyper moves what answers before it begins, and each that has the request
+        // in hand hands it on.
+        Box::pin(respond(Arc::clone(&shared), Box::new(request), in_flight))
     });
     let builder = builder(Watch::new(Arc::clone(&pace)));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -153,6 +155,9 @@ async fn serve_http<S: Stream, H: Handler>(
             Poll::Pending
         }
     });
+    // All connections share it, and it comes but once.
+    let closing = std::pin::pin!(ending.closing.cancelled());
+    let closing = Seldom::new(closing);
     // In this order: whether too little happens is known once the connection was looked at.
     tokio::select! {
         biased;
@@ -162,7 +167,7 @@ async fn serve_http<S: Stream, H: Handler>(
             let _ = tokio::time::timeout(GOODBYE_MAX, connection).await;
             return;
         }
-        () = ending.closing.cancelled() => {}
+        () = closing => {}
     }
     // A client that sends a request at this moment must not find the connection closed.
     pace.close();
@@ -190,7 +195,7 @@ async fn serve_http<S: Stream, H: Handler>(
 
 async fn respond<H: Handler>(
     session: Arc<Session<H>>,
-    request: Request<Incoming>,
+    request: Box<Request<Incoming>>,
     in_flight: InFlight,
 ) -> Result<Response<Answer<H::Body>>, Infallible> {
     let Session {

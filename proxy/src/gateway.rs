@@ -9,11 +9,11 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, UPGRADE};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use rand::RngExt;
-use smol_str::SmolStr;
 use tollgate_gate::{
     Admission, Arrival, Circumstances, Grant, Meter, Now, Principal, Snapshot, Target, TokenMemory,
     credential,
@@ -59,10 +59,6 @@ pub struct Gateway {
 }
 
 /// What becomes of a request that is not refused.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are the large one, which would cost an allocation each"
-)]
 enum Reply {
     /// The upstream answers, and what decides whether a connection that turned into something else may go on.
     Upstream(Answer, Option<Check>),
@@ -96,7 +92,7 @@ impl Gateway {
     async fn handle(
         &self,
         generation: &Generation,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         (peer, caller, request_id, now): (&Peer, &Caller, &HeaderValue, Now),
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
@@ -127,7 +123,7 @@ impl Gateway {
         let admission = self.admit(generation, (&grant, peer.client, now)).await?;
         record.admission(&admission);
         let admitted = (admission, room);
-        let authority = authority.map(SmolStr::from);
+        let authority = authority.and_then(|it| headers::authority_value(request.headers(), it));
         let upgrade = wanted_upgrade(&mut request, &grant);
         let check = upgrade.as_ref().map(|upgrade| {
             let kept = recheck::kept(snapshot, request.headers(), peer);
@@ -135,8 +131,9 @@ impl Gateway {
         });
         let voucher = Voucher {
             peer,
+            address: caller.address_value().cloned(),
             authority,
-            request_id,
+            request_id: request_id.clone(),
             key: principal.key_name(),
             key_id: principal.key_id(),
             principal: principal.name(),
@@ -144,7 +141,7 @@ impl Gateway {
         };
         let own = forwarded(&grant, request.headers());
         let subject = exchanged(&grant, &principal, request.headers());
-        let mut request = vouched(request, &voucher);
+        headers::to_upstream(request.headers_mut(), voucher);
         request.headers_mut().extend(own);
         let asked = Asked {
             target: &target,
@@ -301,7 +298,11 @@ impl Handler for Gateway {
         record.complete();
     }
 
-    async fn respond(&self, request: Request<Incoming>, caller: &Caller) -> Response<ResponseBody> {
+    async fn respond(
+        &self,
+        request: Box<Request<Incoming>>,
+        caller: &Caller,
+    ) -> Response<ResponseBody> {
         let generation = self.generation.load_full();
         let now = self.ledger.clock.now();
         let (peer, request_id) = identity(&request, (caller, now), generation.as_deref());
@@ -309,7 +310,7 @@ impl Handler for Gateway {
         record.tls(caller.tls.as_ref());
         let is_head = request.method() == Method::HEAD;
         let is_by_dpop = headers::is_by_dpop(request.headers());
-        let uri = request.uri().clone();
+        let path = request.uri().path_and_query().cloned();
         let version = request.version();
 
         let result = match &generation {
@@ -341,12 +342,12 @@ impl Handler for Gateway {
             }
             Err(refusal) => {
                 record.refuse(&refusal);
-                let path = credential::redacted(uri.path());
+                let path = path.as_ref().map_or("", PathAndQuery::path);
                 let id = request_id.to_str().unwrap_or_default();
                 let metadata =
                     generation.and_then(|generation| generation.well_known.resource_metadata());
                 let asked = problem::Asked {
-                    path,
+                    path: credential::redacted(path),
                     request_id: id,
                     resource_metadata: metadata,
                     wants_binding: generation.is_some_and(|it| it.snapshot.wants_binding()),
@@ -367,11 +368,6 @@ impl Handler for Gateway {
         record.respond(head.status);
         Response::from_parts(head, ResponseBody::new(content, record))
     }
-}
-
-fn vouched(mut request: Request<Incoming>, voucher: &Voucher<'_>) -> Request<Incoming> {
-    headers::to_upstream(request.headers_mut(), voucher);
-    request
 }
 
 /// Who asks by the connection, and what the request is called from here on.

@@ -40,7 +40,7 @@ pub struct Generation {
 #[derive(Debug)]
 pub struct Answer {
     /// The answer.
-    pub response: Response<AnswerBody>,
+    pub response: Response<Box<AnswerBody>>,
     /// What to hold until its last byte.
     pub admission: Admission,
     /// What the connections on both sides turn into, where they do.
@@ -213,7 +213,7 @@ impl Generation {
     /// Sends an admitted request to its upstream.
     pub async fn forward(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         asked: &Asked<'_>,
         (admission, permit): (Admission, Option<Permit>),
         record: &mut Record,
@@ -232,7 +232,7 @@ impl Generation {
     /// The same with a request whose connection is to turn into something else.
     pub async fn forward_upgrade(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         (asked, upgrade): (&Asked<'_>, Upgrade),
         (admission, permit): (Admission, Option<Permit>),
         record: &mut Record,

@@ -64,7 +64,7 @@ pub(crate) async fn serve<H: Handler>(
     let ending = welcome.ending(door);
     let handler = Arc::clone(&door.handler);
     let Some(config) = &front.tls else {
-        let session = (handler, Caller { address, tls: None });
+        let session = (handler, Caller::new(address, None));
         let how = (Protocol::Either, door.cuts.clone());
         // Boxed, here and below: otherwise each connection would have room for one of either kind.
         return Box::pin(connection::serve(stream, session, how, ending)).await;
@@ -78,8 +78,8 @@ pub(crate) async fn serve<H: Handler>(
         Ok(stream) => {
             let (_, encryption) = stream.get_ref();
             let how = (protocol(encryption), door.cuts.clone());
-            let tls = Some(tls(encryption));
-            let session = (handler, Caller { address, tls });
+            let caller = Caller::new(address, Some(tls(encryption)));
+            let session = (handler, caller);
             Box::pin(connection::serve(stream, session, how, ending)).await;
         }
         Err(cut) => turn_away(address, cut, door),

@@ -4,17 +4,14 @@
 //! client wrote.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
     HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use smallvec::SmallVec;
-use smol_str::SmolStr;
 use tollgate_store::{KeyId, Name};
 
-use crate::address_text::address_text;
 use crate::peer::{Peer, X_FORWARDED_FOR};
 
 /// The request's id, in both directions.
@@ -87,10 +84,12 @@ fn rule(name: &str) -> Option<Forged> {
 pub struct Voucher<'a> {
     /// The other end of the connection.
     pub peer: &'a Peer,
+    /// Its address.
+    pub address: Option<HeaderValue>,
     /// What the request was addressed to.
-    pub authority: Option<SmolStr>,
+    pub authority: Option<HeaderValue>,
     /// The request's id.
-    pub request_id: &'a HeaderValue,
+    pub request_id: HeaderValue,
     /// The key's name, where a key was presented.
     pub key: Option<&'a str>,
     /// The key's id, likewise.
@@ -102,7 +101,7 @@ pub struct Voucher<'a> {
 }
 
 /// Makes a client's headers those that the upstream gets. `Host` is left to the connection.
-pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
+pub fn to_upstream(headers: &mut HeaderMap, voucher: Voucher<'_>) {
     let wants_trailers = |seen: &Seen| seen.te && headers.get_all(TE).iter().any(names_trailers);
     let is_unwanted = |name: &HeaderName| {
         is_hop_by_hop(name)
@@ -121,6 +120,15 @@ pub fn to_upstream(headers: &mut HeaderMap, voucher: &Voucher<'_>) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
     vouch(headers, voucher, &seen);
+}
+
+/// What a request is addressed to, as a header says it: mostly one has said so.
+#[must_use]
+pub fn authority_value(headers: &HeaderMap, authority: &str) -> Option<HeaderValue> {
+    match headers.get(HOST) {
+        Some(host) if host == authority => Some(host.clone()),
+        _ => HeaderValue::from_str(authority).ok(),
+    }
 }
 
 /// The headers that conditions of roles go by, of which they look at `looked_at`. What does not reach the upstream as it
@@ -307,8 +315,8 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>, seen: &Seen) {
-    headers.insert(X_REQUEST_ID, voucher.request_id.clone());
+fn vouch(headers: &mut HeaderMap, voucher: Voucher<'_>, seen: &Seen) {
+    headers.insert(X_REQUEST_ID, voucher.request_id);
     if let (Some(key), Some(key_id)) = (voucher.key, voucher.key_id) {
         insert_text(headers, X_TOLLGATE_KEY, key);
         insert_text(headers, X_TOLLGATE_KEY_ID, key_id.as_str());
@@ -316,35 +324,38 @@ fn vouch(headers: &mut HeaderMap, voucher: &Voucher<'_>, seen: &Seen) {
     if let Some(principal) = voucher.principal {
         insert_text(headers, X_TOLLGATE_PRINCIPAL, principal.as_str());
     }
-    if let Some(address) = voucher.peer.address {
-        insert_text(headers, X_FORWARDED_FOR, &way(headers, address, seen));
+    if let Some(address) = voucher.address {
+        let way = way(headers, address, seen);
+        headers.insert(X_FORWARDED_FOR, way);
     }
     if !seen.forwarded_proto {
         let is_encrypted = voucher.peer.is_encrypted;
         let protocol = if is_encrypted { "https" } else { "http" };
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
     }
-    if let Some(authority) = &voucher.authority
+    if let Some(authority) = voucher.authority
         && !seen.forwarded_host
     {
-        insert_text(headers, X_FORWARDED_HOST, authority);
+        headers.insert(X_FORWARDED_HOST, authority);
     }
 }
 
 /// The way that the request came, with the peer at its end.
-fn way(headers: &HeaderMap, peer: IpAddr, seen: &Seen) -> SmolStr {
-    let peer = address_text(peer);
+fn way(headers: &HeaderMap, peer: HeaderValue, seen: &Seen) -> HeaderValue {
     if !seen.forwarded_for {
         return peer;
     }
     let before = headers.get_all(X_FORWARDED_FOR).iter();
-    let mut hops: Vec<_> = before.filter_map(|value| value.to_str().ok()).collect();
-    hops.push(&peer);
-    hops.join(", ").into()
+    let hops = before.chain([&peer]);
+    let hops: Vec<_> = hops.filter_map(|value| value.to_str().ok()).collect();
+    // What consists of values is one.
+    HeaderValue::from_str(&hops.join(", ")).unwrap_or(peer)
 }
 
+/// One for all, and never inlined: the processor waits for code that it runs through once.
+#[inline(never)]
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    // Names, ids, hosts and addresses hold nothing that a header could not.
+    // Names and ids hold nothing that a header could not.
     match HeaderValue::from_str(text) {
         Ok(value) => headers.insert(name, value),
         Err(_) => headers.remove(name),

@@ -41,6 +41,7 @@ pub mod rate_limit;
 pub mod record;
 pub mod refusal;
 pub mod response_body;
+mod seldom;
 pub mod serve;
 mod service;
 pub mod status;

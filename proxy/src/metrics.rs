@@ -5,6 +5,7 @@ mod fetches;
 mod issuers;
 mod labels;
 mod quotas;
+mod series;
 mod throttle;
 
 use std::collections::BTreeMap;
@@ -29,10 +30,11 @@ pub use counters::CounterMetrics;
 pub use fetches::CredentialFetches;
 pub use issuers::IssuerMetrics;
 use labels::{
-    EndLabels, KindLabels, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
+    EndLabels, KindLabels, Label, Names, PollLabels, RefusedLabels, RejectedLabels, RequestLabels,
     TargetLabels, UpstreamLabels,
 };
 pub use quotas::QuotaMetrics;
+use series::Series;
 use throttle::Throttles;
 
 /// The most rejected documents that have a series of their own.
@@ -50,7 +52,7 @@ type Seconds = Gauge<f64, AtomicU64>;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
+    requests: Series<RequestLabels>,
     request_duration: Histogram,
     routes: Names,
     upstream_failures: Family<UpstreamLabels, Counter>,
@@ -105,7 +107,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("tollgate"),
-            requests: Family::default(),
+            requests: Series::default(),
             request_duration: Histogram::new(DURATION_BUCKETS),
             routes: Names::default(),
             upstream_failures: Family::default(),
@@ -151,11 +153,8 @@ impl Default for Metrics {
 impl Metrics {
     fn register_requests(&mut self) {
         let registry = &mut self.registry;
-        registry.register(
-            "requests",
-            "Requests by class of status, reason of refusal and route",
-            self.requests.clone(),
-        );
+        let help = "Requests by class of status, reason of refusal and route";
+        self.requests.register(registry, "requests", help);
         registry.register_with_unit(
             "request_duration",
             "From the head of a request to the last byte of its answer",
@@ -304,9 +303,12 @@ impl Metrics {
         let labels = RequestLabels {
             class: class(facts.status),
             reason: facts.reason.unwrap_or("none"),
-            route: facts.route.as_ref().map(|route| self.routes.label(route)),
+            route: facts.route.as_ref().map(Label::from),
         };
-        self.requests.get_or_create(&labels).inc();
+        if !self.requests.count(&labels) {
+            let route = facts.route.as_ref().map(|route| self.routes.label(route));
+            self.requests.begin(RequestLabels { route, ..labels });
+        }
         // A connection that turned into something else lasts for as long as both sides like.
         if facts.status != Some(101) {
             self.request_duration.observe(duration.as_secs_f64());

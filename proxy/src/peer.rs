@@ -86,10 +86,7 @@ mod tests {
         for value in forwarded {
             headers.append(X_FORWARDED_FOR, value.parse().unwrap());
         }
-        let caller = Caller {
-            address: Some(peer.parse().unwrap()),
-            tls: None,
-        };
+        let caller = Caller::new(Some(peer.parse().unwrap()), None);
         let peer = Peer::new(&caller, &headers, Some(&trusted));
         peer.client.unwrap().to_string()
     }
@@ -135,10 +132,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(X_FORWARDED_FOR, x_forwarded_for.parse().unwrap());
         headers.append("forwarded", forwarded.parse().unwrap());
-        let caller = Caller {
-            address: "10.0.0.1".parse().ok(),
-            tls: None,
-        };
+        let caller = Caller::new("10.0.0.1".parse().ok(), None);
         let client = Peer::new(&caller, &headers, Some(&trusted)).client;
         client.map(|client| client.to_string())
     }

@@ -17,7 +17,7 @@ use crate::upstream::AnswerBody;
 #[derive(Debug)]
 pub enum Content {
     /// What the upstream sends, as it comes. Its request is under way until then: a stream counts until it ends.
-    Upstream(AnswerBody, UnderWay),
+    Upstream(Box<AnswerBody>, UnderWay),
     /// What the proxy has to say.
     Own(Option<Bytes>),
     /// Nothing, as the connection turns into something else, which has the record.

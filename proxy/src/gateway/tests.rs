@@ -66,10 +66,7 @@ async fn gateway() -> (Arc<Gateway>, SocketAddr, Paper) {
             cutting: CancellationToken::new(),
             linger: std::time::Duration::ZERO,
         };
-        let caller = Caller {
-            address: Some(peer.ip()),
-            tls: None,
-        };
+        let caller = Caller::new(Some(peer.ip()), None);
         let manner = (Protocol::Either, Cuts::default());
         connection::serve(stream, (handler, caller), manner, ending).await;
     });

@@ -20,8 +20,9 @@ fn map(pairs: &[(&str, &str)]) -> HeaderMap {
 fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
     Voucher {
         peer,
-        authority: Some("api.test".into()),
-        request_id,
+        address: peer.address.map(|it| it.to_string().parse().unwrap()),
+        authority: Some(HeaderValue::from_static("api.test")),
+        request_id: request_id.clone(),
         key: Some("acme"),
         key_id: Some(KeyId::parse("abcdefghijkl").unwrap()),
         principal: None,
@@ -33,7 +34,7 @@ fn voucher<'a>(peer: &'a Peer, request_id: &'a HeaderValue) -> Voucher<'a> {
 fn passed(is_trusted: bool, pairs: &[(&str, &str)]) -> Vec<String> {
     let mut headers = map(pairs);
     let request_id = HeaderValue::from_static("r-1");
-    to_upstream(&mut headers, &voucher(&peer(is_trusted), &request_id));
+    to_upstream(&mut headers, voucher(&peer(is_trusted), &request_id));
     let always = [
         "x-request-id: r-1",
         "x-tollgate-key: acme",
@@ -139,7 +140,7 @@ fn an_upstream_is_told_the_principal_that_a_key_acts_as() {
         principal: Some(&name),
         ..voucher(&peer, &request_id)
     };
-    to_upstream(&mut headers, &voucher);
+    to_upstream(&mut headers, voucher);
 
     let told: Vec<_> = headers.get_all(X_TOLLGATE_PRINCIPAL).iter().collect();
     assert_eq!(told, ["acme-corp"]);
@@ -197,7 +198,7 @@ fn what_conditions_look_at_reaches_the_upstream_in_that_spelling_alone() {
         looked_at: &names,
         ..voucher(&peer, &request_id)
     };
-    to_upstream(&mut headers, &voucher);
+    to_upstream(&mut headers, voucher);
 
     let passed = ["x-env", "x_env", "x_tenant", "x-tenant", "x_other"]
         .map(|name| headers.contains_key(name));

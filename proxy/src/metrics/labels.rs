@@ -1,9 +1,9 @@
 //! What tells series apart. No label can take a client's words.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
+use hashbrown::HashSet;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use smol_str::SmolStr;
 use tollgate_store::Name;

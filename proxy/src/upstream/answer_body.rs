@@ -132,22 +132,19 @@ impl AnswerBody {
         }
     }
 
-    /// The same, which may wait that long for its next bytes.
-    pub(super) fn idle_for(mut self, limit: Duration) -> Self {
+    /// It may wait that long for its next bytes.
+    pub(super) fn idle_for(&mut self, limit: Duration) {
         self.idle = Idle::new(limit);
-        self
     }
 
-    /// The same, which gives its room back when it ends.
-    pub(super) fn hold(mut self, permit: Option<Permit>) -> Self {
+    /// It gives its room back when it ends.
+    pub(super) fn hold(&mut self, permit: Option<Permit>) {
         self.permit = permit.filter(|_| !self.is_end_stream());
-        self
     }
 
-    /// The same, which must have ended by then.
-    pub(super) fn until(mut self, deadline: Instant) -> Self {
+    /// It must have ended by then.
+    pub(super) fn until(&mut self, deadline: Instant) {
         self.deadline = Some(Box::pin(tokio::time::sleep_until(deadline)));
-        self
     }
 
     /// Lets it pass by a conduit, as far as it can.

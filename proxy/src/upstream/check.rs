@@ -63,7 +63,7 @@ async fn ask(place: &Place, health: &Health) -> Result<(), String> {
         place
             .address(&mut request, &path, protocol)
             .ok_or("the path can't be asked for")?;
-        let answer = connection.send(request).await;
+        let answer = connection.send(Box::new(request)).await;
         let answer = answer.map_err(|unanswered| root_cause(&unanswered.fault))?;
         Ok::<_, String>(answer.status())
     };

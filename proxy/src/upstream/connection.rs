@@ -71,7 +71,7 @@ impl Connection {
     /// Sends a request, and waits for the head of the answer, whose body has the connection.
     pub(super) async fn send(
         self,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<Answer>, Unanswered> {
         match self {
             Self::Http1(connection) => match connection.send(request).await {
@@ -84,7 +84,7 @@ impl Connection {
             },
             Self::Http2(mut connection, stream) => {
                 // Large, as hyper's is.
-                let sending = Box::pin(connection.sender.try_send_request(request));
+                let sending = Box::pin(connection.sender.try_send_request(*request));
                 match sending.await {
                     Ok(response) => Ok(response.map(|body| Answer::Http2(body, stream))),
                     Err(mut error) => {

@@ -20,9 +20,9 @@ use crate::upgrade::Upgrade;
 /// request stays where there is no connection for it.
 pub(super) async fn exchange(
     place: &Arc<Place>,
-    request: &mut Option<Request<RequestBody>>,
+    request: &mut Option<Box<Request<RequestBody>>>,
     (target, signing): (&Target, Option<&Signing>),
-) -> Result<Response<AnswerBody>, SendFault> {
+) -> Result<Response<Box<AnswerBody>>, SendFault> {
     let flight = Flight::to(place);
     loop {
         let (connection, is_new) = match place.pool.take() {
@@ -40,10 +40,11 @@ pub(super) async fn exchange(
             Ok(response) if is_ambiguous(&response) => return Err(SendFault::Ambiguous),
             Ok(mut response) => {
                 *response.version_mut() = Version::HTTP_11;
-                return Ok(response.map(|answer| AnswerBody::new(answer, flight)));
+                // By itself: it is handed on many times before its first byte is.
+                return Ok(response.map(|answer| Box::new(AnswerBody::new(answer, flight))));
             }
             Err(unanswered) => match unanswered.unsent {
-                Some(unsent) if !is_new => *request = Some(*unsent),
+                Some(unsent) if !is_new => *request = Some(unsent),
                 _ => return Err(unanswered.fault),
             },
         }
@@ -53,7 +54,7 @@ pub(super) async fn exchange(
 /// Asks one target to make something else of a new connection. The request stays where there is no connection for it.
 pub(super) async fn exchange_upgrade(
     mut flight: Flight,
-    request: &mut Option<Request<RequestBody>>,
+    request: &mut Option<Box<Request<RequestBody>>>,
     (target, signing): (&Target, Option<&Signing>),
     upgrade: &Upgrade,
 ) -> Result<Switched, SendFault> {
@@ -75,14 +76,14 @@ pub(super) async fn exchange_upgrade(
         };
         let (stream, early, room) = connection.into_parts();
         flight.hold(room);
-        let response = Response::from_parts(head, AnswerBody::ended());
+        let response = Response::from_parts(head, Box::new(AnswerBody::ended()));
         let end = UpstreamEnd { stream, early };
         return Ok(Switched::Tunnel(response, end, flight));
     }
     if is_ambiguous(&response) {
         return Err(SendFault::Ambiguous);
     }
-    let response = response.map(|answer| AnswerBody::new(answer, flight));
+    let response = response.map(|answer| Box::new(AnswerBody::new(answer, flight)));
     Ok(Switched::Answer(response))
 }
 

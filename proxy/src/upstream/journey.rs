@@ -26,9 +26,9 @@ pub(super) struct Journey<'a> {
     /// What signs each try, where requests are signed.
     signing: Option<Signing>,
     /// Gone once it was sent.
-    request: Option<Request<RequestBody>>,
+    request: Option<Box<Request<RequestBody>>>,
     /// What it can be made of again, where it may be.
-    template: Option<Template>,
+    template: Option<Box<Template>>,
     sent: Sent,
     tried: Places,
     /// How many targets could not be connected to.
@@ -42,7 +42,7 @@ impl<'a> Journey<'a> {
     pub(super) fn new(
         upstream: &'a Upstream,
         errand: &'a Errand<'a>,
-        (request, sent): (Request<RequestBody>, Sent),
+        (request, sent): (Box<Request<RequestBody>>, Sent),
         permit: Option<&'a mut Permit>,
     ) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl<'a> Journey<'a> {
     }
 
     /// Goes on until there is an answer, or nothing that may be tried any more.
-    pub(super) async fn run(&mut self) -> Result<Response<AnswerBody>, Refusal> {
+    pub(super) async fn run(&mut self) -> Result<Response<Box<AnswerBody>>, Refusal> {
         loop {
             let place = self.choose().ok_or(Refusal::Internal)?;
             self.prepare(place);
@@ -120,11 +120,14 @@ impl<'a> Journey<'a> {
         let may_repeat = self.upstream.retries.is_some() || place.may_share();
         let is_needed = may_repeat && self.template.is_none();
         if let Some(request) = self.request.as_ref().filter(|_| is_needed) {
-            self.template = Template::of(request);
+            self.template = Template::of(request).map(Box::new);
         }
     }
 
-    async fn attempt(&mut self, place: &Arc<Place>) -> Result<Response<AnswerBody>, SendFault> {
+    async fn attempt(
+        &mut self,
+        place: &Arc<Place>,
+    ) -> Result<Response<Box<AnswerBody>>, SendFault> {
         let limits = self.upstream.limits;
         let permit = self.permit.as_deref_mut();
         let too_late = async {
@@ -140,7 +143,10 @@ impl<'a> Journey<'a> {
             (self.errand.target, self.signing.as_ref()),
         );
         tokio::select! {
-            answer = answer => answer.map(|answer| answer.map(|body| body.idle_for(limits.idle))),
+            answer = answer => answer.map(|mut answer| {
+                answer.body_mut().idle_for(limits.idle);
+                answer
+            }),
             () = too_late => Err(SendFault::TooLate),
         }
     }
@@ -182,7 +188,10 @@ impl<'a> Journey<'a> {
         }
         metrics.retry(name, cause);
         self.retries += 1;
-        self.request = self.template.as_ref().map(Template::request);
+        self.request = self
+            .template
+            .as_ref()
+            .map(|template| Box::new(template.request()));
         self.request.is_some()
     }
 }

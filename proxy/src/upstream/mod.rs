@@ -179,24 +179,27 @@ impl Upstream {
     /// is tried; what else is tried again is declared.
     pub async fn send(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         mut permit: Option<Permit>,
         errand: &Errand<'_>,
-    ) -> Result<Response<AnswerBody>, Refusal> {
+    ) -> Result<Response<Box<AnswerBody>>, Refusal> {
         self.dress(&mut request, errand).await?;
         let request = self.prepare(request, errand).await?;
         let mut journey = Journey::new(self, errand, request, permit.as_mut());
         let Some(limit) = self.limits.request else {
-            let answer = journey.run().await?;
-            return Ok(answer.map(|body| body.hold(permit)));
+            let mut answer = journey.run().await?;
+            answer.body_mut().hold(permit);
+            return Ok(answer);
         };
         let deadline = Instant::now() + limit;
         let answer = tokio::time::timeout_at(deadline, journey.run()).await;
-        let answer = answer.unwrap_or_else(|_| {
+        let mut answer = answer.unwrap_or_else(|_| {
             permit.as_mut().map(Permit::failed);
             Err(UpstreamFault::Deadline.into())
         })?;
-        Ok(answer.map(|body| body.hold(permit).until(deadline)))
+        answer.body_mut().hold(permit);
+        answer.body_mut().until(deadline);
+        Ok(answer)
     }
 
     /// The public keys that verify what it is told (RFC 7517).

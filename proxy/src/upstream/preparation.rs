@@ -15,16 +15,16 @@ impl Upstream {
     /// Makes a client's request one that can be sent: where its body is signed, that is read before.
     pub(super) async fn prepare(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         errand: &Errand<'_>,
-    ) -> Result<(Request<RequestBody>, Sent), Refusal> {
+    ) -> Result<(Box<Request<RequestBody>>, Sent), Refusal> {
         let (mut head, body) = request.into_parts();
         let received = Arc::clone(&errand.received);
         let bounds = (self.limits.idle, errand.grant.body_bytes_max());
         let (body, sent) = RequestBody::new(body, received, bounds);
         let signer = self.shown.as_ref().and_then(|shown| shown.signer());
         let Some(bytes_max) = signer.and_then(|signer| signer.body_bytes_max()) else {
-            return Ok((Request::from_parts(head, body), sent));
+            return Ok((Box::new(Request::from_parts(head, body)), sent));
         };
         // Seldom, and large.
         let body = Box::pin(body.collect_whole(bytes_max)).await;
@@ -35,7 +35,8 @@ impl Upstream {
         // Its length is known now, and told by the connection.
         head.headers.remove(TRANSFER_ENCODING);
         head.headers.remove(CONTENT_LENGTH);
-        Ok((Request::from_parts(head, body), Sent::already()))
+        let request = Box::new(Request::from_parts(head, body));
+        Ok((request, Sent::already()))
     }
 
     /// What signs the tries of a request, where requests are signed.

@@ -20,9 +20,9 @@ use crate::upgrade::Upgrade;
 #[derive(Debug)]
 pub enum Switched {
     /// It is: the head of the answer, what the connection is from now on, and what counts it.
-    Tunnel(Response<AnswerBody>, UpstreamEnd, Flight),
+    Tunnel(Response<Box<AnswerBody>>, UpstreamEnd, Flight),
     /// It is not.
-    Answer(Response<AnswerBody>),
+    Answer(Response<Box<AnswerBody>>),
 }
 
 /// What a connection to a target is once it is no longer HTTP's.
@@ -39,7 +39,7 @@ impl Upstream {
     /// must come within the time of a request, and end in it unless it is a tunnel.
     pub async fn send_upgrade(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Box<Request<Incoming>>,
         mut permit: Option<Permit>,
         (errand, upgrade): (&Errand<'_>, &Upgrade),
     ) -> Result<Switched, Refusal> {
@@ -53,12 +53,14 @@ impl Upstream {
                 .unwrap_or_else(|_| Err(UpstreamFault::Deadline.into())),
         };
         match switched {
-            Ok(Switched::Answer(answer)) => {
-                let answer = answer.map(|body| body.idle_for(self.limits.idle).hold(permit));
-                Ok(Switched::Answer(match deadline {
-                    Some(deadline) => answer.map(|body| body.until(deadline)),
-                    None => answer,
-                }))
+            Ok(Switched::Answer(mut answer)) => {
+                let body = answer.body_mut();
+                body.idle_for(self.limits.idle);
+                body.hold(permit);
+                if let Some(deadline) = deadline {
+                    body.until(deadline);
+                }
+                Ok(Switched::Answer(answer))
             }
             // It may last for hours, and tells nothing of how busy its upstream is.
             Ok(tunnel @ Switched::Tunnel(..)) => Ok(tunnel),
@@ -72,12 +74,12 @@ impl Upstream {
     /// Asks one target, and others where there is no connection to it.
     async fn switch(
         &self,
-        request: Request<Incoming>,
+        request: Box<Request<Incoming>>,
         errand: &Errand<'_>,
         upgrade: &Upgrade,
     ) -> Result<Switched, Refusal> {
         // It has no body.
-        let mut unsent = Some(request.map(|_| RequestBody::empty()));
+        let mut unsent = Some(Box::new(request.map(|_| RequestBody::empty())));
         let signing = self.signing(errand);
         let mut tried = Places::default();
         loop {

@@ -104,11 +104,11 @@ impl Http1 {
     /// Sends a request, and waits for the head of its answer, whose body comes by the connection.
     pub(super) async fn send(
         mut self: Box<Self>,
-        request: Request<RequestBody>,
+        request: Box<Request<RequestBody>>,
     ) -> Result<Response<Box<Self>>, Unanswered> {
         // What closed meanwhile has taken nothing, and what says something unasked is not to be believed.
         if let Err(fault) = self.wire.check() {
-            return Err(Unanswered::Unsent(fault, Box::new(request)));
+            return Err(Unanswered::Unsent(fault, request));
         }
         self.wire.begin(request);
         let head = std::future::poll_fn(|context| self.wire.poll_head(context)).await;

@@ -256,7 +256,7 @@ async fn a_request_says_how_long_its_body_is_whatever_its_fields_say() {
     ] {
         let (near, mut far) = tokio::io::duplex(1024);
         let mut wire = Wire::new(near);
-        wire.begin(request);
+        wire.begin(Box::new(request));
         std::future::poll_fn(|context| wire.poll_send(context))
             .await
             .unwrap();
@@ -277,7 +277,7 @@ async fn a_connection_carries_another_request_only_where_nothing_is_left_of_the_
     ] {
         let (near, mut far) = tokio::io::duplex(1024);
         let mut wire = Wire::new(near);
-        wire.begin(Request::new(RequestBody::empty()));
+        wire.begin(Box::new(Request::new(RequestBody::empty())));
         far.write_all(answer.as_bytes()).await.unwrap();
         let head = std::future::poll_fn(|context| wire.poll_head(context)).await;
         assert_eq!(head.unwrap().status(), 204);
@@ -307,7 +307,8 @@ async fn an_answer_counts_although_its_request_could_not_be_sent() {
         .unwrap();
     drop(far);
     let mut wire = Wire::new(near);
-    wire.begin(Request::new(RequestBody::of(vec![0; 1_000].into())));
+    let body = RequestBody::of(vec![0; 1_000].into());
+    wire.begin(Box::new(Request::new(body)));
     let head = std::future::poll_fn(|context| wire.poll_head(context)).await;
     assert_eq!(head.unwrap().status(), 413);
     assert!(!wire.is_reusable());

@@ -86,18 +86,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Begins an exchange.
-    pub(super) fn begin(&mut self, request: Request<RequestBody>) {
-        let (head, body) = request.into_parts();
-        self.answer = AnswerReader::new(&head.method);
+    pub(super) fn begin(&mut self, request: Box<Request<RequestBody>>) {
+        self.answer = AnswerReader::new(request.method());
         self.head.reserve(HEAD_BYTES_USUAL);
-        let framing = Framing::of(&body);
-        write_head(&mut self.head, &head, framing);
+        let framing = Framing::of(request.body());
+        write_head(&mut self.head, &request, framing);
         self.upload = match framing {
             Framing::None => None,
             Framing::Length(length) => Some(Some(length)),
             Framing::Chunked => Some(None),
         }
-        .map(|left| Upload { body, left });
+        .map(|left| {
+            let body = request.into_body();
+            Upload { body, left }
+        });
     }
 
     /// Sends the request as far as that goes, until the head of its answer has come: that may be before all was sent.

@@ -180,7 +180,7 @@ mod tests {
             let _held: (_, oneshot::Sender<()>) = (in_flight, alive);
             let mut look = tokio::time::interval(Duration::from_secs(1));
             poll_fn(|context| {
-                let _ = look.poll_tick(context);
+                while look.poll_tick(context).is_ready() {}
                 Poll::<()>::Pending
             })
             .await;

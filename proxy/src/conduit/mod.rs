@@ -181,5 +181,5 @@ fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+#![cfg(target_os = "linux")]
+
 use std::future::poll_fn;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -161,7 +161,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, poll_fn};
+    use std::future::poll_fn;
     use std::time::Duration;
 
     use tokio::sync::oneshot;
@@ -184,7 +184,6 @@ mod tests {
                 Poll::<()>::Pending
             })
             .await;
-            pending().await
         });
         (reading, ended)
     }

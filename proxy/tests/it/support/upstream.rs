@@ -186,7 +186,8 @@ fn large() -> Body {
 }
 
 fn sized() -> Body {
-    let pieces = (0..LARGE_PIECES).flat_map(|number| [number; LARGE_PIECE_BYTES]);
+    let pieces =
+        (0..LARGE_PIECES).flat_map(|number| std::iter::repeat_n(number, LARGE_PIECE_BYTES));
     Full::new(pieces.collect())
         .map_err(|never| match never {})
         .boxed()

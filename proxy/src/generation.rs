@@ -1,10 +1,11 @@
 //! What requests are decided and carried by: a snapshot and its upstreams, swapped together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tollgate_gate::{Admission, Grant, OwnPage, Snapshot, Target, ThrottleState};

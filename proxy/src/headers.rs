@@ -109,15 +109,15 @@ pub fn to_upstream(headers: &mut HeaderMap, voucher: Voucher<'_>) {
             || [EXPECT, TRAILER].contains(name)
             || is_other_spelling(name, voucher.looked_at)
     };
-    let seen = Seen::of(headers, is_unwanted);
+    let seen = Seen::of(headers, &is_unwanted);
     let wants_trailers = wants_trailers(&seen);
-    let seen = remove(headers, seen, is_unwanted);
+    let seen = remove(headers, seen, &is_unwanted);
     headers.reserve(VOUCHED_MAX);
     if seen.cookie {
         join_cookies(headers);
     }
     if wants_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+        insert(headers, TE, HeaderValue::from_static("trailers"));
     }
     vouch(headers, voucher, &seen);
 }
@@ -158,9 +158,9 @@ pub fn for_conditions<'h>(
 
 /// Makes an upstream's headers those that the client gets.
 pub fn to_client(headers: &mut HeaderMap, request_id: &HeaderValue) {
-    let seen = Seen::of(headers, is_hop_by_hop);
-    remove(headers, seen, is_hop_by_hop);
-    headers.insert(X_REQUEST_ID, request_id.clone());
+    let seen = Seen::of(headers, &is_hop_by_hop);
+    remove(headers, seen, &is_hop_by_hop);
+    insert(headers, X_REQUEST_ID, request_id.clone());
 }
 
 /// The id that a trusted peer gave its request, if it is one: 1 to 128 visible ASCII characters.
@@ -211,7 +211,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(headers: &HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) -> Self {
+    fn of(headers: &HeaderMap, is_unwanted: &dyn Fn(&HeaderName) -> bool) -> Self {
         let mut seen = Self::default();
         for name in headers.keys() {
             match *name {
@@ -239,7 +239,7 @@ impl Seen {
 fn remove(
     headers: &mut HeaderMap,
     mut seen: Seen,
-    is_unwanted: impl Fn(&HeaderName) -> bool,
+    is_unwanted: &dyn Fn(&HeaderName) -> bool,
 ) -> Seen {
     if seen.connection {
         for name in named_by_connection(headers) {
@@ -316,7 +316,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 fn vouch(headers: &mut HeaderMap, voucher: Voucher<'_>, seen: &Seen) {
-    headers.insert(X_REQUEST_ID, voucher.request_id);
+    insert(headers, X_REQUEST_ID, voucher.request_id);
     if let (Some(key), Some(key_id)) = (voucher.key, voucher.key_id) {
         insert_text(headers, X_TOLLGATE_KEY, key);
         insert_text(headers, X_TOLLGATE_KEY_ID, key_id.as_str());
@@ -326,17 +326,21 @@ fn vouch(headers: &mut HeaderMap, voucher: Voucher<'_>, seen: &Seen) {
     }
     if let Some(address) = voucher.address {
         let way = way(headers, address, seen);
-        headers.insert(X_FORWARDED_FOR, way);
+        insert(headers, X_FORWARDED_FOR, way);
     }
     if !seen.forwarded_proto {
         let is_encrypted = voucher.peer.is_encrypted;
         let protocol = if is_encrypted { "https" } else { "http" };
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol));
+        insert(
+            headers,
+            X_FORWARDED_PROTO,
+            HeaderValue::from_static(protocol),
+        );
     }
     if let Some(authority) = voucher.authority
         && !seen.forwarded_host
     {
-        headers.insert(X_FORWARDED_HOST, authority);
+        insert(headers, X_FORWARDED_HOST, authority);
     }
 }
 
@@ -352,14 +356,19 @@ fn way(headers: &HeaderMap, peer: HeaderValue, seen: &Seen) -> HeaderValue {
     HeaderValue::from_str(&hops.join(", ")).unwrap_or(peer)
 }
 
-/// One for all, and never inlined: the processor waits for code that it runs through once.
 #[inline(never)]
 fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     // Names and ids hold nothing that a header could not.
     match HeaderValue::from_str(text) {
-        Ok(value) => headers.insert(name, value),
-        Err(_) => headers.remove(name),
-    };
+        Ok(value) => insert(headers, name, value),
+        Err(_) => _ = headers.remove(name),
+    }
+}
+
+/// One for all, and never inlined: the processor waits for code that it runs through once.
+#[inline(never)]
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    headers.insert(name, value);
 }
 
 #[cfg(test)]

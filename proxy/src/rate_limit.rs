@@ -2,7 +2,6 @@
 //! draft-ietf-httpapi-ratelimit-headers, in structured fields (RFC 9651), and what was usual before.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use smol_str::SmolStrBuilder;
 use tollgate_gate::{Admission, Measure, OverQuota, Policy};
 use tollgate_store::document::RateLimitHeaders;
 
@@ -11,6 +10,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const LEGACY_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const LEGACY_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const LEGACY_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// Most values have no more.
+const VALUE_BYTES_USUAL: usize = 48;
 
 /// Adds how the caller stands after a request that was admitted, beside what the upstream may say of its own.
 pub fn add_admitted(admission: &Admission, told: RateLimitHeaders, headers: &mut HeaderMap) {
@@ -46,7 +47,7 @@ fn add(
 ) {
     let name = &policy.name;
     let mut number = itoa::Buffer::new();
-    let mut text = SmolStrBuilder::new();
+    let mut text = String::with_capacity(VALUE_BYTES_USUAL);
     for part in ["\"", name, "\";r=", number.format(remaining)] {
         text.push_str(part);
     }
@@ -55,7 +56,7 @@ fn add(
         text.push_str(number.format(seconds));
     }
     // A name holds nothing that a header could not.
-    if let Ok(value) = HeaderValue::from_str(&text.finish()) {
+    if let Ok(value) = HeaderValue::try_from(text) {
         headers.append(RATE_LIMIT, value);
     }
     if told == RateLimitHeaders::Legacy {

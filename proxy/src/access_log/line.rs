@@ -55,7 +55,11 @@ pub(super) fn write(line: &mut Vec<u8>, facts: &Facts, stamp: &mut Stamp) {
     name(line, ",\"upstream\":", facts.upstream.as_ref());
     // Most requests meet what conditions there are.
     if !facts.roles.is_empty() {
-        texts(line, ",\"roles_unmet\":", facts.roles.iter().map(Name::as_str));
+        texts(
+            line,
+            ",\"roles_unmet\":",
+            facts.roles.iter().map(Name::as_str),
+        );
     }
     // Most requests are within their quotas.
     if let Some(policy) = &facts.quota {

@@ -1,6 +1,9 @@
 //! One request's way: to a target, and to others where that took nothing of it or what failed may be repeated.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{Request, Response};
 
@@ -142,13 +145,18 @@ impl<'a> Journey<'a> {
             &mut self.request,
             (self.errand.target, self.signing.as_ref()),
         );
-        tokio::select! {
-            answer = answer => answer.map(|mut answer| {
-                answer.body_mut().idle_for(limits.idle);
-                answer
-            }),
-            () = too_late => Err(SendFault::TooLate),
-        }
+        // Where they are made: `select!` would move both.
+        let (mut answer, mut too_late) = (pin!(answer), pin!(too_late));
+        let answer = poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Pending => too_late
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(SendFault::TooLate)),
+            answer @ Poll::Ready(_) => answer,
+        });
+        let mut answer = answer.await?;
+        answer.body_mut().idle_for(limits.idle);
+        Ok(answer)
     }
 
     /// Whether there is another try after a failure.

@@ -35,7 +35,7 @@ pub(super) fn map<T: Sync, S, R: Send>(
     };
     let mut done = thread::scope(|scope| {
         // Where the system gives no thread, there is one fewer.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, &work).ok();
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
         let helping: Vec<_> = (1..threads.min(items.len())).filter_map(start).collect();
         let mut done = work();
         for thread in helping {

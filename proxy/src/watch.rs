@@ -176,10 +176,13 @@ impl Watching {
         // A hundred thousand keys take a while: requests must not wait for it.
         let build = move || {
             let built = Snapshot::build(&entries, &proxy, &Cedar);
-            (built, advise(&entries, &proxy))
+            let advice = advise(&entries, &proxy);
+            (built, advice, entries)
         };
         let outcome = tokio::task::spawn_blocking(build).await;
-        let ((snapshot, rejected), advice) = outcome.map_err(|_| PollFault::Build)?;
+        let ((snapshot, rejected), advice, entries) = outcome.map_err(|_| PollFault::Build)?;
+        // To free so many takes a while, too: nothing waits for it.
+        tokio::task::spawn_blocking(move || drop(entries));
         let duration = clock.monotonic().saturating_sub(started);
 
         self.memory.keeper.fetch_new(places(&snapshot)).await;

@@ -13,6 +13,7 @@ mod counter_url;
 pub mod document;
 mod duration;
 mod field_name;
+mod in_place;
 mod issuer;
 mod key_id;
 mod listen;
@@ -97,9 +98,7 @@ macro_rules! text {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text =
-                    <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                crate::in_place::read(deserializer, Self::parse)
             }
         }
     };

@@ -27,8 +27,10 @@ impl Name {
     /// Reads a name; the error says what a name may hold.
     pub fn parse(text: &str) -> Result<Self, String> {
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let holds = |c: char| c.is_ascii_alphanumeric() || "._:@/-".contains(c);
-        if starts_well && text.len() <= NAME_CHARS_MAX && text.chars().all(holds) {
+        let holds = |byte: u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'@' | b'/' | b'-')
+        };
+        if starts_well && text.len() <= NAME_CHARS_MAX && text.bytes().all(holds) {
             return Ok(Self { text: text.into() });
         }
         Err(format!(

@@ -1,11 +1,14 @@
 //! Points in time as people write them (RFC 3339).
 
+use smol_str::SmolStr;
+
 use crate::text;
 
 /// A point in time, written as RFC 3339 with an offset: `2027-06-30T00:00:00Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timestamp {
-    text: String,
+    /// Short enough to need no memory of its own, as most are written.
+    text: SmolStr,
     at: jiff::Timestamp,
 }
 text!(Timestamp);
@@ -17,7 +20,7 @@ impl Timestamp {
             format!("{text:?} is not a point in time: write it as RFC 3339 with an offset, like \"2027-06-30T00:00:00Z\"")
         })?;
         Ok(Self {
-            text: text.to_owned(),
+            text: text.into(),
             at,
         })
     }
@@ -32,7 +35,7 @@ impl Timestamp {
 impl From<jiff::Timestamp> for Timestamp {
     fn from(at: jiff::Timestamp) -> Self {
         Self {
-            text: at.to_string(),
+            text: smol_str::format_smolstr!("{at}"),
             at,
         }
     }

@@ -8,13 +8,13 @@ use std::fmt;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::key_id::{KEY_ID_CHARS, base62_digit};
-use crate::{Environment, KeyId, Secret};
+use crate::{Environment, KeyId, Secret, in_place};
 
 /// The most characters a token of our own may have.
 pub const TOKEN_CHARS_MAX: usize =
@@ -88,8 +88,8 @@ pub fn check_imported(token: &str) -> Result<(), String> {
 }
 
 /// The SHA-256 of a token's whole text: what the store keeps and a proxy compares, in constant time.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Verifier([u8; 32]);
 
 impl Verifier {
@@ -106,9 +106,15 @@ impl Verifier {
         if pairs.len() != bytes.len() || !rest.is_empty() {
             return Err(bad_verifier());
         }
+        // Looked at in the end: a choice at each digit would take longer than reading all of them.
+        let mut all = 0;
         for (slot, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let digit = |byte: u8| digit(byte).ok_or_else(bad_verifier);
-            *slot = digit(*high)? << 4 | digit(*low)?;
+            let (high, low) = (digit_value(*high), digit_value(*low));
+            all |= high | low;
+            *slot = high << 4 | low;
+        }
+        if all & NO_DIGIT != 0 {
+            return Err(bad_verifier());
         }
         Ok(Self(bytes))
     }
@@ -138,20 +144,20 @@ impl From<Verifier> for String {
     }
 }
 
-impl TryFrom<String> for Verifier {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text)
+impl<'de> Deserialize<'de> for Verifier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        in_place::read(deserializer, Self::parse)
     }
 }
 
-/// The value of a hexadecimal digit in lower case.
-fn digit(byte: u8) -> Option<u8> {
+/// What is no hexadecimal digit in lower case has this value; no digit's has any of its bits.
+const NO_DIGIT: u8 = 0xf0;
+
+fn digit_value(byte: u8) -> u8 {
     match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => NO_DIGIT,
     }
 }
 
@@ -179,14 +185,14 @@ fn push_base62(text: &mut String, bytes: &mut [u8]) {
             *byte = u8::try_from(value / 62).unwrap_or_default();
             value % 62
         });
-        text.push(char::from(base62_digit(u128::from(remainder))));
+        text.push(char::from(base62_digit(u64::from(remainder))));
     }
 }
 
 fn push_checksum(text: &mut String, checksum: u32) {
     for power in (0..CHECKSUM_CHARS).rev() {
-        let place = 62_u128.pow(u32::try_from(power).unwrap_or_default());
-        text.push(char::from(base62_digit(u128::from(checksum) / place)));
+        let place = 62_u64.pow(u32::try_from(power).unwrap_or_default());
+        text.push(char::from(base62_digit(u64::from(checksum) / place)));
     }
 }
 
@@ -255,6 +261,21 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Verifier>(&json).unwrap(), verifier);
         assert!(serde_json::from_str::<Verifier>("\"BA7816\"").is_err());
+        assert!(serde_json::from_str::<Verifier>("7").is_err());
+    }
+
+    #[test]
+    fn a_hash_with_one_wrong_character_anywhere_is_refused() {
+        let good = String::from(Verifier::of("abc"));
+        for place in 0..good.len() {
+            for wrong in ["A", "g", "/", ":", "`", " ", "\u{7f}"] {
+                let mut text = good.clone();
+                text.replace_range(place..=place, wrong);
+                assert!(Verifier::parse(&text).is_err(), "{text:?}");
+            }
+        }
+        assert!(Verifier::parse(&good[1..]).is_err());
+        assert!(Verifier::parse(&format!("{good}0")).is_err());
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn keys_of(set: &Name, documents: &[Document]) -> Vec<(Name, Vec<KeyVersion>)> {
             && PartName::parse(document.name()).unwrap().set == *set
         {
             let part = part.keys.iter();
-            keys.extend(part.map(|(name, key)| (name.clone(), key.versions.clone())));
+            keys.extend(part.map(|(name, key)| (name.clone(), key.versions.to_vec())));
         }
     }
     keys

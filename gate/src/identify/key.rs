@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use smol_str::SmolStr;
 use tollgate_store::document::KeyVersion;
 use tollgate_store::token::{self, IMPORTED_CHARS_MAX, Verifier};
 use tollgate_store::{Cidr, KeyId, Timestamp};
@@ -79,7 +80,7 @@ impl Keys {
     /// The key of that name, found by looking at each. Where a key of a set is called what a key that stands by itself
     /// is called, it is the latter.
     pub(crate) fn by_name(&self, name: &str) -> Option<&KeyRule> {
-        let called_so = self.rules.iter().filter(|rule| &*rule.name == name);
+        let called_so = self.rules.iter().filter(|rule| rule.name == name);
         called_so.min_by_key(|rule| (rule.is_in_set, rule.id))
     }
 
@@ -146,28 +147,52 @@ pub(crate) struct KeyRule {
     id: KeyId,
     is_in_set: bool,
     enabled: bool,
-    /// Of a key of a set: `<set>/<key>`.
-    name: Box<str>,
+    /// Of a key of a set: `<set>/<key>`. Most are short enough to lie here.
+    name: SmolStr,
     versions: Versions,
+    /// `None`: it is good at any time and from anywhere, as most are.
+    bounds: Option<Box<Bounds>>,
+    access: Arc<Access>,
+}
+
+/// When and from where a key opens anything.
+#[derive(Debug, PartialEq, Eq)]
+struct Bounds {
     not_before: Option<jiff::Timestamp>,
     expires_at: Option<jiff::Timestamp>,
     /// `None`: every address.
     allowed: Option<Box<[Cidr]>>,
-    access: Arc<Access>,
+}
+
+impl Bounds {
+    /// Those that are given; `None` where none is.
+    fn given(credential: &Credential<'_>) -> Option<Box<Self>> {
+        let Credential {
+            not_before,
+            expires_at,
+            allowed_cidrs,
+            ..
+        } = *credential;
+        if not_before.is_none() && expires_at.is_none() && allowed_cidrs.is_none() {
+            return None;
+        }
+        Some(Box::new(Self {
+            not_before: not_before.map(Timestamp::at),
+            expires_at: expires_at.map(Timestamp::at),
+            allowed: allowed_cidrs.map(|cidrs| cidrs.iter().cloned().collect()),
+        }))
+    }
 }
 
 impl KeyRule {
-    pub(crate) fn new(name: &str, credential: &Credential<'_>, access: Arc<Access>) -> Self {
-        let allowed = credential.allowed_cidrs;
+    pub(crate) fn new(name: SmolStr, credential: &Credential<'_>, access: Arc<Access>) -> Self {
         Self {
             id: credential.id,
             is_in_set: credential.is_in_set,
             enabled: credential.enabled,
-            name: name.into(),
+            name,
             versions: Versions::new(credential.versions),
-            not_before: credential.not_before.map(Timestamp::at),
-            expires_at: credential.expires_at.map(Timestamp::at),
-            allowed: allowed.map(|cidrs| cidrs.iter().cloned().collect()),
+            bounds: Bounds::given(credential),
             access,
         }
     }
@@ -183,7 +208,7 @@ impl KeyRule {
             allowed_cidrs: None,
             versions: &[],
         };
-        Self::new("", &credential, Arc::clone(access))
+        Self::new(SmolStr::default(), &credential, Arc::clone(access))
     }
 
     pub(crate) fn id(&self) -> KeyId {
@@ -217,17 +242,20 @@ impl KeyRule {
         if self.access.principal.as_ref().is_some_and(|it| !it.enabled) {
             return Err(CredentialFault::PrincipalDisabled { key });
         }
-        if let Some(at) = self.not_before.filter(|at| now < *at) {
+        let bounds = self.bounds.as_deref();
+        let not_before = bounds.and_then(|bounds| bounds.not_before);
+        if let Some(at) = not_before.filter(|at| now < *at) {
             return Err(CredentialFault::NotYetValid { key, at });
         }
-        if let Some(at) = self.expires_at.filter(|at| now >= *at) {
+        let expires_at = bounds.and_then(|bounds| bounds.expires_at);
+        if let Some(at) = expires_at.filter(|at| now >= *at) {
             return Err(CredentialFault::Expired { key, at });
         }
         if let Some(at) = version.expires_at().filter(|at| now >= *at) {
             return Err(CredentialFault::TokenExpired { key, at });
         }
-        let is_allowed = |blocks: &[Cidr]| is_within(address, blocks);
-        if !self.allowed.as_deref().is_none_or(is_allowed) {
+        let allowed = bounds.and_then(|bounds| bounds.allowed.as_deref());
+        if !allowed.is_none_or(|blocks| is_within(address, blocks)) {
             return Err(CredentialFault::Address { key, address });
         }
         Ok(())
@@ -272,7 +300,7 @@ mod tests {
             allowed_cidrs: None,
             versions: &versions,
         };
-        let rule = KeyRule::new("acme", &credential, Arc::default());
+        let rule = KeyRule::new("acme".into(), &credential, Arc::default());
         Keys::new(vec![rule], HashMap::new())
     }
 

@@ -13,7 +13,8 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Version {
     sha256: Verifier,
-    expires_at: Option<jiff::Timestamp>,
+    /// Seldom given, and so out of the way.
+    expires_at: Option<Box<jiff::Timestamp>>,
 }
 
 impl Version {
@@ -21,13 +22,13 @@ impl Version {
         let expires_at = version.expires_at.as_ref();
         Self {
             sha256: version.sha256,
-            expires_at: expires_at.map(tollgate_store::Timestamp::at),
+            expires_at: expires_at.map(|end| Box::new(end.at())),
         }
     }
 
     /// From when on it opens nothing any more.
     pub(super) fn expires_at(&self) -> Option<jiff::Timestamp> {
-        self.expires_at
+        self.expires_at.as_deref().copied()
     }
 }
 
@@ -68,7 +69,7 @@ impl Versions {
 
     /// The one that opens for longest.
     pub(super) fn longest(&self) -> &Version {
-        let end = |version: &&Version| version.expires_at.unwrap_or(jiff::Timestamp::MAX);
+        let end = |version: &&Version| version.expires_at().unwrap_or(jiff::Timestamp::MAX);
         let older = self.older.iter().max_by_key(end);
         older
             .filter(|older| end(older) > end(&&self.newest))

@@ -116,12 +116,12 @@ impl Member<'_> {
             roles: claim.roles.cloned(),
             quotas: claim.quotas.cloned(),
             enabled: *enabled && set.enabled,
-            not_before: not_before.clone(),
-            expires_at: expires_at.clone(),
-            allowed_cidrs: allowed_cidrs.clone(),
-            metadata: metadata.clone(),
+            not_before: not_before.as_deref().cloned(),
+            expires_at: expires_at.as_deref().cloned(),
+            allowed_cidrs: allowed_cidrs.as_deref().cloned(),
+            metadata: metadata.as_deref().cloned(),
             rotation: None,
-            versions: versions.clone(),
+            versions: versions.to_vec(),
         };
         Document::new(self.name.clone(), key)
     }

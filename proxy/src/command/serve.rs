@@ -8,6 +8,8 @@ use crate::operational_log;
 
 /// How long the end waits for a slow reader of the log.
 const LOG_FLUSH_MAX: Duration = Duration::from_millis(500);
+/// How long a thread waits that has read the store or built a snapshot: at its end it gives back the memory that it freed.
+const READER_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// What `serve` is told, as it is written.
 #[derive(Debug, Default, clap::Args)]
@@ -82,6 +84,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     // It watches the store and answers operators; requests have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_keep_alive(READER_KEEP_ALIVE)
         .build()
         .map_err(|error| {
             Failure::Configuration(format!("the system gives no threads to run on: {error}"))

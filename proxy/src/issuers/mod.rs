@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn ten_thousand_unknown_keys_bring_about_one_fetch_in_half_a_minute() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let trust = (&SystemTrust::load(), &Vault::default());
+        let trust = (&SystemTrust::default(), &Vault::default());
         let issuer = Issuer {
             name: Name::parse("login").unwrap(),
             url: ServiceUrl::parse("https://login.test/").unwrap(),

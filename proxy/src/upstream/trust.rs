@@ -1,6 +1,6 @@
 //! Whom the system trusts, and what else upstreams are reached with.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::RootCertStore;
 
@@ -21,14 +21,18 @@ pub struct Means {
     pub fetches: CredentialFetches,
 }
 
-/// The authorities that the system trusts. They are read once: the files are many.
-#[derive(Debug, Clone)]
-pub struct SystemTrust(Arc<RootCertStore>);
+/// The authorities that the system trusts. The files are many: they are read once, by the first who has to know them.
+#[derive(Debug, Clone, Default)]
+pub struct SystemTrust(Arc<OnceLock<Arc<RootCertStore>>>);
 
 impl SystemTrust {
+    /// Those, to verify a server by.
+    pub(super) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(self.0.get_or_init(Self::load))
+    }
+
     /// Reads them; without any, only upstreams with authorities of their own can be reached by TLS.
-    #[must_use]
-    pub fn load() -> Self {
+    fn load() -> Arc<RootCertStore> {
         let loaded = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(loaded.certs);
@@ -40,16 +44,25 @@ impl SystemTrust {
                  a ca of their own; install its ca-certificates"
             );
         }
-        Self(Arc::new(roots))
-    }
-
-    /// Those, to verify a server by.
-    pub(super) fn roots(&self) -> Arc<RootCertStore> {
-        Arc::clone(&self.0)
+        Arc::new(roots)
     }
 
     #[cfg(test)]
     pub(super) fn nobody() -> Self {
-        Self(Arc::new(RootCertStore::empty()))
+        Self(Arc::new(OnceLock::from(Arc::new(RootCertStore::empty()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_are_read_once_and_only_when_somebody_has_to_know_them() {
+        let trust = SystemTrust::default();
+        assert!(trust.0.get().is_none());
+
+        let roots = trust.clone().roots();
+        assert!(Arc::ptr_eq(&roots, &trust.roots()));
     }
 }

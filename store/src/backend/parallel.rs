@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// So many cores at most are busy with one thing.
@@ -13,27 +14,38 @@ pub(super) fn threads() -> usize {
     cores.min(THREADS_MAX)
 }
 
-/// What becomes of each item, in their order.
-pub(super) fn map<T: Sync, R: Send>(
+/// What becomes of each item, in their order. Each thread takes the next item when it is done with one, and prepares once
+/// what it needs for all of them.
+pub(super) fn map<T: Sync, S, R: Send>(
     items: &[T],
     threads: usize,
-    act: impl Fn(&T) -> R + Sync,
+    prepare: impl Fn() -> S + Sync,
+    act: impl Fn(&mut S, &T) -> R + Sync,
 ) -> Vec<R> {
-    if threads <= 1 || items.len() <= 1 {
-        return items.iter().map(act).collect();
-    }
-    let (act, part) = (&act, items.len().div_ceil(threads));
-    thread::scope(|scope| {
-        let parts = items.chunks(part);
-        let working: Vec<_> = parts
-            .map(|items| scope.spawn(move || items.iter().map(act).collect::<Vec<_>>()))
-            .collect();
-        let done = working.into_iter().flat_map(|thread| {
-            let done = thread.join();
-            done.unwrap_or_else(|fault| panic::resume_unwind(fault))
-        });
-        done.collect()
-    })
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut prepared, mut done) = (prepare(), Vec::new());
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(place) else {
+                return done;
+            };
+            done.push((place, act(&mut prepared, item)));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        // Where the system gives no thread, there is one fewer.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helping: Vec<_> = (1..threads.min(items.len())).filter_map(start).collect();
+        let mut done = work();
+        for thread in helping {
+            let theirs = thread.join();
+            done.extend(theirs.unwrap_or_else(|fault| panic::resume_unwind(fault)));
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]
@@ -44,9 +56,9 @@ mod tests {
     fn what_several_threads_do_comes_in_order() {
         let items: Vec<_> = (0..100).collect();
         for threads in [0, 1, 3, 8, 200] {
-            let doubled = map(&items, threads, |item| item * 2);
+            let doubled = map(&items, threads, || 2, |factor, item| item * *factor);
             assert!(doubled.iter().copied().eq((0..200).step_by(2)), "{threads}");
         }
-        assert!(map(&[], 8, |item: &u8| *item).is_empty());
+        assert!(map(&[], 8, || (), |(), item: &u8| *item).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use rand::rngs::SysRng;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Document, DocumentKey, Kind, Owner};
+use super::{Document, DocumentKey, KeySetPart, Kind, Owner};
 use crate::{Name, Problem};
 
 /// The version of the documents that this build writes and reads.
@@ -90,18 +90,14 @@ struct Written<'a> {
     expecting = "a document: an object with kind, name, schema, revision and spec",
     deny_unknown_fields
 )]
-struct Raw {
+struct Raw<S> {
     kind: String,
     name: String,
-    #[serde(rename = "schema")]
-    _schema: u32,
-    #[serde(rename = "revision")]
-    _revision: Revision,
+    schema: u32,
+    revision: Revision,
     #[serde(default)]
     owner: Option<Owner>,
-    /// Its place: what it holds is read by itself, as there may be much of it.
-    #[serde(rename = "spec")]
-    _spec: IgnoredAny,
+    spec: S,
 }
 
 impl Entry {
@@ -146,6 +142,46 @@ impl Entry {
         }
     }
 
+    /// The same from text, which may be no JSON at all.
+    #[must_use]
+    pub fn read(place: DocumentId, text: &[u8]) -> Self {
+        if let Some(entry) = Self::read_part(&place, text) {
+            return entry;
+        }
+        match serde_json::from_slice(text) {
+            Ok(json) => Self::parse(place, json),
+            Err(error) => Self::broken(place, format!("it is not JSON: {error}")),
+        }
+    }
+
+    /// A part of a key set without a fault: nothing else is large, and it is read in place. `None`: it is anything else,
+    /// or what is wrong with it is still to be found.
+    fn read_part(place: &DocumentId, text: &[u8]) -> Option<Self> {
+        if place.kind != Kind::KeySetPart.as_str() {
+            return None;
+        }
+        // Looked at as a whole, it is known for text much sooner than string by string.
+        let text = std::str::from_utf8(text).ok()?;
+        let Raw::<KeySetPart> {
+            kind,
+            name,
+            schema,
+            revision,
+            owner,
+            spec,
+        } = serde_json::from_str(text).ok()?;
+        if schema != SCHEMA || kind != place.kind || name != place.name {
+            return None;
+        }
+        let name = Name::parse(&name).ok()?;
+        let document = Document::new(name, spec).ok()?.owned(owner);
+        Some(Self {
+            id: place.clone(),
+            revision: Some(revision),
+            document: Ok(document),
+        })
+    }
+
     /// An entry whose text is no JSON at all.
     #[must_use]
     pub fn broken(place: DocumentId, message: impl Into<String>) -> Self {
@@ -167,15 +203,15 @@ fn parse(place: &DocumentId, mut json: serde_json::Value) -> Result<Document, Pr
         )));
     }
     let spec = json.get_mut("spec").map(serde_json::Value::take);
-    let raw: Raw = serde_path_to_error::deserialize(json)?;
-    let Raw {
+    // Only its place: what it holds is read by itself, by its kind.
+    let Raw::<IgnoredAny> {
         kind,
         name,
-        _schema: _,
-        _revision: _,
+        schema: _,
+        revision: _,
         owner,
-        _spec: _,
-    } = raw;
+        spec: _,
+    } = serde_path_to_error::deserialize(json)?;
     if kind != place.kind || name != place.name {
         return Err(Problem::whole(format!(
             "it says that it is {kind} {name:?}, but stands where {place} should"

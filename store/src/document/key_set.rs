@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::check::{
     check_count, check_lifetime, check_metadata, check_number, check_set, enabled, is_enabled,
@@ -65,10 +66,13 @@ pub struct KeySet {
 #[serde(deny_unknown_fields)]
 pub struct KeySetPart {
     /// The keys by their names within the set: at most 1,000.
+    #[serde(deserialize_with = "at_once")]
     pub keys: BTreeMap<Name, SetKey>,
 }
 
 /// One key of a set. What it says itself replaces what the set says.
+///
+/// Most say nothing of their own, and there may be millions: what is seldom said has a place elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetKey {
@@ -77,27 +81,27 @@ pub struct SetKey {
     pub enabled: bool,
     /// From when on it opens something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Timestamp>,
+    pub not_before: Option<Box<Timestamp>>,
     /// From when on it opens nothing any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<Box<Timestamp>>,
     /// The principal that it acts as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<Name>,
     /// Its scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<BTreeSet<Name>>,
+    pub scopes: Option<Box<BTreeSet<Name>>>,
     /// Its quotas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quotas: Option<BTreeSet<Name>>,
+    pub quotas: Option<Box<BTreeSet<Name>>>,
     /// The client addresses it may be used from; every address where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allowed_cidrs: Option<BTreeSet<Cidr>>,
+    pub allowed_cidrs: Option<Box<BTreeSet<Cidr>>>,
     /// Notes of the author's, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<BTreeMap<String, String>>,
+    pub metadata: Option<Box<BTreeMap<String, String>>>,
     /// The tokens that are good: 1 to 8, the newest last.
-    pub versions: Vec<KeyVersion>,
+    pub versions: Box<[KeyVersion]>,
 }
 
 /// Which part of which set, as its name says: `<set>/<generation>/<number>`.
@@ -204,19 +208,45 @@ impl SetKey {
     pub(super) fn own_claim(&self) -> Claim<'_> {
         Claim {
             principal: self.principal.as_ref(),
-            scopes: self.scopes.as_ref(),
+            scopes: self.scopes.as_deref(),
             roles: None,
-            quotas: self.quotas.as_ref(),
+            quotas: self.quotas.as_deref(),
         }
     }
 
     fn check(&self) -> Result<(), Problem> {
         self.own_claim().check_consistent()?;
-        check_set("allowed_cidrs", self.allowed_cidrs.as_ref(), KEY_CIDRS_MAX)?;
-        check_metadata(self.metadata.as_ref())?;
+        check_set(
+            "allowed_cidrs",
+            self.allowed_cidrs.as_deref(),
+            KEY_CIDRS_MAX,
+        )?;
+        check_metadata(self.metadata.as_deref())?;
         check_versions(&self.versions)?;
-        check_lifetime(self.not_before.as_ref(), self.expires_at.as_ref())
+        check_lifetime(self.not_before.as_deref(), self.expires_at.as_deref())
     }
+}
+
+/// Reads a map into a list first: made of all its entries at once, it has no room to spare. Of two entries with one
+/// name, the later counts, as everywhere.
+fn at_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Name, SetKey>, D::Error> {
+    struct Keys;
+    impl<'de> Visitor<'de> for Keys {
+        type Value = BTreeMap<Name, SetKey>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a map")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::with_capacity(PART_KEYS_MAX);
+            while let Some(entry) = map.next_entry()? {
+                keys.push(entry);
+            }
+            Ok(keys.into_iter().collect())
+        }
+    }
+    deserializer.deserialize_map(Keys)
 }
 
 impl Declaration for KeySet {

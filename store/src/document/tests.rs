@@ -215,3 +215,85 @@ fn a_credential_is_shown_where_nobody_hears_it_or_where_that_is_declared() {
     let signature = json!({"aws_sigv4": {"service": "s3", "region": "eu-west-1"}});
     assert_eq!(with("http://b", signature), Ok(()));
 }
+
+#[test]
+fn a_part_of_a_key_set_is_read_from_text_as_it_is_from_json() {
+    let place = || DocumentId {
+        kind: "key_set_part".to_owned(),
+        name: "orders/1/1".to_owned(),
+    };
+    let version = |sha256: &str| json!({"version": 1, "sha256": sha256, "created_at": "2026-01-01T00:00:00Z"});
+    let good = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let whole = |field: &str, value: serde_json::Value| {
+        let spec = json!({"keys": {"a": {"versions": [version(good)]}}});
+        let mut whole = json!({
+            "kind": "key_set_part", "name": "orders/1/1", "schema": 1, "revision": "0", "spec": spec,
+        });
+        whole[field] = value;
+        whole
+    };
+    for (json, is_good) in [
+        (whole("revision", json!("7")), true),
+        (whole("name", json!("orders/1/2")), false),
+        (whole("kind", json!("key_set")), false),
+        (whole("schema", json!(2)), false),
+        (whole("more", json!(1)), false),
+        (
+            whole("spec", json!({"keys": {"a": {"versions": [version("0")]}}})),
+            false,
+        ),
+        (
+            whole(
+                "spec",
+                json!({"keys": {"a": {"versions": [version(good), version(good)]}}}),
+            ),
+            false,
+        ),
+        (whole("spec", json!({"keys": {}, "more": 1})), false),
+        (json!({"kind": "key_set_part"}), false),
+    ] {
+        let read = Entry::read(place(), json.to_string().as_bytes());
+
+        assert_eq!(read.document.is_ok(), is_good, "{json}");
+        assert_eq!(read, Entry::parse(place(), json));
+    }
+    let torn = Entry::read(place(), b"{\"kind\":");
+    assert!(
+        torn.document
+            .unwrap_err()
+            .to_string()
+            .starts_with("it is not JSON: ")
+    );
+}
+
+#[test]
+fn of_two_keys_with_one_name_the_later_counts_however_the_part_is_read() {
+    let key = |number: u32| {
+        let hash = String::from(crate::token::Verifier::of(&number.to_string()));
+        format!(
+            r#"{{"versions":[{{"version":{number},"sha256":"{hash}","created_at":"2026-01-01T00:00:00Z"}}]}}"#
+        )
+    };
+    let (first, second, third) = (key(1), key(2), key(3));
+    let keys = format!(r#"{{"b":{first},"a":{second},"b":{third}}}"#);
+    let text = format!(
+        r#"{{"kind":"key_set_part","name":"orders/1/1","schema":1,"revision":"0","spec":{{"keys":{keys}}}}}"#
+    );
+    let place = DocumentId {
+        kind: "key_set_part".to_owned(),
+        name: "orders/1/1".to_owned(),
+    };
+    let read = Entry::read(place.clone(), text.as_bytes());
+
+    assert_eq!(
+        read,
+        Entry::parse(place, serde_json::from_str(&text).unwrap())
+    );
+    let document = read.document.unwrap();
+    let Spec::KeySetPart(part) = document.spec() else {
+        panic!("{document:?}");
+    };
+    let keys = part.keys.iter();
+    let versions = keys.map(|(name, key)| (name.as_str(), key.versions[0].version));
+    assert_eq!(versions.collect::<Vec<_>>(), [("a", 2), ("b", 3)]);
+}

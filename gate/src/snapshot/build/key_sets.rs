@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_store::Name;
-use tollgate_store::document::{KeySet, KeySetPart, Kind, PartName};
+use tollgate_store::document::{KeySetPart, Kind, PartName};
 
+use super::candidate::Candidate;
 use super::documents::Documents;
-use super::keys::Candidate;
 use super::rules::Rules;
-use crate::identify::Credential;
 
 /// The keys of every good set, from the parts of its generation.
 ///
@@ -20,7 +18,8 @@ pub(super) fn candidates<'e>(
     leave_out_sets(documents, rules);
     let parts = std::mem::take(&mut documents.parts);
     leave_out_strays(documents, &parts);
-    let mut candidates = Vec::new();
+    let keys = parts.values().map(|part| part.keys.len());
+    let mut candidates = Vec::with_capacity(keys.sum());
     for (name, set) in documents.key_sets.clone() {
         for number in 1..=set.parts {
             let place = PartName {
@@ -29,7 +28,8 @@ pub(super) fn candidates<'e>(
                 number,
             };
             if let Some(part) = parts.get(&place) {
-                candidates.extend(of_part((name, set), part));
+                let keys = part.keys.iter();
+                candidates.extend(keys.map(|(key, it)| Candidate::in_set((name, set), key, it)));
             } else if !documents.is_bad(Kind::KeySetPart, &place.to_string()) {
                 let says = format!("does not exist, though its set has {} parts", set.parts);
                 documents.leave_out(Kind::KeySetPart, place.to_string(), &says);
@@ -64,23 +64,4 @@ fn leave_out_strays(documents: &mut Documents<'_>, parts: &BTreeMap<PartName, &K
         };
         documents.leave_out(Kind::KeySetPart, place.to_string(), &says);
     }
-}
-
-fn of_part<'e>(
-    (name, set): (&'e Name, &'e KeySet),
-    part: &'e KeySetPart,
-) -> impl Iterator<Item = Candidate<'e>> {
-    part.keys.iter().map(move |(key, declared)| Candidate {
-        name: format!("{name}/{key}").into(),
-        claim: declared.claim(set),
-        credential: Credential {
-            id: set.key_id(name, key),
-            is_in_set: true,
-            enabled: set.enabled && declared.enabled,
-            not_before: declared.not_before.as_ref(),
-            expires_at: declared.expires_at.as_ref(),
-            allowed_cidrs: declared.allowed_cidrs.as_ref(),
-            versions: &declared.versions,
-        },
-    })
 }

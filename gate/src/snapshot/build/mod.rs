@@ -1,5 +1,6 @@
 //! From documents to a snapshot.
 
+mod candidate;
 mod certificates;
 mod documents;
 mod issuers;

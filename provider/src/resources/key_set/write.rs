@@ -176,7 +176,7 @@ impl<'a> Writing<'a> {
 
     /// Whether the key goes on with the token that it has.
     fn is_settled(&self, name: &Name, given: &Json, known: &SetKey) -> bool {
-        let [newest] = known.versions.as_slice() else {
+        let [newest] = &*known.versions else {
             return false;
         };
         if attributes::is_unsound(&self.call.change.prior, name) {
@@ -204,7 +204,7 @@ impl<'a> Writing<'a> {
         (layout, pages): (Layout, &mut BTreeMap<u32, Page>),
     ) -> Result<Vec<KeyVersion>, Failed> {
         if let Some(known) = known.filter(|known| self.is_settled(name, given, known)) {
-            return Ok(known.versions.clone());
+            return Ok(known.versions.to_vec());
         }
         let imported = self.hash(name);
         let sha256 = if let Some(hash) = imported {

@@ -1,8 +1,8 @@
 //! Reading a namespace's folder.
 
 use std::fmt::Display;
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -33,7 +33,9 @@ pub(super) fn everything(
     let mut entries = Vec::new();
     let mut digest = Digest::default();
     let places = places(namespace)?;
-    let read = parallel::map(&places, threads, Place::read);
+    let read = parallel::map(&places, threads, Vec::new, |buffer, place| {
+        place.read(buffer)
+    });
     for (place, read) in places.iter().zip(read) {
         let Some((entry, content)) = read? else {
             continue;
@@ -62,18 +64,18 @@ fn places(namespace: &Path) -> Result<Vec<Place>, StoreError> {
 
 impl Place {
     /// What it holds, and a digest of that; `None` where there is no file any more.
-    fn read(&self) -> Result<Option<(Entry, String)>, StoreError> {
-        let Some(content) = content(&self.path)? else {
+    fn read(&self, buffer: &mut Vec<u8>) -> Result<Option<(Entry, String)>, StoreError> {
+        let Some(content) = content(&self.path, buffer)? else {
             return Ok(None);
         };
         let mut digest = Digest::default();
         digest.add(match &content {
-            Content::Bytes(bytes) => bytes.as_slice(),
+            Content::Bytes(bytes) => bytes,
             Content::Unreadable(cause) => cause.as_bytes(),
         });
         let encoded = self.file_name.strip_suffix(EXTENSION).unwrap_or_default();
         Ok(Some((
-            named_entry(&self.kind, encoded, content),
+            named_entry(&self.kind, encoded, &content),
             digest.text(),
         )))
     }
@@ -87,10 +89,11 @@ pub(super) fn signal(namespace: &Path) -> Result<Option<String>, StoreError> {
     };
     let mut digest = Digest::default();
     digest.add(changed);
-    let revision = content(&namespace.join(REVISION))?;
+    let mut buffer = Vec::new();
+    let revision = content(&namespace.join(REVISION), &mut buffer)?;
     digest.add(match &revision {
-        Some(Content::Bytes(bytes)) => bytes.as_slice(),
-        _ => b"none",
+        Some(Content::Bytes(bytes)) => bytes,
+        _ => b"none".as_slice(),
     });
     for (kind, folder) in kind_folders(namespace)? {
         digest.add(kind);
@@ -101,18 +104,19 @@ pub(super) fn signal(namespace: &Path) -> Result<Option<String>, StoreError> {
 
 /// What stands in one document's file.
 pub(super) fn entry(path: &Path, id: DocumentId) -> Result<Option<Entry>, StoreError> {
-    Ok(content(path)?.map(|content| parse(id, content)))
+    Ok(content(path, &mut Vec::new())?.map(|content| parse(id, &content)))
 }
 
-enum Content {
-    Bytes(Vec<u8>),
+enum Content<'b> {
+    Bytes(&'b [u8]),
     Unreadable(String),
 }
 
-/// `None` where there is no file. A file that only itself is to blame for becomes a broken document, a disk that
+/// What is in a file, read into `buffer`, which may be used for the next one: memory that was not used before costs more
+/// than reading. `None` where there is no file. A file that only itself is to blame for becomes a broken document, a disk that
 /// fails does not. What is no file is not opened: a pipe would make the reader wait for ever. Nor is what nobody has the
 /// memory for.
-fn content(path: &Path) -> Result<Option<Content>, StoreError> {
+fn content<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> Result<Option<Content<'b>>, StoreError> {
     let unreadable = |cause: &dyn Display| {
         let cause = format!("{} can't be read: {cause}", path.display());
         Ok(Some(Content::Unreadable(cause)))
@@ -120,10 +124,13 @@ fn content(path: &Path) -> Result<Option<Content>, StoreError> {
     let read = fs::metadata(path).and_then(|metadata| match metadata.len() {
         _ if !metadata.is_file() => Ok(Err("it is no file")),
         DOCUMENT_BYTES_MAX.. => Ok(Err("it has 64 MiB or more")),
-        _ => fs::read(path).map(Ok),
+        _ => {
+            buffer.clear();
+            File::open(path).and_then(|mut file| file.read_to_end(buffer).map(Ok))
+        }
     });
     match read {
-        Ok(Ok(bytes)) => Ok(Some(Content::Bytes(bytes))),
+        Ok(Ok(_)) => Ok(Some(Content::Bytes(buffer))),
         Ok(Err(problem)) => unreadable(&problem),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) if is_its_own_fault(path, &error) => unreadable(&error),
@@ -137,7 +144,7 @@ fn is_its_own_fault(path: &Path, error: &io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied || is_link()
 }
 
-fn named_entry(kind: &str, encoded: &str, content: Content) -> Entry {
+fn named_entry(kind: &str, encoded: &str, content: &Content<'_>) -> Entry {
     let id = |name: &str| DocumentId {
         kind: kind.to_owned(),
         name: name.to_owned(),
@@ -154,12 +161,9 @@ fn named_entry(kind: &str, encoded: &str, content: Content) -> Entry {
     }
 }
 
-fn parse(id: DocumentId, content: Content) -> Entry {
+fn parse(id: DocumentId, content: &Content<'_>) -> Entry {
     match content {
-        Content::Bytes(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(json) => Entry::parse(id, json),
-            Err(error) => Entry::broken(id, format!("it is not JSON: {error}")),
-        },
+        Content::Bytes(bytes) => Entry::read(id, bytes),
         Content::Unreadable(cause) => Entry::broken(id, cause),
     }
 }

@@ -16,7 +16,7 @@ COVERED = -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares
 
-.PHONY: help demo build release test unit testacc soak lint fmt generate plots bench bench-provider bench-proxy bench-fleet fuzz clean
+.PHONY: help demo build release test unit testacc soak lint fmt generate plots bench bench-decisions bench-provider bench-proxy bench-fleet fuzz clean
 
 help: ## List the verbs.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -81,7 +81,9 @@ generate: ## Write docs/ from the provider's schema and the examples.
 plots: ## Draw docs/plots/ from the simulation of the throttle.
 	@TOLLGATE_TEST_PLOTS=1 $(CARGO) test --quiet -p tollgate-gate --test it plots_show
 
-bench: ## How long a decision takes.
+bench: bench-proxy bench-decisions ## What a request costs, beside nginx and HAProxy, and what a decision does.
+
+bench-decisions: ## How long a decision takes.
 	$(CARGO) bench -p tollgate-gate -p tollgate-conditions
 
 bench-provider: ## What KEYS=1000 keys cost terraform, beside hashicorp/aws: writes docs/benchmarks.md.

@@ -67,6 +67,14 @@ pub trait Handler: Send + Sync + 'static {
     /// Lets the body of an answer pass by a conduit, which only the connection that it is for has.
     fn pass_by(_body: &mut Self::Body, _conduit: &Arc<Conduit>) {}
 
+    /// Has the body of an answer come in pieces that a client can take soon.
+    fn in_pieces(_body: &mut Self::Body) {}
+
+    /// Whether an answer is the proxy's own, and no upstream's.
+    fn is_own(_body: &Self::Body) -> bool {
+        true
+    }
+
     /// Whether an address speaks for many clients, and may have as many connections as it needs.
     fn is_trusted(&self, _address: IpAddr) -> bool {
         false
@@ -178,11 +186,23 @@ async fn serve_http<S: Stream, H: Handler>(
             Poll::Ready(())
         }
     });
+    // An answer that began before does not say that the connection ends: what follows may come until it has ended.
+    let lingered = async {
+        poll_fn(|_| {
+            if pace.is_asked() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+        tokio::time::sleep(ending.linger).await;
+    };
     tokio::select! {
         biased;
         result = connection.as_mut() => return note(session, result),
         () = settled => {}
-        () = tokio::time::sleep(ending.linger) => {}
+        () = lingered => {}
         () = ending.cutting.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -221,8 +241,11 @@ async fn respond<H: Handler>(
         {
             H::pass_by(response.body_mut(), conduit);
         }
+    } else {
+        H::in_pieces(response.body_mut());
     }
-    Ok(response.map(|body| Answer::new(body, in_flight)))
+    let is_own = H::is_own(response.body());
+    Ok(response.map(|body| Answer::new(body, in_flight, is_own)))
 }
 
 /// What is left of a client's connection that turned into something else: the stream, and what had been read of it.

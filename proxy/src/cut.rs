@@ -29,7 +29,7 @@ pub enum Cut {
     WriteTimeout,
     /// The client did not read one of the answers that it was sent by HTTP/2: only that one is ended.
     StreamWriteTimeout,
-    /// More answers by HTTP/2 wait for their clients than may: one of a client that has many is ended.
+    /// More answers of the proxy's own by HTTP/2 are not read than may be: one of a client that has many is ended.
     StreamsWaiting,
     /// Frames of HTTP/2 that only keep the proxy busy.
     FrameFlood,

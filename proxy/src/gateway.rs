@@ -286,6 +286,14 @@ impl Handler for Gateway {
         body.pass_by(conduit);
     }
 
+    fn in_pieces(body: &mut ResponseBody) {
+        body.in_pieces();
+    }
+
+    fn is_own(body: &ResponseBody) -> bool {
+        body.is_own()
+    }
+
     fn refused(&self, caller: &Caller, fault: filter::Fault) {
         let generation = self.generation.load();
         let now = self.ledger.clock.now();

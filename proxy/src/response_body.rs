@@ -59,6 +59,18 @@ impl ResponseBody {
         }
     }
 
+    /// Has what an upstream sends come in small pieces.
+    pub(crate) fn in_pieces(&mut self) {
+        if let Content::Upstream(answer, _) = &mut self.content {
+            answer.in_pieces();
+        }
+    }
+
+    /// Whether no upstream has sent it.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.content, Content::Own(_))
+    }
+
     /// hyper asks for nothing more where it knows that nothing comes.
     fn complete_at_end(&mut self) {
         if self.is_end_stream()

@@ -70,7 +70,7 @@ fn measure_proxy() -> Result<(), Failure> {
     words.retain(|word| word != DRY);
     let settings = proxy::Settings::parse(words.into_iter())?;
     let text = proxy::run(&settings)?;
-    if is_dry {
+    if is_dry || !settings.is_whole() {
         print(&format!("\n{text}"));
         return Ok(());
     }

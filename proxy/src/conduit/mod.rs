@@ -26,6 +26,9 @@ const PIECE_BYTES_MAX: usize = 256 * 1024;
 /// What stands for bytes that are in a pipe.
 static STAND_IN: [u8; PIECE_BYTES_MAX] = [0; PIECE_BYTES_MAX];
 
+/// Whether the system lets nobody pass bytes by a pipe, as some that shut programs in do.
+static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
 /// The way of one client's connection around the process's memory.
 #[derive(Debug, Default)]
 pub struct Conduit {
@@ -72,11 +75,20 @@ impl Conduit {
         if filled.is_some() {
             return Poll::Ready(Ok(None));
         }
+        if IS_REFUSED.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(None));
+        }
         let Some(pipe) = Pipe::take() else {
             return Poll::Ready(Ok(None));
         };
         let bytes = match poll_receive(&pipe, (source, most), context) {
             Poll::Ready(Ok(bytes)) if bytes > 0 => bytes,
+            Poll::Ready(Err(error)) => {
+                pipe.give_back();
+                note_refused(&error);
+                // Whoever reads sees what is wrong with the socket, if it is the socket.
+                return Poll::Ready(Ok(None));
+            }
             nothing => {
                 pipe.give_back();
                 return nothing.map_ok(|_| Some(Bytes::new()));
@@ -144,6 +156,17 @@ fn poll_send(
             Err(error) if is_passing(&error) => {}
             sent => return Poll::Ready(sent),
         }
+    }
+}
+
+/// Takes note of a system that does not know the call, or does not allow it.
+fn note_refused(error: &io::Error) {
+    let is_refused = matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+    );
+    if is_refused && !IS_REFUSED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%error, "the system does not let long answers pass by a pipe: they are read");
     }
 }
 

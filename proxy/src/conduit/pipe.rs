@@ -2,10 +2,10 @@
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::cell::RefCell;
     use std::io;
     use std::os::fd::OwnedFd;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
     use tokio::net::TcpStream;
@@ -16,14 +16,11 @@ mod linux {
     /// everything but clients, two for each, and an eighth of what an unprivileged user may have in large pipes
     /// (`pipe-user-pages-soft`, 64 MiB).
     const PIPES_MAX: usize = 32;
-    /// The most empty ones that a thread keeps.
-    const SPARE_MAX: usize = 2;
+    /// The most empty ones that are kept.
+    const SPARE_MAX: usize = 8;
 
     static OPEN: AtomicUsize = AtomicUsize::new(0);
-
-    thread_local! {
-        static SPARE: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
-    }
+    static SPARE: Mutex<Vec<Pipe>> = Mutex::new(Vec::new());
 
     /// A pipe.
     #[derive(Debug)]
@@ -40,7 +37,7 @@ mod linux {
     impl Pipe {
         /// An empty one; `None`: there are as many as may be, or the system gives none.
         pub(in crate::conduit) fn take() -> Option<Self> {
-            let spare = SPARE.with_borrow_mut(Vec::pop);
+            let spare = spare().pop();
             spare.or_else(Self::open)
         }
 
@@ -58,11 +55,10 @@ mod linux {
 
         /// Is ready for whoever needs the next one. It must be empty.
         pub(in crate::conduit) fn give_back(self) {
-            SPARE.with_borrow_mut(|spare| {
-                if spare.len() < SPARE_MAX {
-                    spare.push(self);
-                }
-            });
+            let mut spare = spare();
+            if spare.len() < SPARE_MAX {
+                spare.push(self);
+            }
         }
 
         /// Takes bytes in while it is empty: that it has no room is no reason to wait. Returns how many; 0: no more come.
@@ -80,6 +76,11 @@ mod linux {
             let flags = SpliceFlags::NONBLOCK | SpliceFlags::MOVE;
             Ok(splice(&self.from, None, sink, None, most, flags)?)
         }
+    }
+
+    /// A panic elsewhere leaves the list as good as it was.
+    fn spare() -> MutexGuard<'static, Vec<Pipe>> {
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     impl Counted {

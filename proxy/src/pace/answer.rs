@@ -19,8 +19,12 @@ pub struct Answer<B> {
 }
 
 impl<B> Answer<B> {
-    pub(crate) fn new(body: B, in_flight: InFlight) -> Self {
+    /// The body of an answer, which may be of the proxy's own.
+    pub(crate) fn new(body: B, in_flight: InFlight, is_own: bool) -> Self {
         if let Some(reading) = &in_flight.reading {
+            if is_own {
+                reading.note_own();
+            }
             // Its head.
             reading.hand();
         }

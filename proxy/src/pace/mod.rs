@@ -181,7 +181,8 @@ impl Pace {
         self.begun.load(Ordering::Relaxed)
     }
 
-    fn is_asked(&self) -> bool {
+    /// Whether an answer has not ended yet.
+    pub(crate) fn is_asked(&self) -> bool {
         self.begun() != self.ended.load(Ordering::Relaxed)
     }
 }

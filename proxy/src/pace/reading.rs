@@ -16,10 +16,11 @@ use super::alarm::Alarm;
 use super::waiting::WRITE_MAX;
 use crate::cut::Cut;
 
-/// How many requests of all connections may wait for their clients, before those of a connection that has more than its
-/// share are ended: each takes some 3 KiB.
+/// How many answers of the proxy's own may wait for their clients, of all connections, before those of a connection that
+/// has more than its share are ended: each takes some 3 KiB, and strangers get nothing else. What an upstream sends to
+/// whoever it knows is not among them: otherwise strangers could take the places of those.
 const WAITING_MAX: usize = 8 * 1024;
-/// How many of one connection may wait in any case: as many as a page loads at once over a line that is slow.
+/// How many of one connection may wait in any case.
 const SHARE_MAX: usize = 16;
 
 /// Those of all connections.
@@ -32,6 +33,8 @@ pub(super) struct Reading {
     is_awaited: AtomicBool,
     /// Counts what was handed over.
     handed: AtomicU32,
+    /// Whether it is an answer of the proxy's own.
+    is_own: AtomicBool,
 }
 
 impl Reading {
@@ -39,6 +42,11 @@ impl Reading {
     pub(super) fn hand(&self) {
         self.handed.fetch_add(1, Ordering::Relaxed);
         self.is_awaited.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the proxy answers by itself.
+    pub(super) fn note_own(&self) {
+        self.is_own.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the client would take more, and there is none yet.
@@ -83,7 +91,8 @@ struct Wait {
     handed: u32,
     since: Instant,
     alarm: Alarm,
-    /// While it waits.
+    is_waiting: bool,
+    /// While an answer of the proxy's own waits.
     place: Option<Place>,
 }
 
@@ -95,6 +104,7 @@ impl Wait {
             handed: 0,
             since: Instant::now(),
             alarm: Alarm::default(),
+            is_waiting: false,
             place: None,
         }
     }
@@ -103,18 +113,22 @@ impl Wait {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.reading.is_awaited.load(Ordering::Relaxed) {
             self.place = None;
+            self.is_waiting = false;
             return Poll::Pending;
         }
         let handed = self.reading.handed.load(Ordering::Relaxed);
-        if self.place.is_none() || handed != self.handed {
+        if !self.is_waiting || handed != self.handed {
+            self.is_waiting = true;
             self.handed = handed;
             self.since = Instant::now();
         }
         let pace = &self.pace;
-        let place = self.place.get_or_insert_with(|| Place::take(pace));
-        if place.is_too_many() {
-            pace.cut(Cut::StreamsWaiting);
-            return Poll::Ready(());
+        if self.reading.is_own.load(Ordering::Relaxed) {
+            let place = self.place.get_or_insert_with(|| Place::take(pace));
+            if place.is_too_many() {
+                pace.cut(Cut::StreamsWaiting);
+                return Poll::Ready(());
+            }
         }
         if self.alarm.is_over(self.since + WRITE_MAX, context) {
             pace.cut(Cut::StreamWriteTimeout);
@@ -124,32 +138,31 @@ impl Wait {
     }
 }
 
-/// A place among the requests that wait for their clients.
+/// A place among the answers of the proxy's own that wait for their clients.
 #[derive(Debug)]
 struct Place {
     pace: Arc<Pace>,
-    /// How many of its connection there were when it came, itself included.
-    number: usize,
 }
 
 impl Place {
     fn take(pace: &Arc<Pace>) -> Self {
         WAITING.fetch_add(1, Ordering::Relaxed);
-        let number = pace.waiting.fetch_add(1, Ordering::Relaxed) + 1;
-        Self {
-            pace: Arc::clone(pace),
-            number,
-        }
+        pace.waiting.fetch_add(1, Ordering::Relaxed);
+        let pace = Arc::clone(pace);
+        Self { pace }
     }
 
     fn is_too_many(&self) -> bool {
-        is_too_many(WAITING.load(Ordering::Relaxed), self.number)
+        is_too_many(
+            WAITING.load(Ordering::Relaxed),
+            self.pace.waiting.load(Ordering::Relaxed),
+        )
     }
 }
 
-/// Whether the request that is a connection's `number`th to wait must end, where `all` do.
-fn is_too_many(all: usize, number: usize) -> bool {
-    all > WAITING_MAX && number > SHARE_MAX
+/// Whether one of a connection of which `own` wait must end, where `all` do.
+fn is_too_many(all: usize, own: usize) -> bool {
+    all > WAITING_MAX && own > SHARE_MAX
 }
 
 impl Drop for Place {
@@ -222,9 +235,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_is_counted_until_it_does_no_longer() {
+    async fn an_answer_of_the_proxys_own_is_counted_while_it_waits() {
         let pace = Arc::new(Pace::new(Cuts::default()));
         let (reading, mut ended) = run(&pace);
+        let (of_upstream, mut goes_on) = run(&pace);
+        of_upstream.hand();
+        assert!(lasts(&mut goes_on, 2).await);
+        reading.note_own();
         let waiting = || pace.waiting.load(Ordering::Relaxed);
         reading.hand();
         assert!(lasts(&mut ended, 2).await);
@@ -240,12 +257,12 @@ mod tests {
 
     #[test]
     fn with_too_many_in_all_each_connection_keeps_its_share() {
-        for (all, number, expected) in [
+        for (all, own, expected) in [
             (WAITING_MAX, 128, false),
             (WAITING_MAX + 1, SHARE_MAX, false),
             (WAITING_MAX + 1, SHARE_MAX + 1, true),
         ] {
-            assert_eq!(is_too_many(all, number), expected, "{all}, {number}");
+            assert_eq!(is_too_many(all, own), expected, "{all}, {own}");
         }
     }
 }

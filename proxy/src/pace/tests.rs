@@ -128,7 +128,8 @@ async fn a_client_that_reads_nothing_is_cut_and_one_that_reads_slowly_is_not() {
 async fn an_answer_that_http_2_has_no_room_for_is_cut_too() {
     let mut line = Line::new(Protocol::Http2);
     line.takes(PREFACE).await;
-    let mut answer = Answer::new(http_body_util::Full::from("text"), line.pace.begin().0);
+    let body = http_body_util::Full::from("text");
+    let mut answer = Answer::new(body, line.pace.begin().0, true);
     assert!(line.stays(1_000).await, "the upstream is waited for");
     let mut part = async || {
         poll_fn(|context| http_body::Body::poll_frame(std::pin::Pin::new(&mut answer), context))

@@ -17,6 +17,9 @@ use super::throttle::Permit;
 use crate::conduit::Conduit;
 use crate::idle::{IDLE_MAX, Idle, Stalled};
 
+/// As many as a frame of HTTP/2 has, where nothing else was agreed on (RFC 9113, section 4.2).
+const FRAME_BYTES: usize = 16 * 1024;
+
 /// The body of an upstream's answer. Dropped before its end, it closes the connection that it came by.
 #[derive(Debug)]
 pub struct AnswerBody {
@@ -153,6 +156,13 @@ impl AnswerBody {
             && connection.wire.is_plain()
         {
             self.conduit = Some(Arc::clone(conduit));
+        }
+    }
+
+    /// Comes in pieces that a client by HTTP/2 can take soon: hyper holds one for each that waits.
+    pub(crate) fn in_pieces(&mut self) {
+        if let Answer::Http1(connection) = &mut self.answer {
+            connection.wire.read_at_most(FRAME_BYTES);
         }
     }
 

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use crate::support::{Client, Process, Stage, Store, run_to_end, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Client, Process, Stage, Store, read_head, run_to_end, until};
 
 fn last_line(output: &std::process::Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
@@ -126,6 +130,40 @@ async fn a_drain_that_takes_too_long_is_cut() {
     assert!(held.await.is_err());
     let line = hasty.accessed(|line| line["path"] == "/v1/held").await;
     assert_eq!(line["reason"], "drain_cut");
+}
+
+#[tokio::test]
+async fn what_follows_an_answer_that_outlasted_the_signal_is_answered_too() {
+    let stage = Stage::new().await;
+    // What may follow has half a second.
+    let mut proxy = Process::start(&stage.store, &["--drain", "2s"]).await;
+    let mut stream = TcpStream::connect(proxy.address).await.unwrap();
+    let token = stage.store.token.expose();
+    let begin = format!(
+        "POST /v1/mirror HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
+    );
+    stream.write_all(begin.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(!head.contains("connection: close"), "{head}");
+    proxy.signal("TERM");
+    until("nothing is accepted", async || {
+        TcpStream::connect(proxy.address).await.is_err()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.unwrap();
+    let mut body = Vec::new();
+    while !body.ends_with(b"0\r\n\r\n") {
+        body.push(stream.read_u8().await.unwrap());
+    }
+
+    let next =
+        format!("GET /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(next.as_bytes()).await.unwrap();
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.contains("connection: close"), "{head}");
+    assert_eq!(proxy.ended().await, 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Requests by HTTP/2 whose clients take nothing of what they are answered.
 
+use futures_util::future::join_all;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -8,6 +9,8 @@ use crate::support::{Stage, until};
 
 const CONNECTIONS: u32 = 90;
 const STREAMS: u32 = 120;
+/// More than a connection's share.
+const DOWNLOADS: u32 = 60;
 /// How many may wait: of all, and of each connection in any case.
 const WAITING_MAX: u32 = 8 * 1024;
 const SHARE_MAX: u32 = 16;
@@ -49,5 +52,11 @@ async fn of_answers_that_strangers_leave_unread_only_so_many_are_held() {
     .await;
     for client in stage.clients() {
         assert_eq!(client.get("/v1/orders").await.status, 200);
+    }
+    // Those of a client that is known are not among them, however many it asks for at once.
+    let [_, client] = stage.clients();
+    let downloads = (0..DOWNLOADS).map(|_| client.get("/v1/sized"));
+    for download in join_all(downloads).await {
+        assert_eq!(download.status, 200);
     }
 }

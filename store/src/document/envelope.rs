@@ -162,6 +162,10 @@ impl Entry {
         }
         // Looked at as a whole, it is known for text much sooner than string by string.
         let text = std::str::from_utf8(text).ok()?;
+        // A list would be taken for an object whose members come in their order.
+        if !text.trim_ascii_start().starts_with('{') {
+            return None;
+        }
         let Raw::<KeySetPart> {
             kind,
             name,

@@ -257,6 +257,10 @@ fn a_part_of_a_key_set_is_read_from_text_as_it_is_from_json() {
         assert_eq!(read.document.is_ok(), is_good, "{json}");
         assert_eq!(read, Entry::parse(place(), json));
     }
+    let list = json!(["key_set_part", "orders/1/1", 1, "0", null, {"keys": {}}]);
+    let read = Entry::read(place(), list.to_string().as_bytes());
+    assert!(read.document.is_err(), "a list is no object");
+    assert_eq!(read, Entry::parse(place(), list));
     let torn = Entry::read(place(), b"{\"kind\":");
     assert!(
         torn.document

@@ -30,6 +30,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Whether everything is measured: of less, nothing is written down.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_alone && self.works == Work::ALL && self.keys == KEYS_DEFAULT
+    }
+
     /// From words like `rounds=3`; an empty value is as good as none.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, Failure> {
         let mut settings = Self {
@@ -97,6 +102,9 @@ mod tests {
         assert_eq!(settings.rounds, ROUNDS_DEFAULT);
         assert_eq!(settings.keys, [10, 20]);
         assert!(settings.is_alone);
+        assert!(!settings.is_whole());
+        assert!(parse(&["rounds=3"]).unwrap().is_whole());
+        assert!(!parse(&["works=tls"]).unwrap().is_whole());
         for wrong in ["rounds=0", "seconds=x", "keys=1,,2", "fast"] {
             assert!(parse(&[wrong]).is_err(), "{wrong}");
         }

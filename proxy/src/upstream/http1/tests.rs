@@ -286,6 +286,32 @@ async fn a_connection_carries_another_request_only_where_nothing_is_left_of_the_
 }
 
 #[tokio::test]
+async fn no_piece_of_a_body_is_larger_than_who_reads_it_wants() {
+    const BODY_BYTES: usize = 300_000;
+    let (near, mut far) = tokio::io::duplex(2 * BODY_BYTES);
+    let mut wire = Wire::new(near);
+    // What is left of an earlier answer's buffer has room for more.
+    wire.read_at_most(BODY_BYTES);
+    for most in [BODY_BYTES, 20_000] {
+        wire.begin(Box::new(Request::new(RequestBody::empty())));
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\n\r\n");
+        far.write_all(head.as_bytes()).await.unwrap();
+        std::future::poll_fn(|context| wire.poll_head(context))
+            .await
+            .unwrap();
+        wire.read_at_most(most);
+        far.write_all(&vec![7; BODY_BYTES]).await.unwrap();
+        let mut came = 0;
+        while let Some(frame) = std::future::poll_fn(|context| wire.poll_frame(context)).await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= most, "{} of {most}", piece.len());
+            came += piece.len();
+        }
+        assert_eq!(came, BODY_BYTES);
+    }
+}
+
+#[tokio::test]
 async fn what_comes_unasked_is_told_from_a_connection_that_closed() {
     let (near, mut far) = tokio::io::duplex(1024);
     let mut wire = Wire::new(near);

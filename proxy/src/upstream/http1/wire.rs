@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -34,6 +34,8 @@ pub(in crate::upstream) struct Wire<S> {
     stream: S,
     /// What was read, and not taken yet.
     read: BytesMut,
+    /// How much of an answer is read at once at most.
+    read_max: usize,
     answer: AnswerReader,
     /// What is to be written, in this order.
     head: BytesMut,
@@ -58,6 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self {
             stream,
             read: BytesMut::new(),
+            read_max: READ_BYTES_MAX,
             answer: AnswerReader::new(&Method::GET),
             head: BytesMut::new(),
             data: Bytes::new(),
@@ -88,6 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Begins an exchange.
     pub(super) fn begin(&mut self, request: Box<Request<RequestBody>>) {
         self.answer = AnswerReader::new(request.method());
+        self.read_max = READ_BYTES_MAX;
         self.head.reserve(HEAD_BYTES_USUAL);
         let framing = Framing::of(request.body());
         write_head(&mut self.head, &request, framing);
@@ -100,6 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let body = request.into_body();
             Upload { body, left }
         });
+    }
+
+    /// Reads no more of this answer at once: at least 8 KiB.
+    pub(in crate::upstream) fn read_at_most(&mut self, bytes: usize) {
+        self.read_max = bytes.max(READ_BYTES);
     }
 
     /// Sends the request as far as that goes, until the head of its answer has come: that may be before all was sent.
@@ -242,9 +251,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let expected = usize::try_from(self.answer.expected()).unwrap_or(usize::MAX);
-        self.read
-            .reserve(expected.clamp(READ_BYTES, READ_BYTES_MAX));
-        poll_read_buf(Pin::new(&mut self.stream), context, &mut self.read)
+        self.read.reserve(expected.clamp(READ_BYTES, self.read_max));
+        let mut room = (&mut self.read).limit(self.read_max);
+        poll_read_buf(Pin::new(&mut self.stream), context, &mut room)
     }
 
     /// Whether all of the request was sent, or can't be.

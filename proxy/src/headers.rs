@@ -84,7 +84,7 @@ fn rule(name: &str) -> Option<Forged> {
 pub struct Voucher<'a> {
     /// The other end of the connection.
     pub peer: &'a Peer,
-    /// Its address.
+    /// The address of that end, as a header says it, if it is known.
     pub address: Option<HeaderValue>,
     /// What the request was addressed to.
     pub authority: Option<HeaderValue>,

@@ -83,10 +83,9 @@ impl Conduit {
         };
         let bytes = match poll_receive(&pipe, (source, most), context) {
             Poll::Ready(Ok(bytes)) if bytes > 0 => bytes,
-            Poll::Ready(Err(error)) => {
+            Poll::Ready(Err(error)) if is_refusal(&error) => {
                 pipe.give_back();
                 note_refused(&error);
-                // Whoever reads sees what is wrong with the socket, if it is the socket.
                 return Poll::Ready(Ok(None));
             }
             nothing => {
@@ -161,13 +160,16 @@ fn poll_send(
 
 /// Takes note of a system that does not know the call, or does not allow it.
 fn note_refused(error: &io::Error) {
-    let is_refused = matches!(
-        error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
-    );
-    if is_refused && !IS_REFUSED.swap(true, Ordering::Relaxed) {
+    if !IS_REFUSED.swap(true, Ordering::Relaxed) {
         tracing::warn!(%error, "the system does not let long answers pass by a pipe: they are read");
     }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+    )
 }
 
 /// What of the slices can be written at once, the pipe being filled.

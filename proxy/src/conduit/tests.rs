@@ -89,6 +89,28 @@ async fn at_the_end_nothing_stands_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_connection_that_broke_is_no_end_of_what_comes() {
+    let way = Way::new().await;
+    way.upstream.set_zero_linger().unwrap();
+    drop(way.upstream);
+    way.source.readable().await.unwrap();
+
+    let piece = poll_fn(|context| way.conduit.poll_fill(context, &way.source, 5)).await;
+    let error = piece.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    assert!(!way.conduit.is_filled());
+}
+
+#[test]
+fn a_system_that_refuses_is_told_from_a_connection_that_broke() {
+    // ENOSYS, EPERM and EINVAL of Linux; then ECONNRESET and EPIPE.
+    for (number, expected) in [(38, true), (1, true), (22, true), (104, false), (32, false)] {
+        let error = io::Error::from_raw_os_error(number);
+        assert_eq!(is_refusal(&error), expected, "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_pipe_with_something_in_it_is_never_another_ones() {
     let mut way = Way::new().await;
     way.upstream.write_all(b"of the one").await.unwrap();

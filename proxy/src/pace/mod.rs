@@ -39,7 +39,7 @@ pub struct Pace {
     progress: AtomicU32,
     /// Parts of answers that were handed over and not asked for more since.
     handed: AtomicU32,
-    /// Requests of HTTP/2 whose clients are to take something.
+    /// Answers of the proxy's own by HTTP/2 that the client is to take.
     waiting: AtomicUsize,
     /// The request of HTTP/2 that came last, until it runs.
     newest: Mutex<Option<Arc<Reading>>>,

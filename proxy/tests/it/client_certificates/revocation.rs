@@ -5,7 +5,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_store::document::Kind;
 
 use super::{Scene, is_answered};
-use crate::support::{Echo, GRANTED, PATIENCE, TlsClient, read_head, until};
+use crate::support::{Echo, GRANTED, PATIENCE, Process, TlsClient, read_head, until};
+
+/// A proxy that knows a list of revoked certificates, which names none.
+async fn proxy_with_empty_list(scene: &Scene) -> Process {
+    scene
+        .files
+        .put("crl.pem", &scene.clients.revoked(&[], 2090));
+    let crl = json!({"client_crl": scene.files.place("crl.pem")});
+    scene.declare(crl).await;
+    scene.proxy().await
+}
 
 #[tokio::test]
 async fn a_websocket_of_a_revoked_certificate_ends_within_a_poll() {
@@ -17,12 +27,7 @@ async fn a_websocket_of_a_revoked_certificate_ends_within_a_poll() {
         "proxy": "edge", "path": "/v1/**", "upstream": "backend", "upgrades": ["websocket"],
     });
     scene.store.put(Kind::Route, "all", route).await;
-    scene
-        .files
-        .put("crl.pem", &scene.clients.revoked(&[], 2090));
-    let crl = json!({"client_crl": scene.files.place("crl.pem")});
-    scene.declare(crl).await;
-    let proxy = scene.proxy().await;
+    let proxy = proxy_with_empty_list(&scene).await;
     let pair = scene.clients.client();
     let client = TlsClient::with(&scene.servers, &pair);
     let mut stream = client.connect(proxy.address, "localhost").await.unwrap();
@@ -52,12 +57,7 @@ async fn a_websocket_of_a_revoked_certificate_ends_within_a_poll() {
 async fn a_revoked_certificate_is_refused_within_a_poll_and_a_bad_list_changes_nothing() {
     let scene = Scene::new(json!({})).await;
     let (good, bad) = (scene.clients.client(), scene.clients.client());
-    scene
-        .files
-        .put("crl.pem", &scene.clients.revoked(&[], 2090));
-    let crl = json!({"client_crl": scene.files.place("crl.pem")});
-    scene.declare(crl).await;
-    let proxy = scene.proxy().await;
+    let proxy = proxy_with_empty_list(&scene).await;
     for pair in [&good, &bad] {
         assert!(is_answered(&scene.ask(&proxy, Some(pair)).await));
     }
